@@ -1,0 +1,48 @@
+# `make run` and `make test` each work alone on a fresh clone: all they need is Python 3.11+ and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: run test lint types check bench bench-peers lock clean
+
+run: $(READY) .env
+	$(BIN)/switchboard serve
+
+test: lint types
+	$(BIN)/pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+check: $(READY)
+	$(BIN)/switchboard check
+
+bench: $(READY)
+	$(BIN)/python -m tests.bench
+
+bench-peers: $(READY)
+	$(BIN)/python -m tests.bench --peers
+
+.env: | $(READY)
+	$(BIN)/python -m config.first_run
+
+# The stamp is written last, so an install that was interrupted is taken up again.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Switchboard needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12") if sys.version_info < (3, 11) else 0'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# Rewrites the lock from pyproject.toml; needs uv. No index address may end up in it.
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --no-header --no-annotate --upgrade --group dev -o requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis

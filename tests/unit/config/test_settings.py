@@ -1,0 +1,126 @@
+"""Settings from the environment and .env."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config.agent_file import DEFAULT_AGENT_FILE
+from config.errors import ConfigError
+from config.settings import Settings, environment, load_settings, require_tokens, unknown_settings
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No setting of whoever runs the tests; and reading settings must not change the environment."""
+    for name in list(os.environ):
+        if name.startswith("SWITCHBOARD_"):
+            monkeypatch.delenv(name)
+    before = dict(os.environ)
+    yield
+    monkeypatch.undo()
+    assert {name for name in os.environ if name not in before} <= {"PYTEST_CURRENT_TEST"} | {
+        name for name in os.environ if name.startswith("SWITCHBOARD_")
+    }
+
+
+@pytest.fixture
+def env_file(tmp_path: Path) -> Path:
+    return tmp_path / ".env"
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    return [token.get_secret_value() for token in settings.api_tokens]
+
+
+def faults(env_file: Path | None) -> list[str]:
+    with pytest.raises(ConfigError) as raised:
+        load_settings(env_file)
+    return [str(problem) for problem in raised.value.problems]
+
+
+def test_defaults_hold_where_nothing_is_said(env_file: Path) -> None:
+    settings = load_settings(env_file)
+    assert (settings.host, settings.port, settings.workers) == ("127.0.0.1", 8000, 1)
+    assert (settings.models_file, settings.agent_file) == (Path("models.yaml"), DEFAULT_AGENT_FILE)
+    assert (settings.max_body_bytes, settings.keep_alive_interval) == (2 * 1024 * 1024, 2.0)
+    assert (settings.log_level, settings.log_json, settings.api_tokens) == ("INFO", False, ())
+
+
+def test_the_environment_wins_over_the_file_and_the_command_line_over_both(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file.write_text("SWITCHBOARD_PORT=1\nSWITCHBOARD_LOG_LEVEL=debug\nSWITCHBOARD_HOST=a\n")
+    monkeypatch.setenv("SWITCHBOARD_PORT", "2")
+    monkeypatch.setenv("SWITCHBOARD_LOG_LEVEL", "")
+    settings = load_settings(env_file, host="b", port=None)
+    assert (settings.port, settings.log_level, settings.host) == (2, "DEBUG", "b")
+
+
+def test_tokens_are_separated_by_commas_and_do_not_show(env_file: Path) -> None:
+    env_file.write_text('SWITCHBOARD_API_TOKENS=" first, second ,,"\n')
+    settings = load_settings(env_file)
+    assert secrets_of(settings) == ["first", "second"]
+    assert "first" not in repr(settings)
+    require_tokens(settings)
+
+
+@pytest.mark.parametrize("value", ["'one two'", "one two", '"one\\ntwo"', "ключ"])
+def test_a_token_that_cannot_be_sent_is_an_error_that_does_not_quote_it(env_file: Path, value: str) -> None:
+    env_file.write_text(f"SWITCHBOARD_API_TOKENS={value}\n", encoding="utf-8")
+    (fault,) = faults(env_file)
+    assert fault.startswith(f"{env_file}: SWITCHBOARD_API_TOKENS: a token has a ")
+    assert "one" not in fault.removeprefix(str(env_file))
+
+
+@pytest.mark.parametrize("value", ["", ",", " , "])
+def test_without_tokens_the_line_to_add_is_given(env_file: Path, value: str) -> None:
+    env_file.write_text(f"SWITCHBOARD_API_TOKENS='{value}'\n")
+    with pytest.raises(ConfigError) as raised:
+        require_tokens(load_settings(env_file))
+    line = next(line.strip() for line in str(raised.value).splitlines() if "SWITCHBOARD_API_TOKENS=" in line)
+    env_file.write_text(f"{line}\n")
+    require_tokens(load_settings(env_file))
+
+
+def test_every_wrong_setting_is_named(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    env_file.write_text("SWITCHBOARD_LOG_LEVEL=loud\nSWITCHBOARD_KEEP_ALIVE_INTERVAL=0\nSWITCHBOARD_LOG_JSON=perhaps\n")
+    monkeypatch.setenv("SWITCHBOARD_PORT", "tcp://10.0.0.1:8000")
+    monkeypatch.setenv("SWITCHBOARD_WORKERS", "many")
+    found = {fault.partition("SWITCHBOARD_")[2].partition(":")[0]: fault for fault in faults(env_file)}
+    assert set(found) == {"LOG_LEVEL", "KEEP_ALIVE_INTERVAL", "LOG_JSON", "PORT", "WORKERS"}
+    assert "Kubernetes" in found["PORT"]
+    assert found["WORKERS"] == "SWITCHBOARD_WORKERS: must be a valid integer"
+    assert found["LOG_JSON"] == f"{env_file}: SWITCHBOARD_LOG_JSON: must be a valid boolean"
+
+
+def test_a_line_of_the_file_that_is_none_is_named(env_file: Path) -> None:
+    env_file.write_text("A=1\nthis is = not \"a line\nB='2\n")
+    assert faults(env_file)[0] == f"{env_file}:2: this line is not NAME=value"
+
+
+def test_a_file_that_is_no_text_is_named(env_file: Path) -> None:
+    env_file.write_bytes(b"A=\xff\n")
+    assert faults(env_file) == [f"{env_file}: the file is not UTF-8 text"]
+    env_file.unlink()
+    env_file.mkdir()
+    assert faults(env_file)[0].startswith(f"{env_file}: the file cannot be read: ")
+
+
+def test_vendors_keys_may_stand_in_either_place(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    env_file.write_text("OPENAI_API_KEY=from-file\nGROQ_API_KEY=from-file\nMISTRAL_API_KEY=\n")
+    monkeypatch.setenv("OPENAI_API_KEY", "from-environment")
+    monkeypatch.setenv("GROQ_API_KEY", "")
+    monkeypatch.delenv("MISTRAL_API_KEY", raising=False)
+    environ = environment(env_file)
+    assert (environ["OPENAI_API_KEY"], environ["GROQ_API_KEY"]) == ("from-environment", "from-file")
+    assert "MISTRAL_API_KEY" not in environ
+    assert os.environ["GROQ_API_KEY"] == ""
+
+
+def test_a_misspelt_setting_is_a_warning_with_the_nearest_one() -> None:
+    environ = {"SWITCHBOARD_API_TOKEN": "x", "SWITCHBOARD_PORT": "1", "SWITCHBOARD_PORT_8000_TCP": "y", "OTHER": "z"}
+    misspelt, foreign = unknown_settings(environ)
+    assert misspelt == "SWITCHBOARD_API_TOKEN is no setting; did you mean 'SWITCHBOARD_API_TOKENS'?"
+    assert foreign.startswith("SWITCHBOARD_PORT_8000_TCP is no setting")
