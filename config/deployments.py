@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ class Limits:
     stall_timeout: float = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Deployment:
     """One vendor's model behind a group name.
 
@@ -55,11 +56,7 @@ class Deployment:
 
     def for_model(self, requested: str) -> Deployment:
         """The deployment with its `*` filled in by what the caller asked for; itself when it has none."""
-        if "*" not in self.model:
-            return self
-        matched = _pattern(self.group).fullmatch(requested)
-        filled = matched.group(1) if matched and matched.groups() else requested
-        return replace(self, model=self.model.replace("*", filled, 1))
+        return self if "*" not in self.model else _filled_in(self, requested)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +147,14 @@ class Registry:
 
 def _chain(mapping: Mapping[str, tuple[str, ...]], group: str) -> tuple[str, ...]:
     return mapping.get(group) or mapping.get("*", ())
+
+
+@lru_cache(maxsize=1024)
+def _filled_in(deployment: Deployment, requested: str) -> Deployment:
+    # Remembered, since the lanes know a deployment again by its identity.
+    matched = _pattern(deployment.group).fullmatch(requested)
+    filled = matched.group(1) if matched and matched.groups() else requested
+    return replace(deployment, model=deployment.model.replace("*", filled, 1))
 
 
 def _pattern(group: str) -> re.Pattern[str]:

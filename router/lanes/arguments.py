@@ -1,0 +1,60 @@
+"""What both HTTP lanes hand to LiteLLM for one attempt: the deployment's parameters and the caller's, joined."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+
+from config.errors import RequestRejected
+from router.lanes.base import Attempt
+
+CALLER_PARAMS: Final = frozenset(
+    {
+        *(
+            "audio",
+            "frequency_penalty",
+            "function_call",
+            "functions",
+            "logit_bias",
+            "logprobs",
+            "max_completion_tokens",
+        ),
+        *("max_tokens", "modalities", "n", "parallel_tool_calls", "prediction", "presence_penalty", "prompt_cache_key"),
+        *("reasoning_effort", "response_format", "safety_identifier", "seed", "service_tier", "stop", "store"),
+        *("temperature", "thinking", "tool_choice", "tools", "top_logprobs", "top_p", "user", "verbosity"),
+    }
+)
+"""The only names that are taken from a caller. With others, `api_base` or `mock_response` say, a caller could steer
+where the request and the key go."""
+
+
+def completion_arguments(attempt: Attempt) -> dict[str, Any]:
+    """Messages and parameters for LiteLLM. They are the lane's own: LiteLLM rewrites messages and tools in place.
+
+    Raises:
+        RequestRejected: the messages or parameters hold what JSON cannot.
+    """
+    deployment = attempt.deployment
+    given = {name: value for name, value in attempt.params.items() if name in CALLER_PARAMS and value is not None}
+    arguments = {"drop_params": attempt.drop_params} | dict(deployment.params) | given
+    # The caller's limit replaces the deployment's, under whichever of its two names either was given.
+    if "max_tokens" in given and "max_completion_tokens" not in given:
+        arguments.pop("max_completion_tokens", None)
+    elif "max_completion_tokens" in given and "max_tokens" not in given:
+        arguments.pop("max_tokens", None)
+    try:
+        joined: dict[str, Any] = orjson.loads(orjson.dumps(arguments | {"messages": attempt.messages}))
+    except TypeError as exc:  # a lone surrogate, a value that is no JSON
+        raise RequestRejected(f"the request cannot be written as JSON: {exc}") from exc
+    return joined | {"model": deployment.model, **_address(attempt)}
+
+
+def _address(attempt: Attempt) -> dict[str, Any]:
+    deployment = attempt.deployment
+    address: dict[str, Any] = {}
+    if deployment.api_base:
+        address["api_base"] = deployment.api_base
+    if deployment.api_key is not None:
+        address["api_key"] = deployment.api_key.get_secret_value()
+    return address

@@ -1,0 +1,50 @@
+"""How one attempt talks to one vendor. Every lane yields the same thing, so that the router need not know which it has.
+
+A **chunk** is an OpenAI `chat.completion.chunk` as a plain dict: `choices[0].delta` with `content` and / or
+`tool_calls`, `choices[0].finish_reason`, and at the end perhaps `choices: []` with `usage`. Every tool-call fragment
+has all of `index`, `id`, `type`, `function.name` and `function.arguments` (None where the vendor sent nothing):
+langchain-litellm silently drops a fragment that lacks one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from config.deployments import Deployment
+
+Chunk = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One exchange with one deployment.
+
+    `messages` are OpenAI message dicts. `params` are OpenAI request parameters (temperature, tools, tool_choice,
+    response_format, ...) as the caller gave them; the deployment's own `params` fill in what the caller left out.
+    `timeout` bounds, in seconds, connecting and waiting for the response head; the router watches everything after.
+    """
+
+    deployment: Deployment
+    messages: list[dict[str, Any]]
+    params: Mapping[str, Any]
+    timeout: float
+    drop_params: bool = False
+
+
+class Lane(Protocol):
+    """One way to reach a vendor.
+
+    `stream` raises the errors of `config.errors` only: AttemptError's children for what another deployment may do
+    better, RequestError's children for what is wrong everywhere. Closing the generator, or cancelling the task that
+    awaits it, closes the vendor's connection.
+    """
+
+    def stream(self, attempt: Attempt) -> AsyncGenerator[Chunk, None]: ...
+
+    async def warm_up(self, deployments: Sequence[Deployment]) -> None:
+        """Do what the first request to one of `deployments` would otherwise wait for. Reaches no vendor."""
+        ...
+
+    async def aclose(self) -> None: ...

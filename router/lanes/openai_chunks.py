@@ -1,0 +1,207 @@
+"""OpenAI events as vendors really send them -> the chunks of `router/lanes/base.py`.
+
+Text that is read together is merged into one chunk: whatever costs time further up costs it per chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import orjson
+
+from config.errors import AnswerCut
+from router.lanes.base import Chunk
+from router.vendor_errors import from_event
+
+BROKEN_OFF: Final = frozenset({"error", "network_error", "insufficient_system_resource", "abort"})
+"""Finish reasons with which vendors say that they did not finish."""
+_FINISHED: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
+_FINISHED_OTHERWISE: Final[Mapping[str, str]] = {
+    "max_tokens": "length",
+    "model_length": "length",
+    "sensitive": "content_filter",
+    "content_filtered": "content_filter",
+    "guardrail_intervened": "content_filter",
+}
+
+
+class ChunkReader:
+    """Reads one answer's events. `ended`: the vendor said that it is over; `malformed`: events that were no JSON."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.malformed = 0
+        self._begun = False
+        self._finished = False
+        self._called_tools = False
+        self._spoken = False
+        self._usage: dict[str, Any] | None = None
+        self._head: dict[str, Any] = {}
+        self._kind = ""
+        self._text: list[str] = []
+        self._chunks: list[Chunk] = []
+
+    def read(self, payloads: Iterable[bytes]) -> list[Chunk]:
+        """The chunks of the events that one read from the network held.
+
+        Raises:
+            AttemptError, RequestError: the vendor reported an error inside its answer.
+        """
+        for payload in payloads:
+            if payload == b"[DONE]" or payload.strip() == b"[DONE]":
+                self.ended = True
+                break
+            event = self._parse(payload)
+            if event is not None:
+                self._event(event)
+        return self._take()
+
+    def read_whole(self, completion: Mapping[str, Any]) -> list[Chunk]:
+        """The chunks of a whole `chat.completion`, from a vendor that does not stream."""
+        event = dict(completion)
+        choices = event.get("choices")
+        if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+            message = choices[0].get("message")
+            reason = choices[0].get("finish_reason") or "stop"
+            event["choices"] = [{"index": 0, "delta": message, "finish_reason": reason}]
+        self.ended = True
+        self._event(event)
+        return [*self._take(), *self.finish()]
+
+    def finish(self) -> list[Chunk]:
+        """The stream has ended: the usage, once.
+
+        Raises:
+            AnswerCut: the answer had begun and no finish reason came.
+        """
+        if self._begun and not self._finished:
+            raise AnswerCut("the vendor's answer ended before it was finished")
+        return [self._head | {"choices": [], "usage": self._usage}] if self._usage else []
+
+    @property
+    def finished(self) -> bool:
+        """A finish reason has come: whatever happens to the connection now, the answer is whole."""
+        return self._finished
+
+    def _parse(self, payload: bytes) -> dict[str, Any] | None:
+        try:
+            event = orjson.loads(payload)
+        except orjson.JSONDecodeError:
+            try:
+                event = orjson.loads(payload.decode("utf-8", "replace"))  # one bad byte is no reason to lose a word
+            except orjson.JSONDecodeError:
+                event = None
+        if isinstance(event, dict):
+            return event
+        self.malformed += 1
+        return None
+
+    def _event(self, event: dict[str, Any]) -> None:
+        if event.get("error"):
+            raise from_event(event)
+        if isinstance(event.get("usage"), dict):
+            self._usage = event["usage"]  # some vendors repeat the running total in every event
+        choice = _first_choice(event.get("choices"))
+        if choice is None or self._finished:
+            return
+        if not self._begun:
+            self._begun = True
+            self._head = {name: event.get(name) for name in ("id", "created", "model")}
+            self._head["object"] = "chat.completion.chunk"
+        delta = choice.get("delta")
+        if isinstance(delta, dict):
+            self._delta(delta)
+        reason = choice.get("finish_reason")
+        if reason and isinstance(reason, str):
+            self._add({}, self._finish_reason(reason))
+
+    def _delta(self, delta: dict[str, Any]) -> None:
+        content, thoughts = delta.get("content"), delta.get("reasoning_content") or delta.get("reasoning")
+        if isinstance(content, list):
+            content, thoughts = _parts(content)
+        if thoughts:
+            self._say("reasoning_content", thoughts)
+        # A refusal is an answer in words, and is heard like any other.
+        if text := content or delta.get("refusal"):
+            self._say("content", text)
+        calls = delta.get("tool_calls")
+        if isinstance(calls, list) and calls:
+            self._called_tools = True
+            self._add({"tool_calls": [_fragment(call) for call in calls if isinstance(call, dict)]})
+        if isinstance(delta.get("function_call"), dict):
+            self._add({"function_call": delta["function_call"]})
+
+    def _say(self, kind: str, text: object) -> None:
+        if not isinstance(text, str):
+            return
+        if kind != self._kind:
+            self._flush()
+            self._kind = kind
+        self._text.append(text)
+
+    def _flush(self) -> None:
+        if self._text:
+            text = "".join(self._text)
+            self._text.clear()
+            self._put({self._kind: text})
+
+    def _add(self, delta: dict[str, Any], finish_reason: str | None = None) -> None:
+        self._flush()
+        self._put(delta, finish_reason)
+
+    def _put(self, delta: dict[str, Any], finish_reason: str | None = None) -> None:
+        if not self._spoken:
+            self._spoken = True
+            delta = {"role": "assistant"} | delta
+        self._chunks.append(self._head | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]})
+
+    def _take(self) -> list[Chunk]:
+        self._flush()
+        chunks, self._chunks = self._chunks, []
+        return chunks
+
+    def _finish_reason(self, reason: str) -> str:
+        if reason in BROKEN_OFF:
+            raise AnswerCut(f'the vendor broke its answer off with the finish reason "{reason}"')
+        self._finished = True
+        reason = reason if reason in _FINISHED else _FINISHED_OTHERWISE.get(reason.lower(), "stop")
+        return "tool_calls" if reason == "stop" and self._called_tools else reason
+
+
+def _first_choice(choices: object) -> dict[str, Any] | None:
+    """The only choice that was asked for. Its index may be missing; another choice's index is above 0."""
+    if not isinstance(choices, list):
+        return None
+    for choice in choices:
+        if isinstance(choice, dict) and choice.get("index") in (0, None):
+            return choice
+    return None
+
+
+def _fragment(call: Mapping[str, Any]) -> dict[str, Any]:
+    """A piece of a tool call with all its keys: langchain-litellm silently drops one that lacks any."""
+    function = call.get("function")
+    function = function if isinstance(function, dict) else {}
+    arguments = function.get("arguments")
+    if isinstance(arguments, dict):  # some vendors forget to encode them
+        arguments = orjson.dumps(arguments).decode()
+    return {
+        "index": call["index"] if type(call.get("index")) is int else None,
+        "id": call.get("id") or None,
+        "type": "function",
+        "function": {"name": function.get("name") or None, "arguments": arguments},
+    }
+
+
+def _parts(content: list[Any]) -> tuple[str, str]:
+    """Text and thoughts of a list of content parts, as Mistral's reasoning models send them."""
+    text, thoughts = [], []
+    for part in content:
+        if not isinstance(part, dict):
+            continue
+        if part.get("type") == "thinking" and isinstance(part.get("thinking"), list):
+            thoughts.append(_parts(part["thinking"])[0])
+        elif isinstance(part.get("text"), str):
+            text.append(part["text"])
+    return "".join(text), "".join(thoughts)

@@ -1,0 +1,232 @@
+"""The request that LiteLLM would send, built from LiteLLM's own parts but without its client.
+
+The only module of the lanes that touches LiteLLM's internals. `tests/contract/test_lanes.py` captures what LiteLLM
+sends for the same attempt and requires it to be equal; a vendor for which it is not must not be named below.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from config.deployments import Deployment
+from config.errors import CredentialsRefused, RequestRejected
+from router.lanes.arguments import completion_arguments
+from router.lanes.base import Attempt
+from router.litellm_import import litellm
+from router.vendor_errors import MEANINGS, from_litellm
+
+OVER_SDK: Final = frozenset({"openai", "dashscope", "moonshot", "zai", "nvidia_nim", "cerebras"})
+"""Vendors that LiteLLM reaches through the OpenAI client."""
+OVER_HANDLER: Final = frozenset(
+    {"deepseek", "fireworks_ai", "groq", "hosted_vllm", "mistral", "openrouter", "together_ai", "xai"}
+)
+"""Vendors that LiteLLM reaches with its own HTTP handler."""
+
+_STEERING: Final = frozenset(
+    {
+        *("timeout", "stream_timeout", "request_timeout", "max_retries", "num_retries", "tags", "order", "weight"),
+        *("rpm", "tpm", "max_parallel_requests", "cooldown_time", "metadata", "stream", "stream_options"),
+    }
+)
+"""Parameters of a deployment that steer the router, not the request."""
+_SHAPING: Final = frozenset({"additional_drop_params", "allowed_openai_params", "drop_params", "extra_body"})
+_IN_HEAD: Final = frozenset({"model", "api_key", "api_base", "organization", "extra_headers"})
+
+_utils: Final = litellm.utils
+_ANY_TOOL: Final = ({"type": "function", "function": {"name": "any"}},)
+
+
+class NotOnThisWire(Exception):
+    """LiteLLM would not stream this request, or would rewrite its answer: only its own lane can carry it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What does not depend on the request: where a deployment's requests go, with which headers, in whose dialect."""
+
+    provider: str
+    model: str
+    url: httpx.URL
+    headers: httpx.Headers
+    api_base: str | None
+    config: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Vendor:
+    model: str
+    provider: str
+    api_key: str | None
+    api_base: str | None
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> _Vendor:
+        """LiteLLM's reading of the deployment's model, key and address."""
+        key = deployment.api_key.get_secret_value() if deployment.api_key else None
+        model, provider, found, api_base = litellm.get_llm_provider(
+            model=deployment.model, api_base=deployment.api_base, api_key=key
+        )
+        return cls(model, provider, found or key, api_base)
+
+    @property
+    def config(self) -> Any:
+        """How LiteLLM words requests to this vendor; None when the vendor does not speak the OpenAI wire."""
+        vendors = litellm.types.utils.LlmProviders
+        if self.provider not in {vendor.value for vendor in vendors}:
+            return None
+        config = _utils.ProviderConfigManager.get_provider_chat_config(self.model, vendors(self.provider))
+        return config if isinstance(config, litellm.OpenAIGPTConfig) else None
+
+
+def speaks_openai_wire(deployment: Deployment) -> bool:
+    """Whether LiteLLM would send all of this deployment's requests as OpenAI requests, and read OpenAI events back."""
+    try:
+        vendor = _Vendor.of(deployment)
+    except litellm.exceptions.BadRequestError:
+        return False
+    if vendor.provider not in OVER_SDK | OVER_HANDLER or "?" in (vendor.api_base or "") or vendor.config is None:
+        return False
+    if vendor.config.should_fake_stream(vendor.model, True, vendor.provider):
+        return False
+    # Any other parameter of LiteLLM's own makes it do more than send: sign, cache, rewrite the prompt.
+    extras = deployment.params.keys() - _STEERING - _SHAPING - _IN_HEAD
+    return not any(map(_is_litellms_own, extras)) and not _may_be_bridged(vendor, deployment)
+
+
+def route(deployment: Deployment) -> Route:
+    """Where the deployment's requests go.
+
+    Raises:
+        CredentialsRefused: it has no key, or its vendor does not speak the OpenAI wire.
+    """
+    try:
+        vendor = _Vendor.of(deployment)
+    except litellm.exceptions.BadRequestError as exc:
+        raise from_litellm(exc) from exc
+    if (config := vendor.config) is None:
+        raise CredentialsRefused(f'"{deployment.id}" has lane: openai, but its vendor speaks another wire')
+    own = deployment.params.get("extra_headers") or {}
+    if vendor.provider in OVER_HANDLER:
+        url, headers = _handler_head(vendor, config, own)
+    else:
+        url, headers = _sdk_head(vendor, deployment, own)
+    return Route(vendor.provider, vendor.model, httpx.URL(url), headers, vendor.api_base, config)
+
+
+def body(route: Route, attempt: Attempt) -> dict[str, Any]:
+    """The JSON body of the attempt's request: a streamed one, which asks for its usage where the vendor knows that.
+
+    Raises:
+        NotOnThisWire: the request needs LiteLLM's lane.
+        RequestRejected: an impossible message, or a parameter that the model does not take while `drop_params` is off.
+    """
+    arguments = completion_arguments(attempt)
+    messages = arguments.pop("messages")
+    params = {name: value for name, value in arguments.items() if name in _SHAPING or _is_sent(name)}
+    try:
+        messages, optional = _worded(route, messages, params)
+        finish = _handler_body if route.provider in OVER_HANDLER else _sdk_body
+        return finish(route, messages, optional)
+    except NotOnThisWire:
+        raise
+    except tuple(MEANINGS) as exc:
+        raise from_litellm(exc) from exc
+    except Exception as exc:
+        # LiteLLM's parts trip over messages of an impossible form, each in its own way: some raise a bare Exception.
+        raise RequestRejected("the request's messages or tools have a form that no model takes") from exc
+
+
+def _is_sent(name: str) -> bool:
+    return name not in _STEERING and name not in _IN_HEAD and not litellm.types.utils.is_litellm_owned_kwarg(name)
+
+
+def _is_litellms_own(name: str) -> bool:
+    return "cost_per" not in name and bool(litellm.types.utils.is_litellm_owned_kwarg(name))
+
+
+def _worded(route: Route, messages: list[Any], params: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Messages and parameters as the vendor wants them; what `litellm.completion` does before it sends."""
+    messages = _utils.validate_and_fix_openai_messages(messages=messages)
+    messages = route.config.translate_developer_role_to_system_role(messages=messages)
+    params["tools"] = litellm.main._drop_anthropic_only_tool_keys(params.get("tools"))
+    params["tool_choice"] = _utils.validate_chat_completion_tool_choice(params.get("tool_choice"), route.model)
+    params["stop"] = _utils.validate_openai_optional_params(stop=params.get("stop"))
+    params["thinking"] = _utils.validate_and_fix_thinking_param(params.get("thinking"))
+    optional = _utils.get_optional_params(
+        model=route.model,
+        custom_llm_provider=route.provider,
+        messages=messages,
+        stream=True,
+        stream_options={"include_usage": True},
+        max_retries=0,
+        **params,
+    )
+    if optional.pop("fake_stream", False) or optional.pop("json_mode", False):
+        raise NotOnThisWire
+    return messages, optional
+
+
+def _sdk_body(route: Route, messages: list[Any], optional: dict[str, Any]) -> dict[str, Any]:
+    stream_options = optional.pop("stream_options", None)
+    sent: dict[str, Any] = route.config.transform_request(route.model, messages, optional, _owned(route), {})
+    extra = sent.pop("extra_body", None) or {}
+    sent["stream"] = True
+    if stream_options:
+        sent["stream_options"] = stream_options
+    return sent | extra
+
+
+def _handler_body(route: Route, messages: list[Any], optional: dict[str, Any]) -> dict[str, Any]:
+    if route.provider == "fireworks_ai":
+        optional = route.config.map_extra_body_params(optional_params=optional, model=route.model)
+    extra = optional.pop("extra_body", None)
+    sent: dict[str, Any] = route.config.transform_request(route.model, messages, optional, _owned(route), {})
+    if extra is not None:
+        sent |= route.config.transform_extra_body(extra, sent, route.model, _owned(route))
+    return sent | {"stream": True}
+
+
+def _owned(route: Route) -> dict[str, Any]:
+    return {"custom_llm_provider": route.provider, "api_base": route.api_base}
+
+
+def _sdk_head(vendor: _Vendor, deployment: Deployment, own: Mapping[str, str]) -> tuple[str, httpx.Headers]:
+    api_key = vendor.api_key or os.environ.get("OPENAI_API_KEY")
+    if not api_key:
+        raise CredentialsRefused(f'deployment "{deployment.id}" has no api_key')
+    headers = httpx.Headers({"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"})
+    if organization := deployment.params.get("organization") or os.environ.get("OPENAI_ORGANIZATION"):
+        headers["OpenAI-Organization"] = organization
+    headers.update(own)
+    base = litellm.main._resolve_openai_api_base(vendor.api_base)
+    return f"{base.rstrip('/')}/chat/completions", headers
+
+
+def _handler_head(vendor: _Vendor, config: Any, own: Mapping[str, str]) -> tuple[str, httpx.Headers]:
+    headers = dict(own)
+    if vendor.provider == "openrouter":
+        site, name = os.environ.get("OR_SITE_URL", "https://litellm.ai"), os.environ.get("OR_APP_NAME", "liteLLM")
+        headers = {"HTTP-Referer": site, "X-Title": name} | headers
+    address = {"api_key": vendor.api_key, "api_base": vendor.api_base}
+    request = {"model": vendor.model, "optional_params": {}, "litellm_params": {}}
+    headers = config.validate_environment(headers=headers, messages=[], **request, **address)
+    return config.get_complete_url(stream=True, **request, **address), httpx.Headers(headers)
+
+
+def _may_be_bridged(vendor: _Vendor, deployment: Deployment) -> bool:
+    """Whether LiteLLM would send some requests to OpenAI's Responses API, as it does for newer reasoning models."""
+    found, _ = litellm.main.responses_api_bridge_check(
+        model=vendor.model,
+        custom_llm_provider=vendor.provider,
+        web_search_options=deployment.params.get("web_search_options"),
+        tools=_ANY_TOOL,
+        reasoning_effort="medium",
+        reasoning_summary=_utils.peek_reasoning_summary_aliases(dict(deployment.params)),
+        api_base=vendor.api_base,
+    )
+    return bool(found.get("mode") == "responses")

@@ -1,0 +1,28 @@
+"""The one place where LiteLLM is imported: `from router.litellm_import import litellm`.
+
+Importing it takes seconds, and by default it asks the network for a price list, prints advice to stdout and starts
+workers for callbacks that nobody registered here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+
+# Read while LiteLLM is being imported: without it start-up waits on the network.
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+
+import litellm
+
+litellm.suppress_debug_info = True
+litellm.turn_off_message_logging = True
+litellm.disable_streaming_logging = True
+litellm.num_retries = 0
+# Where a vendor names no usage LiteLLM would guess it at the end of the turn, and first fetch a tokenizer to do so.
+litellm.disable_token_counter = True
+litellm.disable_hf_tokenizer_download = True
+for _name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+    # Its log lines repeat messages and vendors' answers; what matters is raised, and logged by the router.
+    logging.getLogger(_name).setLevel(logging.ERROR)
+
+__all__ = ["litellm"]

@@ -1,0 +1,169 @@
+from typing import Any
+
+import orjson
+import pytest
+
+from config.errors import AnswerCut, BadAnswer
+from router.lanes.base import Chunk
+from router.lanes.openai_chunks import ChunkReader
+
+
+def event(delta: Any = None, finish: str | None = None, index: Any = 0, **more: Any) -> bytes:
+    choice = {"index": index, "delta": delta or {}, "finish_reason": finish}
+    return orjson.dumps({"id": "c", "created": 1, "model": "m", "choices": [choice]} | more)
+
+
+def deltas(chunks: list[Chunk]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in chunk["choices"][0]["delta"].items() if name != "role"} for chunk in chunks]
+
+
+def reasons(chunks: list[Chunk]) -> list[str]:
+    return [each for chunk in chunks if chunk["choices"] for each in [chunk["choices"][0]["finish_reason"]] if each]
+
+
+def test_text_that_is_read_together_becomes_one_chunk() -> None:
+    chunks = ChunkReader().read(
+        [event({"role": "assistant", "content": ""}), event({"content": "a"}), event({"content": "b"})]
+    )
+    assert deltas(chunks) == [{"content": "ab"}]
+    assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
+    assert (chunks[0]["id"], chunks[0]["object"], chunks[0]["model"]) == ("c", "chat.completion.chunk", "m")
+
+
+def test_the_role_is_named_once() -> None:
+    reader = ChunkReader()
+    first, second = reader.read([event({"content": "a"})]), reader.read([event({"role": "assistant", "content": "b"})])
+    assert ["role" in chunk["choices"][0]["delta"] for chunk in first + second] == [True, False]
+
+
+def test_thoughts_and_tool_calls_are_never_merged_with_text() -> None:
+    call = {"index": 0, "id": "x", "function": {"name": "f", "arguments": ""}}
+    chunks = ChunkReader().read(
+        [
+            event({"reasoning_content": "h"}),
+            event({"reasoning": "m"}),
+            event({"content": "a"}),
+            event({"tool_calls": [call]}),
+            event({"content": "b"}, finish="stop"),
+        ]
+    )
+    fragment = {"index": 0, "id": "x", "type": "function", "function": {"name": "f", "arguments": ""}}
+    assert deltas(chunks) == [
+        {"reasoning_content": "hm"},
+        {"content": "a"},
+        {"tool_calls": [fragment]},
+        {"content": "b"},
+        {},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ({"index": 0, "function": {"arguments": "{"}}, {"index": 0, "id": None, "name": None, "arguments": "{"}),
+        ({"index": 0, "id": "", "function": {"name": ""}}, {"index": 0, "id": None, "name": None, "arguments": None}),
+        ({"id": "x"}, {"index": None, "id": "x", "name": None, "arguments": None}),
+        ({"index": True, "function": None}, {"index": None, "id": None, "name": None, "arguments": None}),
+        (
+            {"index": 0, "function": {"arguments": {"a": 1}}},
+            {"index": 0, "id": None, "name": None, "arguments": '{"a":1}'},
+        ),
+    ],
+)
+def test_a_tool_call_fragment_always_has_all_its_keys(call: dict[str, Any], expected: dict[str, Any]) -> None:
+    [chunk] = ChunkReader().read([event({"tool_calls": [call]})])
+    [fragment] = chunk["choices"][0]["delta"]["tool_calls"]
+    assert fragment["type"] == "function"
+    assert {"index": fragment["index"], "id": fragment["id"], **fragment["function"]} == expected
+
+
+def test_content_in_parts_is_told_apart_into_text_and_thoughts() -> None:
+    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "a"}]
+    assert deltas(ChunkReader().read([event({"content": parts})])) == [{"reasoning_content": "hm"}, {"content": "a"}]
+
+
+def test_only_the_first_finish_reason_counts_and_nothing_is_said_after_it() -> None:
+    chunks = ChunkReader().read([event({"content": "a"}, "length"), event({"content": "b"}, "stop")])
+    assert deltas(chunks) == [{"content": "a"}, {}]
+    assert reasons(chunks) == ["length"]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [("eos", "stop"), ("model_length", "length"), ("sensitive", "content_filter")]
+)
+def test_a_vendors_own_finish_reason_becomes_openais(theirs: str, ours: str) -> None:
+    assert reasons(ChunkReader().read([event({"content": "a"}, theirs)])) == [ours]
+
+
+def test_an_answer_that_stopped_to_call_tools_says_so() -> None:
+    call = {"index": 0, "id": "x", "function": {"name": "f", "arguments": "{}"}}
+    assert reasons(ChunkReader().read([event({"tool_calls": [call]}), event(finish="stop")])) == ["tool_calls"]
+
+
+def test_a_vendor_that_says_it_broke_off_has_cut_the_answer() -> None:
+    with pytest.raises(AnswerCut):
+        ChunkReader().read([event({"content": "a"}, "insufficient_system_resource")])
+
+
+def test_the_usage_comes_once_and_last_however_often_the_vendor_repeats_it() -> None:
+    reader = ChunkReader()
+    chunks = reader.read(
+        [event({"content": "a"}, usage={"total_tokens": 1}), event(finish="stop", usage={"total_tokens": 2})]
+    )
+    assert all("usage" not in chunk for chunk in chunks)
+    [last] = reader.finish()
+    assert (last["choices"], last["usage"]) == ([], {"total_tokens": 2})
+
+
+@pytest.mark.parametrize(
+    "choices", [None, [], {}, "x", [None], [{"index": 1, "delta": {"content": "b"}}], [{"delta": None}]]
+)
+def test_an_event_without_the_first_choice_says_nothing(choices: Any) -> None:
+    assert ChunkReader().read([orjson.dumps({"choices": choices})]) == []
+
+
+@pytest.mark.parametrize("index", [-1, 10**18, 1])
+def test_a_choice_that_was_not_asked_for_is_passed_over(index: int) -> None:
+    assert ChunkReader().read([event({"content": "b"}, index=index)]) == []
+
+
+def test_malformed_events_are_counted_and_passed_over() -> None:
+    reader = ChunkReader()
+    chunks = reader.read([event({"content": "a"}), b'{"choices": [', b"[]", b"null", event({"content": "b"})])
+    assert deltas(chunks) == [{"content": "ab"}]
+    assert reader.malformed == 3
+
+
+def test_one_bad_byte_does_not_lose_the_word_around_it() -> None:
+    assert deltas(ChunkReader().read([event({"content": "a?b"}).replace(b"?", b"\xff")])) == [{"content": "a\ufffdb"}]
+
+
+def test_an_answer_that_began_and_was_not_finished_is_cut() -> None:
+    reader = ChunkReader()
+    reader.read([event({"role": "assistant"}), b"[DONE]"])
+    with pytest.raises(AnswerCut):
+        reader.finish()
+
+
+def test_nothing_after_done_is_read() -> None:
+    reader = ChunkReader()
+    assert reader.read([b" [DONE] ", event({"content": "a"})]) == []
+    assert reader.ended
+    assert reader.finish() == []
+
+
+def test_an_error_inside_the_stream_is_raised() -> None:
+    with pytest.raises(BadAnswer):
+        ChunkReader().read([b'{"error": {"message": "boom"}}'])
+
+
+def test_a_whole_completion_becomes_chunks() -> None:
+    call = {"id": "x", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    message = {"role": "assistant", "content": "a", "tool_calls": [call]}
+    chunks = ChunkReader().read_whole(
+        {"choices": [{"message": message, "finish_reason": ""}], "usage": {"total_tokens": 1}}
+    )
+    assert deltas(chunks[:1]) == [{"content": "a"}]
+    assert chunks[1]["choices"][0]["delta"]["tool_calls"][0]["id"] == "x"
+    assert reasons(chunks) == ["tool_calls"]
+    assert chunks[-1]["usage"] == {"total_tokens": 1}

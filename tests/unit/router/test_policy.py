@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.deployments import RouterSettings
+from config.errors import (
+    AnswerCut,
+    AttemptError,
+    BadAnswer,
+    ConnectionFailed,
+    ContentPolicyViolation,
+    ContextWindowExceeded,
+    CredentialsRefused,
+    RateLimited,
+    RequestRejected,
+    SwitchboardError,
+    VendorOverloaded,
+    VendorSilent,
+)
+from router.policy import Decision, GiveUp, NextDeployment, NextGroup, RetryHere, decide
+
+
+def decision(
+    error: SwitchboardError, *, retries: int = 0, alternatives: bool = True, remaining: float = 30
+) -> Decision:
+    return decide(
+        error,
+        retries=retries,
+        alternatives=alternatives,
+        remaining=remaining,
+        settings=RouterSettings(num_retries=2, max_retry_after=5),
+        random=Random(1),
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ContextWindowExceeded(""), NextGroup("context_window")),
+        (ContentPolicyViolation(""), NextGroup("content_policy")),
+        (RequestRejected(""), GiveUp()),
+        (VendorSilent(""), NextDeployment()),
+        (CredentialsRefused(""), NextDeployment()),
+        (ConnectionFailed(""), RetryHere(0.0)),
+        (BadAnswer(""), RetryHere(0.0)),
+        (AnswerCut(""), RetryHere(0.0)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_each_failure_leads_where_the_table_says(error: SwitchboardError, expected: Decision) -> None:
+    assert decision(error) == expected
+
+
+@pytest.mark.parametrize("error", [ConnectionFailed(""), BadAnswer(""), AnswerCut("")], ids=lambda error: error.code)
+def test_a_broken_line_is_tried_again_only_once(error: AttemptError) -> None:
+    assert decision(error, retries=1) == NextDeployment()
+
+
+@pytest.mark.parametrize("error", [VendorOverloaded(""), RateLimited("")], ids=lambda error: error.code)
+def test_an_overloaded_vendor_is_tried_again_with_growing_patience(error: AttemptError) -> None:
+    assert isinstance(decision(error, retries=1), RetryHere)
+    assert decision(error, retries=2) == NextDeployment()
+
+
+def test_a_named_time_is_waited_for_only_by_a_call_that_has_nowhere_else_to_go() -> None:
+    assert decision(RateLimited("", retry_after=2.0)) == NextDeployment()
+    assert decision(RateLimited("", retry_after=2.0), alternatives=False) == RetryHere(2.0)
+    assert decision(RateLimited("", retry_after=5.5), alternatives=False) == NextDeployment()
+    assert decision(RateLimited("", retry_after=2.0), alternatives=False, remaining=1.9) == NextDeployment()
+
+
+errors = st.sampled_from(
+    [RateLimited, VendorOverloaded, ConnectionFailed, VendorSilent, BadAnswer, CredentialsRefused, AnswerCut]
+)
+
+
+@given(
+    error=errors.map(lambda kind: kind("failed"))
+    | st.floats(0, 60).map(lambda after: RateLimited("", retry_after=after)),
+    alternatives=st.booleans(),
+    remaining=st.floats(0, 30),
+    num_retries=st.integers(0, 5),
+    seed=st.integers(),
+)
+def test_retries_end_and_never_pass_the_deadline(
+    error: AttemptError, alternatives: bool, remaining: float, num_retries: int, seed: int
+) -> None:
+    settings, random = RouterSettings(num_retries=num_retries), Random(seed)
+    retries = 0
+    while True:
+        made = decide(
+            error, retries=retries, alternatives=alternatives, remaining=remaining, settings=settings, random=random
+        )
+        if not isinstance(made, RetryHere):
+            break
+        assert not isinstance(error, VendorSilent | CredentialsRefused)
+        assert 0 <= made.delay < remaining
+        remaining -= made.delay
+        retries += 1
+    assert retries <= num_retries
+    assert made == NextDeployment()
