@@ -1,0 +1,201 @@
+"""What each model name of the fake provider does. `docs/fake-model.md` has the list in words."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+
+from router.fake_provider import wire
+from router.fake_provider.ask import Ask
+from router.fake_provider.tool_calls import call_tool, cut_tool_call
+from router.sample_text import WORDS, WORDS_BEFORE_CUT
+
+Behaviour = Callable[[Ask], Awaitable[None]]
+SLOW_FIRST_TOKEN = 8.0
+"""Seconds: longer than the default `first_token_timeout`."""
+_UPSTREAM = wire.error("The server had an error while processing your request.", "server_error")
+_LIMITED = wire.error("Rate limit reached for requests.", "requests", "rate_limit_exceeded")
+
+
+def behaviour_of(name: str) -> tuple[str, Behaviour] | None:
+    """The behaviour behind a model's name without its pace, and what it is called; None for an unknown name."""
+    name = name.partition(":")[0]
+    if name in BEHAVIOURS:
+        return name, BEHAVIOURS[name]
+    stem, _, seconds = name.rpartition("-")
+    if stem == "fake-429-retry-after" and seconds.isascii() and seconds.isdigit() and len(seconds) <= 4:
+        return stem, partial(_retry_after, seconds=int(seconds))
+    return None
+
+
+async def _ok(ask: Ask) -> None:
+    await ask.answer(ask.pieces())
+
+
+async def _refuse(ask: Ask, *, status: int, error: bytes) -> None:
+    ask.refuse(status, error)
+
+
+async def _retry_after(ask: Ask, *, seconds: int = 1) -> None:
+    """Refused until the time that the first refusal named has passed."""
+    if ask.count > 1 and ask.age >= seconds:
+        await _ok(ask)
+    else:
+        ask.refuse(429, _LIMITED, retry_after=str(seconds))
+
+
+async def _once(ask: Ask) -> None:
+    if ask.count > 1:
+        await _ok(ask)
+    else:
+        ask.refuse(500, _UPSTREAM)
+
+
+async def _flap(ask: Ask) -> None:
+    if ask.count % 2 == 0:
+        await _ok(ask)
+    else:
+        ask.refuse(503, _UPSTREAM)
+
+
+async def _reset(ask: Ask) -> None:
+    ask.line.reset()
+
+
+async def _silent(ask: Ask) -> None:
+    await ask.line.silence()
+
+
+async def _slow_first_token(ask: Ask) -> None:
+    ask.pace = replace(ask.pace, first=ask.pace.first or SLOW_FIRST_TOKEN)
+    await _ok(ask)
+
+
+async def _cut(ask: Ask) -> None:
+    await _begun(ask)
+    ask.line.close()
+
+
+async def _stall(ask: Ask) -> None:
+    await _begun(ask)
+    await ask.line.silence()
+
+
+async def _begun(ask: Ask) -> None:
+    """An answer of which 25 of 60 words are sent."""
+    pieces = ask.pieces()
+    if not ask.exchange.stream:
+        ask.respond_in_part(await ask.completion({"content": "".join(pieces)}, "stop", len(pieces)))
+        return
+    await ask.speak(_first_words(pieces, len("".join(pieces).split()) * WORDS_BEFORE_CUT // WORDS))
+    ask.flush()
+
+
+async def _malformed(ask: Ask) -> None:
+    pieces = ask.pieces()
+    if not ask.exchange.stream:
+        body = await ask.completion({"content": "".join(pieces)}, "stop", len(pieces))
+        ask.respond(200, body[: len(body) // 2])
+        return
+    half = len(pieces) // 2
+    await ask.speak(pieces[:half])
+    ask.send(wire.event(b'{"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":'))
+    for piece in pieces[half:]:
+        ask.send(wire.text(ask.model, piece))
+    ask.finish("stop", len(pieces))
+
+
+async def _no_done(ask: Ask) -> None:
+    pieces = ask.pieces()
+    if not ask.exchange.stream:
+        await _ok(ask)
+        return
+    await ask.speak(pieces)
+    ask.finish("stop", len(pieces), done=False)
+
+
+async def _html(ask: Ask) -> None:
+    ask.respond(200, b"<!doctype html><title>Welcome</title><h1>It works!</h1>\n", "text/html")
+
+
+async def _empty(ask: Ask) -> None:
+    await ask.answer(())
+
+
+async def _inband_error(ask: Ask) -> None:
+    if not ask.exchange.stream:
+        ask.respond(200, _UPSTREAM)
+        return
+    await ask.speak(())
+    ask.send(wire.event(_UPSTREAM) + wire.DONE + wire.LAST_CHUNK)
+    ask.flush()
+
+
+async def _no_prefill(ask: Ask) -> None:
+    if ask.prefill:
+        ask.refuse(400, wire.error("This model does not support assistant message prefill.", "invalid_request_error"))
+    else:
+        await _ok(ask)
+
+
+def _first_words(pieces: tuple[str, ...], words: int) -> tuple[str, ...]:
+    taken: list[str] = []
+    for piece in pieces:
+        words -= len(piece.split())
+        if words < 0:
+            break
+        taken.append(piece)
+    return tuple(taken)
+
+
+BEHAVIOURS: dict[str, Behaviour] = {
+    "fake-ok": _ok,
+    "fake-429": partial(_refuse, status=429, error=_LIMITED),
+    "fake-429-retry-after": _retry_after,
+    "fake-500-once": _once,
+    "fake-503": partial(_refuse, status=503, error=_UPSTREAM),
+    "fake-reset": _reset,
+    "fake-silent": _silent,
+    "fake-slow-first-token": _slow_first_token,
+    "fake-cut": _cut,
+    "fake-stall": _stall,
+    "fake-malformed": _malformed,
+    "fake-no-done": _no_done,
+    "fake-context": partial(
+        _refuse,
+        status=400,
+        error=wire.error(
+            "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
+            "invalid_request_error",
+            "context_length_exceeded",
+            "messages",
+        ),
+    ),
+    "fake-filter": partial(
+        _refuse,
+        status=400,
+        error=wire.error(
+            "Your request was rejected by the content filter.",
+            "invalid_request_error",
+            "content_policy_violation",
+            "messages",
+            innererror={
+                "code": "ResponsibleAIPolicyViolation",
+                "content_filter_result": {"violence": {"filtered": True, "severity": "high"}},
+            },
+        ),
+    ),
+    "fake-flap": _flap,
+    "fake-401": partial(
+        _refuse,
+        status=401,
+        error=wire.error("Incorrect API key provided.", "invalid_request_error", "invalid_api_key"),
+    ),
+    "fake-html": _html,
+    "fake-empty": _empty,
+    "fake-inband-error": _inband_error,
+    "fake-tool": call_tool,
+    "fake-tool-cut": cut_tool_call,
+    "fake-no-prefill": _no_prefill,
+}

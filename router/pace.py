@@ -1,0 +1,93 @@
+"""The pace of a fake answer, written into the model's name: `fake-ok?first=200ms&gap=20ms&tokens=64`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+
+MAX_TOKENS = 10_000
+MAX_SECONDS = 3600.0
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s)|0")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How an answer comes out.
+
+    `first` is the time before the first token and `gap` the time between tokens, both in seconds. `tokens` is how many
+    pieces of text there are; None leaves the answer as it is.
+    """
+
+    first: float = 0.0
+    gap: float = 0.0
+    tokens: int | None = None
+
+    @property
+    def immediate(self) -> bool:
+        """Whether nothing has to be waited for."""
+        return not self.first and not self.gap
+
+
+class Metronome:
+    """Waits for each token's moment. Moments are counted from the start, so one late token does not delay the rest."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._gap = pace.gap
+        self._due = self._loop.time() + pace.first
+
+    async def beat(self) -> None:
+        """Returns when the next token is due; always gives other tasks a turn."""
+        delay = self._due - self._loop.time()
+        self._due += self._gap
+        await asyncio.sleep(max(0.0, delay))
+
+    async def pause(self, seconds: float) -> None:
+        """A silence in the middle of an answer: everything after it comes that much later."""
+        self._due = max(self._due, self._loop.time()) + seconds
+        await asyncio.sleep(seconds)
+
+
+def split_pace(name: str) -> tuple[str, Pace]:
+    """Separate a model's name from its pace. Raises ValueError that names the part that cannot be read."""
+    model, _, query = name.partition("?")
+    if not model:
+        raise ValueError(f"{name!r}: the model's name is missing before '?'")
+    given: dict[str, str] = {}
+    for part in query.split("&") if query else ():
+        key, equals, value = part.partition("=")
+        if key not in ("first", "gap", "tokens"):
+            raise ValueError(f"{name!r}: unknown setting {key!r}; a pace has first, gap and tokens")
+        if not equals:
+            raise ValueError(f"{name!r}: {key} has no value, as in {key}={'64' if key == 'tokens' else '200ms'}")
+        if key in given:
+            raise ValueError(f"{name!r}: {key} is given twice")
+        given[key] = value
+    try:
+        return model, Pace(
+            first=duration(given.get("first", "0")),
+            gap=duration(given.get("gap", "0")),
+            tokens=_count(given["tokens"]) if "tokens" in given else None,
+        )
+    except ValueError as exc:
+        raise ValueError(f"{name!r}: {exc}") from None
+
+
+def duration(text: str) -> float:
+    """Seconds in `200ms`, `1.5s` or `0`. Raises ValueError."""
+    match = _DURATION.fullmatch(text)
+    if match is None or not text.isascii():
+        raise ValueError(f"{text!r} is not a duration; write it as 200ms, 1.5s or 0")
+    if match[1] is None:
+        return 0.0
+    seconds = float(match[1]) / (1000 if match[2] == "ms" else 1)
+    if seconds > MAX_SECONDS:
+        raise ValueError(f"{text!r} is longer than an hour")
+    return seconds
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= MAX_TOKENS):
+        raise ValueError(f"tokens={text} must be a whole number from 1 to {MAX_TOKENS}")
+    return int(text)
