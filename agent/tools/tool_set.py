@@ -1,0 +1,65 @@
+"""The tools of one turn: the agent's own and the caller's, and the way the model is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from agent.tools.book_hotel import book_hotel
+from agent.tools.caller_tools import CallerTool, hand_off_tool
+from agent.tools.hand_off import HandOffTool
+from agent.tools.multiply import multiply
+from agent.tools.transfer_call import END_TOOLS, TRANSFER_TOOLS, end_tool, transfer_tool
+from config.agent_file import AgentProfile
+
+SERVER_TOOLS: dict[str, BaseTool] = {each.name: each for each in (multiply, book_hotel)}
+"""The tools that run here, by the name under which agent.yaml switches them on."""
+
+
+@dataclass(frozen=True)
+class ToolSet:
+    """Tools by their order of offering, and the same as OpenAI tool dicts."""
+
+    tools: tuple[BaseTool, ...]
+    offered: tuple[dict[str, Any], ...]
+
+    @cached_property
+    def hand_offs(self) -> frozenset[str]:
+        """The names of those that end the turn."""
+        return frozenset(each.name for each in self.tools if isinstance(each, HandOffTool))
+
+
+def tool_set(profile: AgentProfile, caller_tools: Sequence[CallerTool]) -> ToolSet:
+    """The agent's tools and the caller's; where both have one of a name or of a kind (transfer, end), the caller's
+    stands.
+    """
+    advertised = {each.name for each in caller_tools}
+    own = [_own(name, profile) for name in profile.tools if not _taken(name, advertised)]
+    callers = [hand_off_tool(each, profile.transfer_destinations) for each in caller_tools]
+    strict = {each.name: each.strict for each in caller_tools}
+    tools = (*own, *callers)
+    return ToolSet(tools, tuple(_offered(each, strict.get(each.name)) for each in tools))
+
+
+def _taken(name: str, advertised: Iterable[str]) -> bool:
+    kind = next((kind for kind in (frozenset(TRANSFER_TOOLS), END_TOOLS) if name in kind), {name})
+    return any(each in kind for each in advertised)
+
+
+def _own(name: str, profile: AgentProfile) -> BaseTool:
+    if name in TRANSFER_TOOLS:
+        return transfer_tool(name, profile.transfer_destinations)
+    return end_tool(name) if name in END_TOOLS else SERVER_TOOLS[name]
+
+
+def _offered(tool: BaseTool, strict: bool | None) -> dict[str, Any]:
+    if isinstance(tool, HandOffTool):
+        # As the caller wrote it: a conversion would tidy its schema.
+        function = {"name": tool.name, "description": tool.description, "parameters": tool.args_schema}
+        return {"type": "function", "function": function if strict is None else {**function, "strict": strict}}
+    return convert_to_openai_tool(tool)

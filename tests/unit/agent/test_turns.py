@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from langchain_core.messages import HumanMessage, SystemMessage
+
+from agent.events import Event, HandOff, TextDelta, ToolFinished, ToolStarted, TurnFailed, TurnFinished, Usage
+from agent.tools.caller_tools import CallerTool
+from agent.turns import TurnRequest, TurnService
+from config.agent_file import AgentProfile, Destination
+from config.deployments import Limits
+from config.errors import (
+    AllDeploymentsFailed,
+    DeadlineExceeded,
+    ModelNotFound,
+    StepLimitReached,
+    TurnSuperseded,
+    VendorOverloaded,
+)
+from tests.support.scripted_lane import HANG, Script, ScriptedLane, call, deployment, finish, router_over, text, usage
+
+PROFILE = AgentProfile(
+    system_prompt="Be kind.",
+    tools=("transferCall", "endCall", "multiply"),
+    transfer_destinations=(Destination("+15550001", "Sales"), Destination("+15550002", "Support")),
+    max_steps=4,
+)
+DONE = [text("Done."), finish(), usage(2, 1)]
+
+
+class Rig:
+    """A turn service over scripts: one script for each model call."""
+
+    def __init__(self, *scripts: Script, profile: AgentProfile = PROFILE, **limits: float) -> None:
+        self.lane = ScriptedLane({"a": list(scripts)})
+        settings = {"limits": Limits(**limits)} if limits else {}
+        self.service = TurnService(router_over(self.lane, deployment("a"), num_retries=0, **settings), profile)
+
+    async def events(self, said: str = "Hi", **request: Any) -> list[Event]:
+        asked = TurnRequest(**{"model": "main", "messages": [HumanMessage(said)], **request})
+        turn = self.service.begin(asked)
+        async with aclosing(self.service.run(turn, asked.session_key)) as events:
+            return [event async for event in events]
+
+    @property
+    def sent(self) -> list[list[tuple[str, Any]]]:
+        """Role and content of what each model call was sent."""
+        return [[(each["role"], each["content"]) for each in attempt.messages] for attempt in self.lane.attempts]
+
+
+async def test_a_plain_turn() -> None:
+    rig = Rig([text("Hel"), text("lo."), finish(), usage(3, 2)])
+    assert await rig.events() == [TextDelta("Hel"), TextDelta("lo."), Usage(3, 2), TurnFinished("stop")]
+    assert rig.sent == [[("system", "Be kind."), ("user", "Hi")]]
+
+
+async def test_the_agents_tool_runs_and_its_result_is_answered_with() -> None:
+    rig = Rig([text("Let me see. "), call("multiply", '{"a":6,"b":7}'), finish("tool_calls"), usage(5, 4)], DONE)
+    assert await rig.events() == [
+        TextDelta("Let me see. "),
+        ToolStarted("call_1", "multiply", {"a": 6, "b": 7}),
+        ToolFinished("call_1", "multiply", "42", True),
+        TextDelta("Done."),
+        Usage(7, 5),
+        TurnFinished("stop"),
+    ]
+    assert rig.sent[1][2:] == [("assistant", "Let me see. "), ("tool", "42")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "heard"),
+    [
+        ("One moment.", "It is 42.", "One moment. It is 42."),
+        ("One moment. ", "It is 42.", "One moment. It is 42."),
+        ("One moment.", "\nIt is 42.", "One moment.\nIt is 42."),
+        ("请稍等。", "是四十二。", "请稍等。是四十二。"),
+    ],
+)
+async def test_what_is_said_before_and_after_a_tool_does_not_run_together(before: str, after: str, heard: str) -> None:
+    rig = Rig([text(before), call("multiply", '{"a":6,"b":7}')], [text(after[:3]), text(after[3:]), finish()])
+    assert "".join(event.text for event in await rig.events() if isinstance(event, TextDelta)) == heard
+
+
+async def test_a_tool_that_fails_tells_the_model_and_not_the_caller() -> None:
+    rig = Rig([call("multiply", '{"a":"six"}'), finish("tool_calls")], DONE)
+    events = await rig.events()
+    assert [type(event) for event in events] == [ToolStarted, ToolFinished, TextDelta, Usage, TurnFinished]
+    assert isinstance(events[1], ToolFinished)
+    assert not events[1].ok
+
+
+@pytest.mark.parametrize("destination", ["+15550002", "+1 555-0002", "tel:+15550002", "support"])
+async def test_a_transfer_ends_the_turn_with_the_number_as_the_allow_list_spells_it(destination: str) -> None:
+    rig = Rig([text("Connecting. "), call("transferCall", f'{{"destination":"{destination}"}}'), finish("tool_calls")])
+    events = await rig.events()
+    assert events[1] == HandOff("call_1", "transferCall", {"destination": "+15550002"})
+    assert events[-1] == TurnFinished("tool_calls")
+    assert len(rig.lane.attempts) == 1
+
+
+async def test_a_transfer_without_a_destination_takes_the_first() -> None:
+    assert HandOff("call_1", "transferCall", {"destination": "+15550001"}) in await Rig([call("transferCall")]).events()
+
+
+@pytest.mark.parametrize("destination", ["+15550003", "+155500020", "15550002", "sip:x@evil", "Sales;Support", "*"])
+async def test_a_destination_that_is_not_on_the_list_is_refused_and_the_model_has_to_say_so(destination: str) -> None:
+    rig = Rig([text("Sure. "), call("transferCall", f'{{"destination":"{destination}"}}'), usage(1, 1)], DONE)
+    assert await rig.events() == [TextDelta("Sure. "), TextDelta("Done."), Usage(3, 2), TurnFinished("stop")]
+    role, told = rig.sent[1][-1]
+    assert role == "tool"
+    assert "not allowed" in told
+
+
+@pytest.mark.parametrize("arguments", ['{"destination":["+15550002"]}', '{"destination":{"number":"+15550002"}}'])
+async def test_a_destination_of_the_wrong_type_is_refused(arguments: str) -> None:
+    assert not [
+        event for event in await Rig([call("transferCall", arguments)], DONE).events() if isinstance(event, HandOff)
+    ]
+
+
+async def test_a_transfer_beside_another_tool_runs_the_tool_and_hands_off() -> None:
+    both = [call("multiply", '{"a":2,"b":2}', "c1", 0), call("transferCall", "{}", "c2", 1), finish("tool_calls")]
+    rig = Rig(both)
+    events = await rig.events()
+    assert ToolFinished("c1", "multiply", "4", True) in events
+    assert isinstance(events[-3], HandOff)
+    assert len(rig.lane.attempts) == 1
+
+
+async def test_hand_offs_keep_the_models_order() -> None:
+    tools = [CallerTool("first"), CallerTool("second")]
+    made = [call("second", "{}", "c1", 0), call("first", "{}", "c2", 1), finish("tool_calls")]
+    events = await Rig(made).events(caller_tools=tools)
+    assert [event.name for event in events if isinstance(event, HandOff)] == ["second", "first"]
+
+
+async def test_the_callers_tools_are_offered_as_it_wrote_them_and_take_the_place_of_ours() -> None:
+    schema = {"type": "object", "properties": {"transfer_number": {"type": "string"}}, "x-extra": 1}
+    tools = [CallerTool("transfer_to_number", "Hand over.", schema), CallerTool("lookup", "", {"type": "object"}, True)]
+    rig = Rig(DONE)
+    await rig.events(caller_tools=tools)
+    offered = {each["function"]["name"]: each["function"] for each in rig.lane.attempts[0].params["tools"]}
+    assert list(offered) == ["endCall", "multiply", "transfer_to_number", "lookup"]
+    assert offered["transfer_to_number"]["description"] == "Hand over."
+    assert offered["transfer_to_number"]["parameters"]["x-extra"] == 1
+    assert offered["transfer_to_number"]["parameters"]["properties"]["transfer_number"]["enum"] == [
+        "+15550001",
+        "+15550002",
+    ]
+    assert offered["lookup"]["strict"] is True
+
+
+async def test_the_allow_list_holds_for_the_callers_own_transfer_tool() -> None:
+    tools = [CallerTool("transfer_to_number", "", {"type": "object", "properties": {}})]
+    rig = Rig([call("transfer_to_number", '{"transfer_number":"+666"}')], DONE)
+    assert not [event for event in await rig.events(caller_tools=tools) if isinstance(event, HandOff)]
+
+
+async def test_a_forced_call_is_forced_once() -> None:
+    rig = Rig([call("multiply", '{"a":1,"b":1}')], DONE)
+    await rig.events(tool_choice="required")
+    assert [attempt.params.get("tool_choice") for attempt in rig.lane.attempts] == ["required", None]
+
+
+async def test_the_last_step_has_to_speak() -> None:
+    rig = Rig(
+        [call("multiply", '{"a":1,"b":1}')],
+        [call("multiply", '{"a":1,"b":1}')],
+        [call("multiply", '{"a":1,"b":1}')],
+        DONE,
+    )
+    assert (await rig.events())[-1] == TurnFinished("stop")
+    assert [attempt.params.get("tool_choice") for attempt in rig.lane.attempts] == [None, None, None, "none"]
+
+
+async def test_an_agent_that_never_comes_to_an_end_is_stopped() -> None:
+    rig = Rig([call("multiply", '{"a":1,"b":1}')])
+    failed = (await rig.events())[-1]
+    assert isinstance(failed, TurnFailed)
+    assert isinstance(failed.error, StepLimitReached)
+    assert len(rig.lane.attempts) == PROFILE.max_steps
+
+
+@pytest.mark.parametrize(("mode", "systems"), [("replace", ["Be rude."]), ("append", ["Be kind.", "Be rude."])])
+async def test_the_callers_system_message_replaces_or_follows_the_prompt(mode: Any, systems: list[str]) -> None:
+    rig = Rig(DONE, profile=AgentProfile("Be kind.", system_prompt_mode=mode))
+    await rig.events(messages=[SystemMessage("Be rude."), HumanMessage("Hi")])
+    assert [content for role, content in rig.sent[0] if role == "system"] == systems
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"), [("length", "length"), ("content_filter", "content_filter"), ("eos", "stop")]
+)
+async def test_the_finish_reason_is_the_vendors_in_openais_words(reason: str, told: str) -> None:
+    assert (await Rig([text("Hm."), finish(reason)]).events())[-1] == TurnFinished(told)  # type: ignore[arg-type]
+
+
+async def test_a_turn_that_fails_says_so_as_its_last_event() -> None:
+    [failed] = await Rig([VendorOverloaded("503")]).events()
+    assert isinstance(failed, TurnFailed)
+    assert isinstance(failed.error, AllDeploymentsFailed)
+
+
+async def test_a_bug_ends_the_turn_without_its_details() -> None:
+    [failed] = await Rig([KeyError("sk-secret")]).events()
+    assert isinstance(failed, TurnFailed)
+    assert "sk-secret" not in str(failed.error)
+
+
+async def test_the_deadline_ends_a_turn_that_waits() -> None:
+    [failed] = await Rig([HANG], turn_deadline=0.02).events()
+    assert isinstance(failed, TurnFailed)
+    assert isinstance(failed.error, DeadlineExceeded)
+
+
+async def test_a_caller_may_shorten_the_deadline_but_not_stretch_it() -> None:
+    [failed] = await Rig([HANG]).events(timeout=0.02)
+    assert isinstance(failed, TurnFailed)
+    [failed] = await Rig([HANG], turn_deadline=0.02).events(timeout=3600)
+    assert isinstance(failed, TurnFailed)
+
+
+async def test_a_newer_turn_on_the_session_ends_the_older_one_and_closes_its_stream() -> None:
+    rig = Rig([text("Once upon"), HANG], DONE)
+    older = rig.service.begin(TurnRequest("main", [HumanMessage("Tell me a story")], session_key="s"))
+    async with aclosing(rig.service.run(older, "s")) as events:
+        assert await anext(events) == TextDelta("Once upon")
+        waiting = asyncio.create_task(anext(events))
+        await asyncio.sleep(0)
+        assert (await rig.events(session_key="s"))[-1] == TurnFinished("stop")
+        failed = await waiting
+    assert isinstance(failed, TurnFailed)
+    assert isinstance(failed.error, TurnSuperseded)
+    assert rig.lane.closed == 2
+
+
+async def test_other_sessions_and_requests_without_one_go_on() -> None:
+    rig = Rig([text("Once upon"), text(" a time."), finish()], DONE)
+    older = rig.service.begin(TurnRequest("main", [HumanMessage("Hi")], session_key="s"))
+    async with aclosing(rig.service.run(older, "s")) as events:
+        await anext(events)
+        await rig.events(session_key="t")
+        await rig.events()
+        assert [event async for event in events][-1] == TurnFinished("stop")
+
+
+async def test_cancelling_closes_the_vendors_stream() -> None:
+    rig = Rig([text("Hel"), HANG])
+    reading = asyncio.create_task(rig.events())
+    while not rig.lane.attempts:
+        await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert rig.lane.closed == 1
+
+
+async def test_graphs_are_compiled_once_for_each_set_of_tools() -> None:
+    rig = Rig(DONE)
+    for tools in ([], [CallerTool("lookup")], [CallerTool("lookup")], []):
+        await rig.events(caller_tools=tools)
+    assert len(rig.service._graphs) == 2
+
+
+def test_an_unknown_model_is_refused_before_anything_runs() -> None:
+    with pytest.raises(ModelNotFound):
+        Rig(DONE).service.begin(TurnRequest("gpt-9", [HumanMessage("Hi")]))
