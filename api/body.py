@@ -1,0 +1,88 @@
+"""Reads a JSON body, whatever arrives: every way in which it can be wrong has its own clear error."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from api.errors import BodyTooLarge
+from config.errors import RequestError
+
+M = TypeVar("M", bound=BaseModel)
+
+MAX_DEPTH = 64
+"""Levels of nesting. Tool schemas are the deepest thing that honest callers send, and stay far below."""
+
+
+async def read_json_object(request: Request, *, limit: int) -> dict[str, Any]:
+    """The body as a JSON object of at most `limit` bytes.
+
+    Raises:
+        BodyTooLarge: it is larger; reading stops there.
+        RequestError: it is not JSON, not an object, nested too deeply, or holds a lone surrogate.
+    """
+    body = await _read(request, limit)
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise RequestError(f"The body is not valid JSON: {exc.msg} (line {exc.lineno}, column {exc.colno}).") from exc
+    if not isinstance(value, dict):
+        raise RequestError(f"The body must be a JSON object, not {_kind(value)}.")
+    # Brackets inside strings count too, so only a body that has many is walked.
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        raise RequestError(f"The body is nested more than {MAX_DEPTH} levels deep.")
+    return value
+
+
+def validated(model: type[M], value: dict[str, Any]) -> M:
+    """`value` as `model`.
+
+    Raises:
+        RequestError: the first thing that does not fit; `param` names it as in `messages[2].content`.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_context=False)[0]
+        param = _path(first["loc"])
+        raise RequestError(f"{param or 'The body'}: {first['msg']}.", param=param or None) from exc
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise BodyTooLarge(f"The body is larger than {limit} bytes.")
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise BodyTooLarge(f"The body is larger than {limit} bytes.")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _depth(value: Any) -> int:
+    deepest, level = 0, [value]
+    while level:
+        deepest += 1
+        level = [
+            child
+            for each in level
+            if isinstance(each, dict | list)
+            for child in (each.values() if isinstance(each, dict) else each)
+            if isinstance(child, dict | list)
+        ]
+    return deepest
+
+
+def _kind(value: Any) -> str:
+    names: dict[type, str] = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    return "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in loc).removeprefix(".")

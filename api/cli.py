@@ -1,0 +1,181 @@
+"""The command line: `switchboard serve`, `switchboard check`, `switchboard fake-provider`.
+
+What takes long to import is imported by the command that needs it, so that `check` and `--help` answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from config.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from config.deployments import Deployment, Registry
+    from config.settings import Settings
+
+app = typer.Typer(help="An OpenAI-compatible agent gateway.", no_args_is_help=True, pretty_exceptions_enable=False)
+
+ModelsOption = Annotated[Path | None, typer.Option("--models", help="models.yaml; default: SWITCHBOARD_MODELS_FILE.")]
+AgentOption = Annotated[Path | None, typer.Option("--agent", help="agent.yaml; default: SWITCHBOARD_AGENT_FILE.")]
+
+
+def main() -> None:
+    """The console script."""
+    # LiteLLM reads it on import; without it the start waits for a price list from the network.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    app()
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on. Default: this machine alone.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on. Default: 8000.")] = None,
+    models: ModelsOption = None,
+    agent: AgentOption = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that serve. Default: 1.")] = None,
+) -> None:
+    """Serve the API."""
+    from config.settings import environment
+
+    try:
+        settings, registry = _prepare(host=host, port=port, models_file=models, agent_file=agent, workers=workers)
+        # LiteLLM reads some variables itself when it sends a request, and worker processes read the settings again.
+        os.environ.update(environment())
+    except ConfigError as exc:
+        _refuse(exc.problems)
+    os.environ.update(_as_variables(settings))
+    _announce(settings, registry)
+
+    import uvicorn
+
+    uvicorn.run(
+        "api.app:create_app_from_environment",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        http="httptools",
+        access_log=False,  # each turn has a line of its own
+        log_config=None,
+    )
+
+
+@app.command()
+def check(
+    file: Annotated[Path | None, typer.Argument(help="models.yaml; default: SWITCHBOARD_MODELS_FILE.")] = None,
+    agent: AgentOption = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of models.yaml instead.")] = False,
+) -> None:
+    """Check models.yaml and agent.yaml; exit with 1 if something is wrong."""
+    if schema:
+        from config.models_schema import schema_text
+
+        typer.echo(schema_text(), nl=False)
+        return
+    from config.agent_file import check_agent
+    from config.models_file import check_models
+    from config.settings import environment, load_settings, unknown_settings
+
+    try:
+        settings, environ = load_settings(models_file=file, agent_file=agent), environment()
+    except ConfigError as exc:
+        _refuse(exc.problems)
+    registry, problems = check_models(settings.models_file, environ)
+    problems += check_agent(settings.agent_file)[1]
+    _print_deployments(registry)
+    for warning in [*unknown_settings(environ), *registry.warnings]:
+        typer.echo(f"warning: {warning}")
+    if problems:
+        _refuse(problems)
+    typer.echo(f"{settings.models_file} and {settings.agent_file} are in order. {_default_line(registry)}")
+
+
+@app.command("fake-provider")
+def fake_provider(
+    port: Annotated[int, typer.Option(help="Port to listen on.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Serve a fake OpenAI endpoint whose faults the model name chooses, for load and failure tests."""
+    import asyncio
+
+    from router.fake_provider import serve as serve_fake
+
+    try:
+        asyncio.run(serve_fake(host, port))
+    except KeyboardInterrupt:
+        typer.echo("stopped")
+
+
+def _prepare(**overrides: Any) -> tuple[Settings, Registry]:
+    """Everything that can be wrong, found before anything is started."""
+    from config.agent_file import check_agent
+    from config.models_file import check_models
+    from config.settings import environment, load_settings, require_tokens, unknown_settings
+
+    settings, environ = load_settings(**overrides), environment()
+    require_tokens(settings)
+    registry, problems = check_models(settings.models_file, environ)
+    problems += check_agent(settings.agent_file)[1]
+    if problems:
+        raise ConfigError(problems)
+    for warning in [*unknown_settings(environ), *registry.warnings]:
+        typer.echo(f"warning: {warning}", err=True)
+    return settings, registry
+
+
+def _as_variables(settings: Settings) -> dict[str, str]:
+    """What the command line may have changed, for the processes that serve."""
+    return {
+        "SWITCHBOARD_MODELS_FILE": str(settings.models_file.absolute()),
+        "SWITCHBOARD_AGENT_FILE": str(settings.agent_file.absolute()),
+        "SWITCHBOARD_HOST": settings.host,
+        "SWITCHBOARD_PORT": str(settings.port),
+        "SWITCHBOARD_WORKERS": str(settings.workers),
+    }
+
+
+def _announce(settings: Settings, registry: Registry) -> None:
+    from dotenv import dotenv_values
+
+    from config.settings import ENV_FILE
+
+    name = "SWITCHBOARD_API_TOKENS"
+    stored = dotenv_values(ENV_FILE).get(name) == os.environ.get(name)
+    typer.echo(f"Switchboard: http://{settings.host}:{settings.port}/v1 (documentation at /docs)")
+    typer.echo(f"API token:   {name} in {ENV_FILE.absolute() if stored else 'the environment'}")
+    typer.echo(_default_line(registry))
+
+
+def _default_line(registry: Registry) -> str:
+    group = registry.default_group()
+    if group is None:
+        return "No model can be used: set a vendor's key."
+    behind = ", ".join(each.model for each in registry.usable(group))
+    return f"Default model: {group} ({behind or 'no deployment of it is ready: set a key'})"
+
+
+def _print_deployments(registry: Registry) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not registry.deployments:
+        return
+    table = Table("model name", "deployment", "state")
+    for each in registry.deployments:
+        table.add_row(Text(each.group), Text(each.model), _state(each))
+    Console().print(table)
+
+
+def _state(deployment: Deployment) -> str:
+    return f"[yellow]needs {', '.join(deployment.missing)}" if deployment.missing else "[green]ready"
+
+
+def _refuse(problems: tuple[Problem, ...]) -> NoReturn:
+    for problem in problems:
+        typer.echo(str(problem), err=True)
+    raise typer.Exit(1)

@@ -1,0 +1,95 @@
+"""`/v1/chat/completions` and `/v1/models`, for every client that speaks OpenAI's API."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import orjson
+from fastapi import APIRouter, Depends, Request, Response
+
+from agent.turns import Turn, TurnService
+from api.auth import authenticate
+from api.body import read_json_object, validated
+from api.openai.encode import AnswerHead, chunks, completion, error_event
+from api.openai.wire import ChatCompletionRequest
+from api.sse import EventStream, until_hang_up
+from config.errors import ModelNotFound
+from config.settings import Settings
+
+SAFE = "/:#*@+,=()[] "
+"""What stays as it is in a header; people may give models and deployments names in any language."""
+
+routes = APIRouter(tags=["OpenAI"])
+
+REQUEST_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": ChatCompletionRequest.model_json_schema()}},
+    }
+}
+
+
+@routes.post("/chat/completions", include_in_schema=False)
+@routes.post("/v1/chat/completions", summary="Run one agent turn", openapi_extra=REQUEST_BODY)
+async def chat_completions(request: Request, caller: Annotated[str, Depends(authenticate)]) -> Response:
+    """Streamed as `chat.completion.chunk` events with `stream: true`, else one `chat.completion`."""
+    settings: Settings = request.state.settings
+    turns: TurnService = request.state.turns
+    began = time.perf_counter()
+    body = validated(ChatCompletionRequest, await read_json_object(request, limit=settings.max_body_bytes))
+    asked = body.turn_request(request.headers, caller)
+    turn = turns.begin(asked)
+    events = turns.run(turn, asked.session_key)
+    head = AnswerHead(
+        id=f"chatcmpl-{uuid4().hex}",
+        created=int(time.time()),
+        model=lambda: turn.record.model,
+        function_call=turns.profile.function_call_object,
+        include_usage=bool(body.stream_options and body.stream_options.include_usage),
+    )
+    if body.stream:
+        return EventStream(
+            chunks(events, head),
+            headers_now=lambda: served_headers(turn),
+            encode_error=error_event,
+            keep_alive=settings.keep_alive_interval,
+        )
+    answer = await until_hang_up(request, completion(events, head))
+    own = time.perf_counter() - began - turn.record.vendor_seconds
+    headers = {**served_headers(turn), "x-switchboard-overhead-ms": f"{own * 1000:.1f}"}
+    return Response(orjson.dumps(answer), headers=headers, media_type="application/json")
+
+
+def served_headers(turn: Turn) -> Mapping[str, str]:
+    """Who serves, as far as it is known by now."""
+    record = turn.record
+    headers = {"x-switchboard-model": quote(record.model, SAFE), "x-switchboard-attempts": str(len(record.attempts))}
+    if record.served_deployment is not None:
+        headers["x-switchboard-deployment"] = quote(record.served_deployment, SAFE)
+    return headers
+
+
+@routes.get("/models", include_in_schema=False, dependencies=[Depends(authenticate)])
+@routes.get("/v1/models", summary="The models that can be named now", dependencies=[Depends(authenticate)])
+async def models(request: Request) -> dict[str, Any]:
+    turns: TurnService = request.state.turns
+    return {"object": "list", "data": [_model(name) for name in turns.router.registry.current.names()]}
+
+
+@routes.get("/models/{name:path}", include_in_schema=False, dependencies=[Depends(authenticate)])
+@routes.get("/v1/models/{name:path}", summary="One model by its name", dependencies=[Depends(authenticate)])
+async def model(request: Request, name: str) -> dict[str, Any]:
+    """Any name that a request may carry, so also one that only a wildcard serves."""
+    turns: TurnService = request.state.turns
+    registry = turns.router.registry.current
+    if not registry.usable(registry.resolve(name) or ""):
+        raise ModelNotFound(f"The model {name!r} does not exist. GET /v1/models lists those that do.", param="model")
+    return _model(name)
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "switchboard"}

@@ -1,0 +1,163 @@
+"""The request of `/v1/chat/completions` as callers send it, and what it means here.
+
+Voice platforms add fields of their own (`call`, `phoneNumber`, `elevenlabs_extra_body`, ...), so unknown ones are
+accepted. What is known but cannot be honoured is an error that says so: a caller must not believe that it was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from agent.tools.caller_tools import CallerTool
+from agent.turns import TurnRequest
+from api.openai.messages import to_langchain
+from config.errors import RequestError
+
+TOOL_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
+
+PASSED_ON = (
+    "temperature top_p max_tokens max_completion_tokens stop seed presence_penalty frequency_penalty logit_bias "
+    "response_format parallel_tool_calls user reasoning_effort verbosity service_tier prompt_cache_key "
+    "safety_identifier prediction"
+).split()
+"""The parameters that go to the vendor; LiteLLM maps or drops what one does not know."""
+
+
+# Some platforms send -1 for "no limit".
+Unlimited = BeforeValidator(lambda value: None if value == -1 else value)
+TokenLimit = Annotated[Annotated[int, Field(ge=1)] | None, Unlimited]
+
+
+class StreamOptions(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    include_usage: bool = False
+
+
+class ChatCompletionRequest(BaseModel):
+    """OpenAI's chat completion request (https://platform.openai.com/docs/api-reference/chat/create)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str | None = Field(None, description='A name of models.yaml; left out or "default": the default model')
+    messages: list[dict[str, Any]] = Field(min_length=1)
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
+    functions: list[dict[str, Any]] | None = Field(None, json_schema_extra={"deprecated": True})
+    function_call: Literal["none", "auto"] | dict[str, Any] | None = Field(None, json_schema_extra={"deprecated": True})
+    n: int | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    max_tokens: TokenLimit = None
+    max_completion_tokens: TokenLimit = None
+    stop: str | Annotated[list[str], Field(max_length=16)] | None = None
+    seed: int | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    logit_bias: dict[str, float] | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    response_format: dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: str | None = None
+    verbosity: str | None = None
+    modalities: list[str] | None = None
+    audio: dict[str, Any] | None = None
+    service_tier: str | None = None
+    prompt_cache_key: str | None = None
+    safety_identifier: str | None = None
+    prediction: dict[str, Any] | None = None
+    user: str | None = None
+    metadata: dict[str, Any] | None = None
+    session_id: str | None = None
+
+    def turn_request(self, headers: Mapping[str, str], caller: str) -> TurnRequest:
+        """What is asked for. `caller` keeps the sessions of different token holders apart.
+
+        Raises:
+            RequestError: something cannot be understood or honoured; `param` names it.
+        """
+        self._refuse_what_cannot_be_honoured()
+        tools = self._tools()
+        session = self._session_key(headers)
+        return TurnRequest(
+            model=self.model,
+            messages=to_langchain(self.messages),
+            caller_tools=tools,
+            tool_choice=self._tool_choice(tools),
+            params={name: value for name in PASSED_ON if (value := getattr(self, name)) is not None},
+            session_key=f"{caller}:{session}" if session else None,
+        )
+
+    def _refuse_what_cannot_be_honoured(self) -> None:
+        if self.n not in (None, 1):
+            raise RequestError("n must be 1: a turn has one answer.", param="n")
+        if self.audio is not None or "audio" in (self.modalities or []):
+            raise RequestError(
+                "Audio answers are not supported: only text.", param="audio" if self.audio else "modalities"
+            )
+        if self.logprobs or self.top_logprobs:
+            raise RequestError("Log probabilities are not supported.", param="logprobs")
+
+    def _tools(self) -> list[CallerTool]:
+        tools = [_tool(tool, f"tools[{number}]") for number, tool in enumerate(self.tools or [])]
+        tools += [_function(each, f"functions[{number}]") for number, each in enumerate(self.functions or [])]
+        names = [tool.name for tool in tools]
+        if repeated := next((name for name in names if names.count(name) > 1), None):
+            raise RequestError(f"There are several tools with the name {repeated!r}.", param="tools")
+        return tools
+
+    def _session_key(self, headers: Mapping[str, str]) -> str | None:
+        """The name of the call that the request belongs to; the first that is there wins, see docs/platforms.md."""
+        extra = self.model_extra or {}
+        call, elevenlabs = extra.get("call"), extra.get("elevenlabs_extra_body")
+        chat = headers.get("x-openwebui-chat-id")
+        candidates = (
+            headers.get("x-session-id"),
+            _text(call, "id") or _text(call, "callId"),
+            self.session_id,
+            _text(elevenlabs, "session_id"),
+            _text(self.metadata, "session_id"),
+            chat and f"{chat}:{self.model}",  # Open WebUI asks several models at once in one chat
+        )
+        return next(filter(None, candidates), None)
+
+    def _tool_choice(self, tools: list[CallerTool]) -> str | Mapping[str, Any] | None:
+        param = "tool_choice" if self.tool_choice is not None else "function_call"
+        choice = self.tool_choice if self.tool_choice is not None else self.function_call
+        if choice is None or isinstance(choice, str):
+            return None if choice == "auto" else choice
+        function = choice.get("function", choice)
+        name = function.get("name") if isinstance(function, dict) else None
+        if name not in [tool.name for tool in tools]:
+            raise RequestError(f"{param} names {name!r}, which is not among the tools of the request.", param=param)
+        return {"type": "function", "function": {"name": name}}
+
+
+def _text(value: Any, key: str) -> str | None:
+    found = value.get(key) if isinstance(value, Mapping) else None
+    return found if isinstance(found, str) else None
+
+
+def _tool(tool: Mapping[str, Any], place: str) -> CallerTool:
+    if (kind := tool.get("type", "function")) != "function":
+        raise RequestError(f"{place}.type is {kind!r}; only 'function' is supported.", param=f"{place}.type")
+    return _function(tool.get("function"), f"{place}.function")
+
+
+def _function(function: Any, place: str) -> CallerTool:
+    if not isinstance(function, dict):
+        raise RequestError(f"{place} must be an object.", param=place)
+    name, parameters = function.get("name"), function.get("parameters")
+    if not isinstance(name, str) or not TOOL_NAME.fullmatch(name):
+        raise RequestError(f"{place}.name must be 1 to 128 letters, digits, '_', '.' or '-'.", param=f"{place}.name")
+    if parameters is not None and not isinstance(parameters, dict):
+        raise RequestError(f"{place}.parameters must be a JSON schema, an object.", param=f"{place}.parameters")
+    schema = {"type": "object", "properties": {}, **(parameters or {})}
+    return CallerTool(name, str(function.get("description") or ""), schema, strict=function.get("strict"))

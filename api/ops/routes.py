@@ -1,0 +1,47 @@
+"""What operators and load balancers ask: is it up, and which deployments can be used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from agent.turns import TurnService
+from config.deployments import Deployment
+from router.stats import DeploymentStats
+
+routes = APIRouter(tags=["operations"])
+
+
+@routes.get("/health", summary="Whether turns can be served, and by which deployments")
+async def health(request: Request, response: Response) -> dict[str, Any]:
+    """Needs no token. 200 as soon as a turn can be served, 503 when no deployment can be used."""
+    turns: TurnService = request.state.turns
+    registry = turns.router.registry.current
+    ready = bool(registry.names()) or any(not each.missing for each in registry.deployments)
+    response.status_code = 200 if ready else 503
+    return {
+        "status": "ok" if ready else "no_deployment_ready",
+        "default_model": registry.default_group(),
+        "models": registry.names(),
+        "deployments": [_deployment(each, turns.router.stats[each.id]) for each in registry.deployments],
+    }
+
+
+@routes.get("/", include_in_schema=False)
+async def root(request: Request) -> dict[str, str]:
+    return {"name": "switchboard", "version": request.app.version, "health": "/health", "docs": "/docs"}
+
+
+def _deployment(deployment: Deployment, stats: DeploymentStats) -> dict[str, Any]:
+    first_token = None if stats.first_token is None else round(stats.first_token * 1000, 1)
+    return {
+        "id": deployment.id,
+        "model_name": deployment.group,
+        "model": deployment.model,
+        "state": "missing_key" if deployment.missing else "ready",
+        "missing": deployment.missing,
+        "in_flight": stats.in_flight,
+        "first_token_ms": first_token,
+        "last_error": stats.last_error,
+    }

@@ -1,0 +1,17 @@
+"""What the lifespan builds and every route finds as `request.state`."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from agent.turns import TurnService
+from api.auth import TokenCheck
+from config.settings import Settings
+
+
+class State(TypedDict):
+    """Typed lifespan state; Starlette copies it into each request's `state`."""
+
+    settings: Settings
+    tokens: TokenCheck
+    turns: TurnService

@@ -1,0 +1,88 @@
+"""The real server on a real port, in this process, for tests with real clients."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+import yaml
+from blockbuster import blockbuster_ctx
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from api.app import create_app
+from config.settings import Settings
+
+TOKEN = "test-token"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running server: `url` without a path, `app` for what only the inside shows."""
+
+    url: str
+    app: FastAPI
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {TOKEN}"}
+
+
+def fake(name: str = "fake", model: str = "fake/echo", **params: Any) -> dict[str, Any]:
+    return {"model_name": name, "litellm_params": {"model": model, **params}}
+
+
+def direct(name: str, base_url: str, model: str, **params: Any) -> dict[str, Any]:
+    """A deployment that the OpenAI lane reaches."""
+    return fake(name, f"openai/{model}", api_base=base_url, api_key="sk-vendor", **params)
+
+
+def through_litellm(name: str, base_url: str, model: str, **params: Any) -> dict[str, Any]:
+    """The same one, reached by the LiteLLM lane."""
+    return {**direct(name, base_url, model, **params), "model_info": {"lane": "litellm"}}
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path,
+    *models: Mapping[str, Any],
+    router: Mapping[str, Any] | None = None,
+    agent: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> AsyncIterator[Served]:
+    """Serve `models` (entries of model_list) until the block ends. `agent` replaces parts of the default agent.yaml.
+
+    A blocking call in the event loop fails the request that makes it.
+    """
+    models_file = folder / "models.yaml"
+    models_file.write_text(
+        yaml.safe_dump({"model_list": list(models) or [fake()], "router_settings": dict(router or {})})
+    )
+    if agent is not None:
+        agent_file = folder / "agent.yaml"
+        agent_file.write_text(yaml.safe_dump({"system_prompt": "Be kind.", **agent}))
+        settings["agent_file"] = agent_file
+    app = create_app(Settings(api_tokens=(SecretStr(TOKEN),), models_file=models_file, _env_file=None, **settings))
+    # Without the protocol asyncio would not switch Nagle off, and every answer would take 40 ms more.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started:
+            assert not running.done(), "the server did not start"
+            await asyncio.sleep(0)
+        with blockbuster_ctx(scanned_modules=["config", "router", "agent", "api"]) as blocking:
+            for function in blocking.functions.values():
+                # LiteLLM loads certificates when it first meets a vendor.
+                function.can_block_in("router/lanes/litellm_lane.py", "_call")
+            yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", app)
+    finally:
+        server.should_exit = True
+        await running

@@ -1,0 +1,146 @@
+"""The command line, run in a directory of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from typer.testing import CliRunner, Result
+
+from api.cli import app
+
+MODELS = """\
+model_list:
+  - {model_name: real, litellm_params: {model: openai/gpt-4.1, api_key: os.environ/OPENAI_API_KEY}}
+  - {model_name: fake, litellm_params: {model: fake/echo}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    for name in list(os.environ):
+        if name.startswith("SWITCHBOARD_") or name == "OPENAI_API_KEY":
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models.yaml").write_text(MODELS)
+    before = dict(os.environ)
+    yield tmp_path
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What uvicorn is asked to do, instead of doing it."""
+    calls: list[dict[str, Any]] = []
+    monkeypatch.setattr(uvicorn, "run", lambda target, **options: calls.append({"target": target, **options}))
+    return calls
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+
+
+def test_check_shows_each_deployment_and_the_key_that_it_lacks() -> None:
+    result = run("check")
+    assert result.exit_code == 0
+    real, fake = (
+        line for line in result.stdout.splitlines() if "openai/" in line or ("fake/echo " in line and "│" in line)
+    )
+    assert "needs OPENAI_API_KEY" in real and "ready" in fake
+    assert "Default model: fake (fake/echo)" in result.stdout
+
+
+def test_check_reads_keys_from_the_env_file_without_setting_them(directory: Path) -> None:
+    (directory / ".env").write_text("OPENAI_API_KEY=sk-hush\n")
+    result = run("check")
+    assert "Default model: real" in result.stdout
+    assert "sk-hush" not in result.output and "OPENAI_API_KEY" not in os.environ
+
+
+def test_check_prints_every_problem_of_both_files_and_fails(directory: Path) -> None:
+    (directory / "other.yaml").write_text(MODELS + "router_setting: {}\nrouter_settings: {num_retries: many}\n")
+    (directory / "agent.yaml").write_text("tools: [nope]\n")
+    result = run("check", "other.yaml", "--agent", "agent.yaml")
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert "other.yaml:4: router_setting: unknown key; did you mean 'router_settings'?" in lines
+    assert "other.yaml:5: router_settings.num_retries: must be a whole number; this is text" in lines
+    assert any(line.startswith("agent.yaml:1: tools[0]: no tool is named 'nope'") for line in lines)
+    assert any(line.startswith("agent.yaml:1: system_prompt: this key is required") for line in lines)
+
+
+def test_check_prints_warnings_and_passes(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (directory / "models.yaml").write_text(MODELS + "general_settings: {master_key: x}\n")
+    monkeypatch.setenv("SWITCHBOARD_PROT", "1")
+    result = run("check")
+    assert result.exit_code == 0
+    assert "warning: these keys of LiteLLM's proxy have no meaning here: general_settings.master_key" in result.stdout
+    assert "warning: SWITCHBOARD_PROT is no setting; did you mean 'SWITCHBOARD_PORT'?" in result.stdout
+
+
+def test_check_prints_the_schema() -> None:
+    schema = json.loads(run("check", "--schema").stdout)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["additionalProperties"] is False
+    assert "temperature" in schema["$defs"]["LiteLLMParams"]["properties"]
+
+
+def test_serve_refuses_to_start_without_a_token_and_gives_the_line(served: list[dict[str, Any]]) -> None:
+    result = run("serve")
+    assert (result.exit_code, served) == (1, [])
+    assert "SWITCHBOARD_API_TOKENS=" in result.stderr and "Traceback" not in result.output
+
+
+def test_serve_refuses_a_bad_file_with_its_place(
+    directory: Path, served: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWITCHBOARD_API_TOKENS", "t")
+    (directory / "models.yaml").write_text("model_list: []\n")
+    result = run("serve")
+    assert (result.exit_code, served) == (1, [])
+    assert result.stderr == "models.yaml:1: model_list: must hold at least one deployment\n"
+
+
+def test_serve_hands_what_was_asked_for_to_the_processes_that_serve(
+    directory: Path, served: list[dict[str, Any]]
+) -> None:
+    (directory / ".env").write_text("SWITCHBOARD_API_TOKENS=hush\nOPENAI_API_KEY=sk\nSWITCHBOARD_PORT=1\n")
+    (directory / "mine.yaml").write_text(MODELS)
+    result = run("serve", "--port", "8123", "--models", "mine.yaml", "--workers", "2")
+    assert result.exit_code == 0
+    (call,) = served
+    assert (call["target"], call["factory"]) == ("api.app:create_app_from_environment", True)
+    assert (call["host"], call["port"], call["workers"], call["access_log"]) == ("127.0.0.1", 8123, 2, False)
+    assert os.environ["SWITCHBOARD_MODELS_FILE"] == str(directory / "mine.yaml")
+    assert (os.environ["SWITCHBOARD_PORT"], os.environ["OPENAI_API_KEY"]) == ("8123", "sk")
+    assert "http://127.0.0.1:8123/v1" in result.stdout
+    assert f"SWITCHBOARD_API_TOKENS in {directory / '.env'}" in result.stdout
+    assert "Default model: real (openai/gpt-4.1)" in result.stdout
+    assert "hush" not in result.output
+
+
+def test_serve_says_that_a_token_is_in_the_environment(
+    directory: Path, served: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (directory / ".env").write_text("SWITCHBOARD_API_TOKENS=other\n")
+    monkeypatch.setenv("SWITCHBOARD_API_TOKENS", "t")
+    assert "SWITCHBOARD_API_TOKENS in the environment" in run("serve").stdout
+
+
+def test_no_command_but_serve_imports_what_is_slow() -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from api.cli import app\n"
+        "assert CliRunner().invoke(app, ['check']).exit_code == 0\n"
+        "print([name for name in ('litellm', 'langgraph', 'fastapi', 'uvicorn') if name in sys.modules])"
+    )
+    root = Path(__file__).parents[3]
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(root)}
+    )
+    assert ran.stdout.strip() == "[]", ran.stderr

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+
+from api.openai.messages import NOT_ANSWERED, to_langchain
+from config.errors import RequestError
+
+
+def asked(call_id: str = "c1", name: str = "add", arguments: Any = '{"a":1}') -> dict[str, Any]:
+    function = {"name": name, "arguments": arguments}
+    return {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": call_id, "type": "function", "function": function}],
+    }
+
+
+def test_every_role_has_its_message() -> None:
+    read = to_langchain(
+        [
+            {"role": "system", "content": "Be kind."},
+            {"role": "developer", "content": "Be short."},
+            {"role": "user", "content": "Hi", "name": "Ada"},
+            asked(),
+            {"role": "tool", "tool_call_id": "c1", "content": "2"},
+            {"role": "assistant", "content": "Two."},
+        ]
+    )
+    assert [type(message) for message in read] == [
+        SystemMessage, SystemMessage, HumanMessage, AIMessage, ToolMessage, AIMessage,
+    ]  # fmt: skip
+    assert read[2].additional_kwargs == {"name": "Ada"}
+    assert isinstance(read[3], AIMessage)
+    assert read[3].tool_calls == [{"name": "add", "args": {"a": 1}, "id": "c1", "type": "tool_call"}]
+
+
+def test_text_parts_are_joined_and_other_parts_stay() -> None:
+    parts = [{"type": "text", "text": "Look"}, {"type": "image_url", "image_url": {"url": "data:x"}}]
+    joined, kept = to_langchain([{"role": "user", "content": parts[:1] * 2}, {"role": "user", "content": parts}])
+    assert joined.content == "LookLook"
+    assert kept.content == parts
+
+
+def test_the_legacy_function_form_is_a_tool_call_and_its_answer() -> None:
+    read = to_langchain(
+        [
+            {"role": "assistant", "content": None, "function_call": {"name": "add", "arguments": '{"a":1}'}},
+            {"role": "function", "name": "add", "content": "2"},
+        ]
+    )
+    assert isinstance(read[0], AIMessage)
+    assert isinstance(read[1], ToolMessage)
+    assert read[0].tool_calls[0]["id"] == read[1].tool_call_id
+
+
+def test_a_call_that_nobody_answered_is_answered_so_that_vendors_take_the_history() -> None:
+    read = to_langchain([asked("c1"), {"role": "user", "content": "Hello?"}])
+    assert [type(message) for message in read] == [AIMessage, ToolMessage, HumanMessage]
+    assert (read[1].content, read[1].tool_call_id) == (NOT_ANSWERED, "c1")
+
+
+@pytest.mark.parametrize(
+    ("messages", "param"),
+    [
+        ([], "messages"),
+        (["Hi"], "messages[0]"),
+        ([{"role": "user", "content": "Hi"}, {"role": "robot", "content": "x"}], "messages[1].role"),
+        ([{"content": "x"}], "messages[0].role"),
+        ([{"role": ["user"], "content": "x"}], "messages[0].role"),
+        ([{"role": "user", "content": 7}], "messages[0].content"),
+        ([{"role": "user", "content": [7]}], "messages[0].content[0]"),
+        ([{"role": "user", "content": [{"type": "text"}]}], "messages[0].content[0].text"),
+        ([{"role": "tool", "tool_call_id": "c9", "content": "2"}], "messages[0].tool_call_id"),
+        ([asked("c1"), {"role": "tool", "content": "2"}], "messages[1].tool_call_id"),
+        ([asked("c1"), *[{"role": "tool", "tool_call_id": "c1", "content": "2"}] * 2], "messages[2].tool_call_id"),
+        ([{"role": "function", "name": "add", "content": "2"}], "messages[0].name"),
+        ([{"role": "assistant", "tool_calls": {}}, {"role": "assistant", "tool_calls": "x"}], "messages[1].tool_calls"),
+        ([{"role": "assistant", "tool_calls": ["x"]}], "messages[0].tool_calls[0].function"),
+        ([asked(arguments="{")], "messages[0].tool_calls[0].function.arguments"),
+        ([asked(arguments="[1]")], "messages[0].tool_calls[0].function.arguments"),
+        ([asked(call_id="")], "messages[0].tool_calls[0].id"),
+    ],
+)
+def test_what_is_wrong_is_named_by_its_place(messages: list[Any], param: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        to_langchain(messages)
+    assert caught.value.param == param
+    assert param.partition(".")[0] in str(caught.value)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+roles = st.sampled_from(["system", "developer", "user", "assistant", "tool", "function"]) | json_values
+keys = ["content", "name", "tool_calls", "tool_call_id", "function_call"]
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries({"role": roles}, optional=dict.fromkeys(keys, json_values)) | json_values, max_size=4
+    )
+)
+def test_whatever_is_sent_there_is_an_answer_or_a_request_error(messages: list[Any]) -> None:
+    try:
+        read = to_langchain(messages)
+    except RequestError as error:
+        assert error.param
+    else:
+        assert len(read) >= len(messages)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agent.turns import TurnRequest
+from api.body import validated
+from api.openai.wire import ChatCompletionRequest
+from config.errors import RequestError
+
+HI = {"role": "user", "content": "Hi"}
+ADD = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
+
+
+def understood(headers: dict[str, str] | None = None, **body: Any) -> TurnRequest:
+    request = validated(ChatCompletionRequest, {"model": "main", "messages": [HI], **body})
+    return request.turn_request(headers or {}, "me")
+
+
+def test_sampling_parameters_are_passed_on_and_what_is_ours_is_not() -> None:
+    sent = {"temperature": 0.2, "max_tokens": 50, "stop": ["\n"], "seed": 1, "response_format": {"type": "json_object"}}
+    asked = understood(**sent, stream=True, stream_options={"include_usage": True}, metadata={"a": 1}, n=1, top_p=None)
+    assert asked.params == sent
+
+
+def test_a_token_limit_of_minus_one_is_none() -> None:
+    assert understood(max_tokens=-1, max_completion_tokens=-1).params == {}
+
+
+def test_unknown_fields_are_accepted() -> None:
+    assert understood(call={"id": 7}, phoneNumber={}, customer=None, elevenlabs_extra_body="x").session_key is None
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"messages": []}, "messages"),
+        ({"messages": "Hi"}, "messages"),
+        ({"messages": [1]}, "messages[0]"),
+        ({"model": 7}, "model"),
+        ({"n": 2}, "n"),
+        ({"audio": {"voice": "x"}}, "audio"),
+        ({"modalities": ["text", "audio"]}, "modalities"),
+        ({"logprobs": True}, "logprobs"),
+        ({"temperature": 3}, "temperature"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"stream_options": {"include_usage": "perhaps"}}, "stream_options.include_usage"),
+        ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+        ({"tools": [{"type": "function"}]}, "tools[0].function"),
+        ({"tools": [{"type": "function", "function": {"name": "no spaces"}}]}, "tools[0].function.name"),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f", "parameters": []}}]},
+            "tools[0].function.parameters",
+        ),
+        ({"tools": [ADD, ADD]}, "tools"),
+        ({"tools": [ADD], "tool_choice": {"type": "function", "function": {"name": "sub"}}}, "tool_choice"),
+    ],
+)
+def test_what_cannot_be_understood_or_honoured_is_named(body: dict[str, Any], param: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        understood(**body)
+    assert caught.value.param is not None
+    assert caught.value.param.startswith(param)
+
+
+def test_a_tool_may_be_chosen_by_its_name_also_in_the_legacy_form() -> None:
+    chosen = {"type": "function", "function": {"name": "add"}}
+    assert understood(tools=[ADD], tool_choice=chosen).tool_choice == chosen
+    assert understood(functions=[ADD["function"]], function_call={"name": "add"}).tool_choice == chosen
+    assert understood(tools=[ADD], tool_choice="auto").tool_choice is None
+    assert understood(tools=[ADD], tool_choice="required").tool_choice == "required"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "key"),
+    [
+        ({"x-session-id": "h"}, {"session_id": "b", "call": {"id": "c"}}, "me:h"),
+        ({}, {"call": {"id": "c"}, "session_id": "b"}, "me:c"),
+        ({}, {"call": {"callId": "c"}, "session_id": "b"}, "me:c"),
+        ({}, {"session_id": "b", "metadata": {"session_id": "m"}}, "me:b"),
+        ({}, {"elevenlabs_extra_body": {"session_id": "e"}, "metadata": {"session_id": "m"}}, "me:e"),
+        ({"x-openwebui-chat-id": "o"}, {"metadata": {"session_id": "m"}}, "me:m"),
+        ({"x-openwebui-chat-id": "o"}, {"user": "u"}, "me:o:main"),
+        ({}, {"user": "u"}, None),
+    ],
+)
+def test_the_session_key_comes_from_the_first_place_that_has_one(
+    headers: dict[str, str], body: dict[str, Any], key: str | None
+) -> None:
+    assert understood(headers, **body).session_key == key
