@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 run: $(READY) .env
 	$(BIN)/switchboard serve
 
-test: lint types
+test: lint types tests/clients/node_modules
 	$(BIN)/pytest
 
 lint: $(READY)
@@ -18,6 +18,11 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
+
+# The Node client of tests/clients; without npm those tests are skipped by name.
+tests/clients/node_modules: tests/clients/package-lock.json
+	@if command -v npm >/dev/null; then cd tests/clients && npm ci --no-audit --no-fund --loglevel=error && touch node_modules; \
+	else echo "npm is not installed: the tests with OpenAI's Node client are skipped"; fi
 
 check: $(READY)
 	$(BIN)/switchboard check

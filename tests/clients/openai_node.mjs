@@ -1,0 +1,112 @@
+// Talks to the server as the Node client's users do, and prints what came of it as one JSON object.
+// Called with SWITCHBOARD_URL and SWITCHBOARD_TOKEN in the environment.
+import OpenAI from "openai";
+
+const client = new OpenAI({
+  baseURL: `${process.env.SWITCHBOARD_URL}/v1`,
+  apiKey: process.env.SWITCHBOARD_TOKEN,
+  maxRetries: 0,
+});
+
+const lookup = {
+  type: "function",
+  function: {
+    name: "lookup",
+    description: "Look up a customer.",
+    parameters: {
+      type: "object",
+      properties: { name: { type: "string" } },
+      required: ["name"],
+      additionalProperties: false,
+    },
+  },
+};
+
+const ask = (content, rest = {}) => ({ model: "fake", messages: [{ role: "user", content }], ...rest });
+
+// The stream() helper checks every chunk, and throws on an answer that is not whole.
+async function helped(body) {
+  const seen = { content: [], argumentsDone: [], errors: [] };
+  const stream = client.chat.completions
+    .stream(body)
+    .on("content", (delta) => seen.content.push(delta))
+    .on("tool_calls.function.arguments.done", ({ index, name, arguments: text }) =>
+      seen.argumentsDone.push({ index, name, arguments: text }))
+    .on("error", (error) => seen.errors.push(String(error)));
+  const whole = await stream.finalChatCompletion();
+  return { ...seen, choice: whole.choices[0], model: whole.model };
+}
+
+const cases = {
+  text: () => helped(ask("Tell me something.")),
+  tool: () => helped(ask('/say One moment.\n/call lookup {"name": "Ada"}', { tools: [lookup] })),
+  transfer: () => helped(ask("I want to talk to a human.")),
+  several: () => helped(ask('/call lookup {"name": "Ada"}\n/call lookup {"name": "Alan"}', { tools: [lookup] })),
+
+  // Runs the tool and sends its result back, until the model answers in words.
+  async roundTrip() {
+    const asked = [];
+    const customers = async ({ name }) => {
+      asked.push(name);
+      return `${name} Lovelace`;
+    };
+    const run = client.chat.completions.runTools({
+      ...ask('/call lookup {"name": "Ada"}\n/then\n/say Found her.'),
+      stream: true,
+      tools: [{ ...lookup, function: { ...lookup.function, function: customers, parse: JSON.parse } }],
+    });
+    return { answer: await run.finalContent(), asked };
+  },
+
+  async plain() {
+    const stream = await client.chat.completions.create({
+      ...ask("/wait 200ms\n/tokens 12"),
+      stream: true,
+      stream_options: { include_usage: true },
+    });
+    const chunks = [];
+    for await (const chunk of stream) chunks.push(chunk);
+    return {
+      roles: chunks.flatMap((chunk) => chunk.choices.map((choice) => choice.delta.role ?? null)),
+      text: chunks.flatMap((chunk) => chunk.choices.map((choice) => choice.delta.content ?? "")).join(""),
+      reasons: chunks.flatMap((chunk) => chunk.choices.map((choice) => choice.finish_reason)),
+      usage: chunks.at(-1).usage,
+    };
+  },
+
+  async unknownModel() {
+    return failure(client.chat.completions.create(ask("Hi", { model: "gpt-9", stream: true })));
+  },
+
+  async cut() {
+    const stream = await client.chat.completions.create(ask("/say Half a\n/fail cut", { stream: true }));
+    return failure((async () => {
+      for await (const chunk of stream) void chunk;
+    })());
+  },
+
+  async models() {
+    const names = [];
+    for await (const model of client.models.list()) names.push(model.id);
+    return names;
+  },
+};
+
+async function failure(promise) {
+  try {
+    await promise;
+  } catch (error) {
+    return { kind: error.constructor.name, status: error.status ?? null, code: error.code ?? null };
+  }
+  return null;
+}
+
+const results = {};
+for (const [name, run] of Object.entries(cases)) {
+  try {
+    results[name] = await run();
+  } catch (error) {
+    results[name] = { crashed: String(error.stack ?? error) };
+  }
+}
+console.log(JSON.stringify(results));
