@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
@@ -29,6 +30,7 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 class Settings(BaseSettings):
     """Each field is the variable SWITCHBOARD_<NAME>. `keep_alive_interval` is in seconds.
 
+    `redis_url` is where several servers or workers share what they learn; without it each goes by its own memory.
     `host` is this machine alone unless it is set: a tunnel reaches that, and a container sets 0.0.0.0.
     """
 
@@ -45,6 +47,7 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=2 * 1024 * 1024, gt=0)
     keep_alive_interval: float = Field(default=2.0, gt=0, allow_inf_nan=False)
     workers: int = Field(default=1, ge=1)
+    redis_url: SecretStr | None = None
 
     @field_validator("api_tokens", mode="before")
     @classmethod
@@ -57,6 +60,13 @@ class Settings(BaseSettings):
         if not all(token.isascii() and token.isprintable() for token in tokens):
             raise ValueError("a token has a character in it that no HTTP header can carry; use letters and digits")
         return tuple(token for token in tokens if token)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _for_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _is_redis_url(value.get_secret_value()):
+            raise ValueError("must be redis://host:port/number, rediss://... for TLS, or unix:///path/to/the.sock")
+        return value
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -127,6 +137,16 @@ def check_env_file(env_file: Path | None) -> None:
         raise ConfigError([Problem(f"the file cannot be read: {exc.strerror}", file=env_file)]) from exc
     if broken:
         raise ConfigError([Problem("this line is not NAME=value", file=env_file, line=line) for line in broken])
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        number = parts.path.removeprefix("/")
+        complete = parts.hostname and parts.port != 0 and (not number or number.isdecimal())
+    except ValueError:  # a port that is no number
+        return False
+    return bool(parts.path) if parts.scheme == "unix" else parts.scheme in ("redis", "rediss") and bool(complete)
 
 
 def _problem(error: Any, env_file: Path | None) -> Problem:

@@ -46,6 +46,7 @@ def test_defaults_hold_where_nothing_is_said(env_file: Path) -> None:
     assert (settings.models_file, settings.agent_file) == (Path("models.yaml"), DEFAULT_AGENT_FILE)
     assert (settings.max_body_bytes, settings.keep_alive_interval) == (2 * 1024 * 1024, 2.0)
     assert (settings.log_level, settings.log_json, settings.api_tokens) == ("INFO", False, ())
+    assert settings.redis_url is None
 
 
 def test_the_environment_wins_over_the_file_and_the_command_line_over_both(
@@ -72,6 +73,35 @@ def test_a_token_that_cannot_be_sent_is_an_error_that_does_not_quote_it(env_file
     (fault,) = faults(env_file)
     assert fault.startswith(f"{env_file}: SWITCHBOARD_API_TOKENS: a token has a ")
     assert "one" not in fault.removeprefix(str(env_file))
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["redis://127.0.0.1", "redis://:hunter2@cache:6379/1", "rediss://u:p@[::1]:6380/0", "unix:///run/redis.sock?db=1"],
+)
+def test_the_address_of_redis_does_not_show(env_file: Path, value: str) -> None:
+    env_file.write_text(f"SWITCHBOARD_REDIS_URL={value}\n")
+    settings = load_settings(env_file)
+    assert settings.redis_url is not None and settings.redis_url.get_secret_value() == value
+    assert value not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "127.0.0.1:6379",
+        "http://hunter2@cache",
+        "redis://",
+        "redis://hunter2:6379x/0",
+        "redis://hunter2/first",
+        "unix://",
+    ],
+)
+def test_an_address_that_is_not_redis_is_an_error_that_does_not_quote_it(env_file: Path, value: str) -> None:
+    env_file.write_text(f"SWITCHBOARD_REDIS_URL={value}\n")
+    (fault,) = faults(env_file)
+    assert fault.startswith(f"{env_file}: SWITCHBOARD_REDIS_URL: must be redis://")
+    assert "hunter2" not in fault
 
 
 @pytest.mark.parametrize("value", ["", ",", " , "])
