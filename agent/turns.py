@@ -21,7 +21,7 @@ from agent.tools.caller_tools import CallerTool
 from agent.tools.tool_set import ToolSet, tool_set
 from config.agent_file import AgentProfile
 from config.errors import DeadlineExceeded, SwitchboardError, TurnSuperseded
-from router.failover import FailoverRouter, RoutedTurn
+from router.failover import FailoverRouter, RoutedTurn, Wishes
 from router.turn_record import TurnRecord
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ class TurnRequest:
     """What a caller asks for. `model` None means the default; `params` are OpenAI's sampling parameters.
 
     `session_key` names the call that the turn belongs to: a newer request on the same key supersedes the older one.
-    `timeout` (seconds) may shorten the configured turn deadline.
+    `wishes` are what the caller wants of the routing.
     """
 
     model: str | None
@@ -44,7 +44,7 @@ class TurnRequest:
     tool_choice: str | Mapping[str, Any] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     session_key: str | None = None
-    timeout: float | None = None
+    wishes: Wishes = field(default_factory=Wishes)
 
 
 class Turn:
@@ -122,6 +122,8 @@ class Turn:
             ms=round(seconds * 1000),
             input_tokens=self._usage.input_tokens,
             output_tokens=self._usage.output_tokens,
+            cost=self.record.cost,
+            first_token_ms=None if (first := self.record.first_token) is None else round(first * 1000),
         )
 
     async def _next(self, events: AsyncGenerator[Event, None]) -> Event | None:
@@ -147,13 +149,18 @@ class TurnService:
         self._graphs: dict[bytes, tuple[ToolSet, AgentGraph]] = {}
         self._running: dict[str, Turn] = {}
 
+    def use(self, profile: AgentProfile) -> None:
+        """Turns that begin from now on run `profile`; those that run keep the one they began with."""
+        self.profile = profile
+        self._graphs = {}
+
     def begin(self, request: TurnRequest) -> Turn:
         """Begin a turn; it runs while its events are read.
 
         Raises:
             ModelNotFound, ModelUnavailable: see `FailoverRouter.begin`.
         """
-        routed = self.router.begin(request.model, turn_deadline=request.timeout)
+        routed = self.router.begin(request.model, request.wishes)
         tools, graph = self._graph_for(request.caller_tools)
         context = TurnContext(routed, request.params, tools, request.tool_choice, self.profile.max_steps)
         return Turn(routed, graph, self._with_system_prompt(request.messages), context)

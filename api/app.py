@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
-import structlog
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
@@ -17,18 +16,20 @@ from api.errors import MethodNotAllowed, RouteNotFound, error_response
 from api.log import configure_logging
 from api.openai.routes import routes as openai_routes
 from api.ops.routes import routes as ops_routes
+from api.reload import Reload, log_registry
 from api.request_id import RequestId
 from api.state import State
-from config.agent_file import load_agent
-from config.deployments import Registry
 from config.errors import RequestError, SwitchboardError
-from config.models_file import load_models
-from config.settings import Settings, environment, load_settings, require_tokens
+from config.settings import Settings, load_settings, require_tokens
+from router.breakers import Breakers
 from router.failover import FailoverRouter
+from router.health_probe import HealthProbe, ping
 from router.lanes.selection import Lanes
+from router.rate_limits import RateLimits
+from router.redis_store import RedisStore
 from router.registry import LiveRegistry
-
-log = structlog.get_logger(__name__)
+from router.shared_clock import SharedClock
+from router.shared_state import SharedState
 
 
 def create_app_from_environment() -> FastAPI:
@@ -39,7 +40,7 @@ def create_app_from_environment() -> FastAPI:
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The ASGI app for `settings`. Files are read when it starts.
+    """The ASGI app for `settings`. Files are read when it starts, and again when they change.
 
     Raises:
         ConfigError: no token is set; while starting: models.yaml or agent.yaml is wrong.
@@ -48,17 +49,19 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        registry, profile = load_models(settings.models_file, environment()), load_agent(settings.agent_file)
-        _log_registry(registry)
-        lanes = Lanes.build()
-        try:
+        reload = Reload(settings)
+        registry, profile = reload.models.begin(), reload.agent.begin()
+        log_registry(registry)
+        async with AsyncExitStack() as running:
+            lanes = Lanes.build()
+            running.push_async_callback(lanes.aclose)
             await lanes.warm_up(each for each in registry.deployments if not each.missing)
-            turns = TurnService(FailoverRouter(LiveRegistry(registry), lanes), profile)
+            router = await running.enter_async_context(_router(settings, LiveRegistry(registry), lanes))
             # What start-up made lives as long as the process, so the collector need not look through it in a turn.
             gc.freeze()
-            yield State(settings=settings, tokens=TokenCheck(settings.api_tokens), turns=turns)
-        finally:
-            await lanes.aclose()
+            turns = TurnService(router, profile)
+            async with reload.running(turns, lanes):
+                yield State(settings=settings, tokens=TokenCheck(settings.api_tokens), turns=turns, reload=reload)
 
     app = FastAPI(
         title="Switchboard",
@@ -74,6 +77,20 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(Exception, _on_crash)
     return app
+
+
+@asynccontextmanager
+async def _router(settings: Settings, registry: LiveRegistry, lanes: Lanes) -> AsyncIterator[FailoverRouter]:
+    """The router, with what runs beside it: health checks, and what several servers tell each other through Redis."""
+    clock = SharedClock()
+    breakers, rate_limits = Breakers(lambda: registry.current.settings, clock), RateLimits(clock)
+    probe = HealthProbe(registry, breakers, lambda deployment: ping(lanes.for_deployment(deployment), deployment))
+    async with AsyncExitStack() as running:
+        if settings.redis_url is not None:
+            store = RedisStore(settings.redis_url.get_secret_value())
+            await running.enter_async_context(SharedState(store, breakers, rate_limits, clock))
+        await running.enter_async_context(probe.running())
+        yield FailoverRouter(registry, lanes, breakers, rate_limits)
 
 
 async def _on_error(_: Request, exc: Exception) -> Response:
@@ -94,12 +111,3 @@ async def _on_http_error(request: Request, exc: Exception) -> Response:
 async def _on_crash(_: Request, exc: Exception) -> Response:
     # Starlette's error middleware raises the exception on after this, so uvicorn logs its traceback.
     return error_response(SwitchboardError("Something went wrong here. The operator finds the reason in the log."))
-
-
-def _log_registry(registry: Registry) -> None:
-    for warning in registry.warnings:
-        log.warning("models_file", problem=warning)
-    for deployment in registry.deployments:
-        if deployment.missing:
-            log.info("deployment_left_out", deployment=deployment.id, not_set=", ".join(deployment.missing))
-    log.info("models_ready", models=list(registry.names()), default=registry.default_group())

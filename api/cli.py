@@ -61,6 +61,7 @@ def serve(
         http="httptools",
         access_log=False,  # each turn has a line of its own
         log_config=None,
+        timeout_worker_healthcheck=30,  # a worker loads LiteLLM before it answers
     )
 
 

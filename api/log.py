@@ -7,8 +7,8 @@ import sys
 
 import structlog
 
-NOISY = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "httpx", "httpcore", "aiohttp.access")
-"""Libraries whose lines repeat ours, or quote requests."""
+NOISY = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "httpx", "httpcore", "aiohttp.access", "watchfiles")
+"""Libraries whose lines repeat ours, quote requests, or tell of every file that changes."""
 
 
 def configure_logging(level: str, *, as_json: bool) -> None:
@@ -21,7 +21,10 @@ def configure_logging(level: str, *, as_json: bool) -> None:
     renderer: list[structlog.typing.Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if as_json
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # Its usual tracebacks print local variables, and with them what callers say and their tokens.
+        else [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from agent.turns import TurnService
 from api.auth import TokenCheck
+from api.reload import Reload
 from config.settings import Settings
 
 
@@ -15,3 +16,4 @@ class State(TypedDict):
     settings: Settings
     tokens: TokenCheck
     turns: TurnService
+    reload: Reload

@@ -92,6 +92,8 @@ def _delay(
             return after if worth_it else None
         case RateLimited() | VendorOverloaded():
             return _backoff(retries, settings, random) if retries < settings.num_retries else None
+        case AnswerCut() if alternatives:
+            return None  # a vendor that broke off once is a worse bet than the next one
         case ConnectionFailed() | BadAnswer() | AnswerCut():
             return 0.0 if retries < min(1, settings.num_retries) else None
         case _:

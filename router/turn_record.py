@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class AttemptRecord:
-    """One exchange: `outcome` is "ok", "cancelled" or the error's code; times are in seconds.
+    """One exchange: `outcome` is "ok", "cancelled" or the error's code; times are in seconds, `cost` is in US dollars.
 
     `model` is the name that led to the deployment: the one the caller asked for, or a fallback's.
     """
@@ -17,6 +17,7 @@ class AttemptRecord:
     outcome: str = "cancelled"
     seconds: float = 0.0
     first_token: float | None = None
+    cost: float | None = None
 
 
 @dataclass(slots=True)
@@ -32,6 +33,17 @@ class TurnRecord:
     served_model: str | None = None
     served_deployment: str | None = None
     vendor_seconds: float = 0.0
+
+    @property
+    def first_token(self) -> float | None:
+        """Seconds from sending to the first token of the first attempt that had one."""
+        return next((each.first_token for each in self.attempts if each.first_token is not None), None)
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars for the attempts that told their usage; None when none of them has a price."""
+        costs = [each.cost for each in self.attempts if each.cost is not None]
+        return sum(costs) if costs else None
 
     @property
     def model(self) -> str:

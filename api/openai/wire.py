@@ -16,6 +16,7 @@ from agent.tools.caller_tools import CallerTool
 from agent.turns import TurnRequest
 from api.openai.messages import to_langchain
 from config.errors import RequestError
+from router.failover import Wishes
 
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
 
@@ -76,6 +77,10 @@ class ChatCompletionRequest(BaseModel):
     user: str | None = None
     metadata: dict[str, Any] | None = None
     session_id: str | None = None
+    # LiteLLM's controls for one request.
+    timeout: Annotated[float, Field(gt=0)] | None = None
+    num_retries: Annotated[int, Field(ge=0, le=10)] | None = None
+    fallbacks: list[str | dict[str, Any]] | None = None
 
     def turn_request(self, headers: Mapping[str, str], caller: str) -> TurnRequest:
         """What is asked for. `caller` keeps the sessions of different token holders apart.
@@ -93,6 +98,7 @@ class ChatCompletionRequest(BaseModel):
             tool_choice=self._tool_choice(tools),
             params={name: value for name in PASSED_ON if (value := getattr(self, name)) is not None},
             session_key=f"{caller}:{session}" if session else None,
+            wishes=Wishes(self.timeout, self.num_retries, self._fallbacks(headers)),
         )
 
     def _refuse_what_cannot_be_honoured(self) -> None:
@@ -127,6 +133,16 @@ class ChatCompletionRequest(BaseModel):
             chat and f"{chat}:{self.model}",  # Open WebUI asks several models at once in one chat
         )
         return next(filter(None, candidates), None)
+
+    def _fallbacks(self, headers: Mapping[str, str]) -> tuple[str, ...] | None:
+        if headers.get("x-switchboard-no-fallback", "").lower() in ("1", "true", "yes"):
+            return ()
+        if self.fallbacks is None:
+            return None
+        names = [each.get("model") if isinstance(each, dict) else each for each in self.fallbacks]
+        if not all(isinstance(name, str) and name for name in names):
+            raise RequestError("fallbacks must be names of models, or objects with a model.", param="fallbacks")
+        return tuple(str(name) for name in names)
 
     def _tool_choice(self, tools: list[CallerTool]) -> str | Mapping[str, Any] | None:
         param = "tool_choice" if self.tool_choice is not None else "function_call"

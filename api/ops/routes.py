@@ -7,16 +7,21 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from agent.turns import TurnService
+from api.reload import Reload
 from config.deployments import Deployment
-from router.stats import DeploymentStats
+from router.failover import FailoverRouter
 
 routes = APIRouter(tags=["operations"])
 
 
 @routes.get("/health", summary="Whether turns can be served, and by which deployments")
 async def health(request: Request, response: Response) -> dict[str, Any]:
-    """Needs no token. 200 as soon as a turn can be served, 503 when no deployment can be used."""
+    """Needs no token. 200 as soon as a turn can be served, 503 when no deployment can be used.
+
+    A changed file that is refused leaves the status as it is: `reload` names its problems.
+    """
     turns: TurnService = request.state.turns
+    reload: Reload = request.state.reload
     registry = turns.router.registry.current
     ready = bool(registry.names()) or any(not each.missing for each in registry.deployments)
     response.status_code = 200 if ready else 503
@@ -24,7 +29,8 @@ async def health(request: Request, response: Response) -> dict[str, Any]:
         "status": "ok" if ready else "no_deployment_ready",
         "default_model": registry.default_group(),
         "models": registry.names(),
-        "deployments": [_deployment(each, turns.router.stats[each.id]) for each in registry.deployments],
+        "deployments": [_deployment(each, turns.router) for each in registry.deployments],
+        "reload": reload.status,
     }
 
 
@@ -33,15 +39,17 @@ async def root(request: Request) -> dict[str, str]:
     return {"name": "switchboard", "version": request.app.version, "health": "/health", "docs": "/docs"}
 
 
-def _deployment(deployment: Deployment, stats: DeploymentStats) -> dict[str, Any]:
-    first_token = None if stats.first_token is None else round(stats.first_token * 1000, 1)
+def _deployment(deployment: Deployment, router: FailoverRouter) -> dict[str, Any]:
+    stats, breakers = router.stats[deployment.id], router.breakers
     return {
         "id": deployment.id,
         "model_name": deployment.group,
         "model": deployment.model,
         "state": "missing_key" if deployment.missing else "ready",
         "missing": deployment.missing,
+        "breaker": breakers.state(deployment.id),
+        "breaker_reason": breakers.reason(deployment.id),
         "in_flight": stats.in_flight,
-        "first_token_ms": first_token,
+        "first_token_ms": None if stats.first_token is None else round(stats.first_token * 1000, 1),
         "last_error": stats.last_error,
     }

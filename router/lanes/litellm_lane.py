@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
+from importlib import import_module
 from typing import Any, Final
 
 import openai
@@ -45,8 +46,8 @@ class LiteLLMLane:
 
     async def warm_up(self, deployments: Sequence[Deployment]) -> None:
         """Have LiteLLM load what it loads with its first call (two seconds), before a caller waits for it."""
-        import openai.resources  # noqa: F401  (450 modules, which its client imports when it is first used)
-
+        # 450 modules, which its client imports when it is first used; in a thread, since turns may be running.
+        await asyncio.to_thread(import_module, "openai.resources")
         ping = {"model": "openai/gpt-4o-mini", "api_key": "none", "messages": [{"role": "user", "content": "ping"}]}
         answer = await litellm.acompletion(**ping, stream=True, mock_response="pong")
         async for _ in answer:

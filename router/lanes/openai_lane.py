@@ -21,6 +21,7 @@ from httpx_aiohttp import AiohttpTransport
 from config.deployments import Deployment
 from config.errors import BadAnswer, SwitchboardError
 from router.lanes.base import Attempt, Chunk, Lane
+from router.lanes.decoding import ENCODINGS, body_of
 from router.lanes.openai_chunks import ChunkReader
 from router.lanes.openai_request import NotOnThisWire, Route, body, route
 from router.sse_events import EventParser
@@ -49,7 +50,10 @@ def build_http_client() -> httpx.AsyncClient:
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE, ssl=ssl.create_default_context())
         return aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=bool(getproxies())
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"accept-encoding": ENCODINGS},
+            trust_env=bool(getproxies()),
         )
 
     return httpx.AsyncClient(transport=AiohttpTransport(client=session), timeout=None, trust_env=False)  # noqa: S113
@@ -91,6 +95,7 @@ class OpenAILane:
             ping = Attempt(deployment, [{"role": "user", "content": "ping"}], {}, timeout=0)
             with suppress(NotOnThisWire, SwitchboardError):  # who asks will be told
                 body(self._route(deployment), ping)
+            await asyncio.sleep(0)  # turns may be running
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -145,9 +150,9 @@ async def _answer(response: httpx.Response, deployment_id: str) -> AsyncGenerato
 async def _reads(response: httpx.Response, reader: ChunkReader) -> AsyncGenerator[bytes, None]:
     """What comes off the network, as it comes. A connection that breaks after the finish reason has merely ended."""
     try:
-        # The raw bytes are cheaper, and few vendors compress a stream.
-        async for data in response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw():
-            yield data
+        async with aclosing(body_of(response)) as reads:
+            async for data in reads:
+                yield data
     except _TRANSPORT_ERRORS as exc:
         if not reader.finished:
             raise from_transport(exc, answering=True) from exc
@@ -180,10 +185,11 @@ async def _refusal(response: httpx.Response) -> SwitchboardError:
     """What a status other than 200 means; only the beginning of a long body is read."""
     said = bytearray()
     try:
-        async for data in response.aiter_bytes():
-            said += data
-            if len(said) >= MAX_ERROR_BYTES:
-                break
-    except _TRANSPORT_ERRORS as exc:
+        async with aclosing(body_of(response)) as reads:
+            async for data in reads:
+                said += data
+                if len(said) >= MAX_ERROR_BYTES:
+                    break
+    except (*_TRANSPORT_ERRORS, BadAnswer) as exc:
         _log.debug("the body of a refusal broke off: %s", type(exc).__name__)
     return from_response(response.status_code, response.headers, bytes(said[:MAX_ERROR_BYTES]))

@@ -295,6 +295,17 @@ async def test_the_request_id_is_the_callers_or_a_new_one(http: httpx.AsyncClien
     assert (await http.get("/health", headers={"x-request-id": "a b"})).headers["x-request-id"].startswith("req_")
 
 
+async def test_health_shows_the_breaker_of_a_deployment_whose_key_is_refused(
+    vendor: FakeProvider, tmp_path: Path
+) -> None:
+    async with serving(tmp_path, direct("locked", vendor.base_url, "fake-401")) as served:
+        async with httpx.AsyncClient(base_url=served.url, headers=served.headers) as client:
+            refused = await client.post("/v1/chat/completions", json=ask("Hi", model="locked"))
+            [locked] = (await client.get("/health")).json()["deployments"]
+    assert (refused.status_code, int(refused.headers["retry-after"]) > 0) == (503, True)
+    assert (locked["breaker"], locked["breaker_reason"]) == ("open", "credentials_refused")
+
+
 async def test_health_needs_no_token_and_names_what_is_left_out(tmp_path: Path) -> None:
     async with serving(tmp_path, fake("gpt", "openai/gpt-4o-mini", api_key="os.environ/NOT_SET_KEY"), fake()) as served:
         async with httpx.AsyncClient(base_url=served.url) as http:
@@ -304,5 +315,5 @@ async def test_health_needs_no_token_and_names_what_is_left_out(tmp_path: Path) 
     assert health.status_code == 200
     left_out, ready = health.json()["deployments"]
     assert (left_out["state"], left_out["missing"]) == ("missing_key", ["NOT_SET_KEY"])
-    assert ready["state"] == "ready"
+    assert (ready["state"], ready["breaker"]) == ("ready", "closed")
     assert health.json()["default_model"] == "fake"

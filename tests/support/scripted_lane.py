@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Any
 
 from config.deployments import Deployment, Registry, RouterSettings
+from router.breakers import Breakers
 from router.failover import FailoverRouter
 from router.lanes.base import Attempt, Chunk
 from router.registry import LiveRegistry
@@ -84,8 +85,8 @@ def deployment(model: str, group: str = "main", **fields: Any) -> Deployment:
 
 def router_over(lane: ScriptedLane, *deployments: Deployment, **settings: Any) -> FailoverRouter:
     """A router that never waits: its back-offs are recorded in `router.sleep.calls`."""
-    registry = Registry(deployments, RouterSettings(**settings))
-    return FailoverRouter(LiveRegistry(registry), lane, sleep=RecordedSleep())
+    live = LiveRegistry(Registry(deployments, RouterSettings(**settings)))
+    return FailoverRouter(live, lane, Breakers(lambda: live.current.settings), sleep=RecordedSleep())
 
 
 class RecordedSleep:

@@ -20,6 +20,7 @@ from config.errors import (
     TurnSuperseded,
     VendorOverloaded,
 )
+from router.failover import Wishes
 from tests.support.scripted_lane import HANG, Script, ScriptedLane, call, deployment, finish, router_over, text, usage
 
 PROFILE = AgentProfile(
@@ -217,9 +218,9 @@ async def test_the_deadline_ends_a_turn_that_waits() -> None:
 
 
 async def test_a_caller_may_shorten_the_deadline_but_not_stretch_it() -> None:
-    [failed] = await Rig([HANG]).events(timeout=0.02)
+    [failed] = await Rig([HANG]).events(wishes=Wishes(turn_deadline=0.02))
     assert isinstance(failed, TurnFailed)
-    [failed] = await Rig([HANG], turn_deadline=0.02).events(timeout=3600)
+    [failed] = await Rig([HANG], turn_deadline=0.02).events(wishes=Wishes(turn_deadline=3600))
     assert isinstance(failed, TurnFailed)
 
 

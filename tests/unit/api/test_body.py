@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import Request
 
 from api.body import MAX_DEPTH, read_json_object
-from api.errors import BodyTooLarge
+from api.errors import BodyTooLarge, CallerGone
 from config.errors import RequestError
 
 
@@ -23,6 +23,14 @@ def request(*parts: bytes, length: str | None = None) -> Request:
 
 def nested(depth: int) -> bytes:
     return b'{"a":' * depth + b"1" + b"}" * depth
+
+
+async def test_a_caller_that_hangs_up_while_it_sends_is_gone() -> None:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(CallerGone):
+        await read_json_object(Request({"type": "http", "method": "POST", "headers": []}, receive), limit=100)
 
 
 async def test_a_body_may_come_in_pieces() -> None:

@@ -8,6 +8,7 @@ from agent.turns import TurnRequest
 from api.body import validated
 from api.openai.wire import ChatCompletionRequest
 from config.errors import RequestError
+from router.failover import Wishes
 
 HI = {"role": "user", "content": "Hi"}
 ADD = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
@@ -55,6 +56,9 @@ def test_unknown_fields_are_accepted() -> None:
             "tools[0].function.parameters",
         ),
         ({"tools": [ADD, ADD]}, "tools"),
+        ({"fallbacks": [{"main": ["spare"]}]}, "fallbacks"),
+        ({"timeout": 0}, "timeout"),
+        ({"num_retries": -1}, "num_retries"),
         ({"tools": [ADD], "tool_choice": {"type": "function", "function": {"name": "sub"}}}, "tool_choice"),
     ],
 )
@@ -63,6 +67,21 @@ def test_what_cannot_be_understood_or_honoured_is_named(body: dict[str, Any], pa
         understood(**body)
     assert caught.value.param is not None
     assert caught.value.param.startswith(param)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "wishes"),
+    [
+        ({}, {}, Wishes()),
+        ({}, {"timeout": 2.5, "num_retries": 0}, Wishes(turn_deadline=2.5, num_retries=0)),
+        ({}, {"fallbacks": ["a", {"model": "b", "temperature": 0}]}, Wishes(fallbacks=("a", "b"))),
+        ({}, {"fallbacks": []}, Wishes(fallbacks=())),
+        ({"x-switchboard-no-fallback": "true"}, {"fallbacks": ["a"]}, Wishes(fallbacks=())),
+        ({"x-switchboard-no-fallback": "false"}, {"fallbacks": ["a"]}, Wishes(fallbacks=("a",))),
+    ],
+)
+def test_a_request_may_steer_its_own_routing(headers: dict[str, str], body: dict[str, Any], wishes: Wishes) -> None:
+    assert understood(headers, **body).wishes == wishes
 
 
 def test_a_tool_may_be_chosen_by_its_name_also_in_the_legacy_form() -> None:

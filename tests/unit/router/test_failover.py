@@ -18,11 +18,12 @@ from config.errors import (
     ModelNotFound,
     ModelUnavailable,
     RateLimited,
+    RequestError,
     RequestRejected,
     SwitchboardError,
     VendorOverloaded,
 )
-from router.failover import FailoverRouter, RoutedTurn
+from router.failover import FailoverRouter, RoutedTurn, Wishes
 from router.lanes.base import Chunk
 from tests.support.scripted_lane import (
     HANG,
@@ -70,7 +71,7 @@ async def test_text_goes_through_as_it_comes_then_the_finish_and_the_usage() -> 
         (RateLimited("429", retry_after=1.0), ["a", "b"]),
         (ConnectionFailed("refused"), ["a", "a", "b"]),
         (BadAnswer("html"), ["a", "a", "b"]),
-        (AnswerCut("cut before a token"), ["a", "a", "b"]),
+        (AnswerCut("cut before a token"), ["a", "b"]),
         (CredentialsRefused("401"), ["a", "b"]),
     ],
     ids=lambda value: value.code if isinstance(value, SwitchboardError) else "",
@@ -130,7 +131,7 @@ async def test_nothing_left_is_one_clear_error_without_the_vendors_text() -> Non
     router = router_over(lane, deployment("a"))
     with pytest.raises(AllDeploymentsFailed) as caught:
         await answer(router)
-    assert caught.value.retry_after == 7.0
+    assert caught.value.retry_after == pytest.approx(7.0, abs=0.5)
     assert "secret" not in str(caught.value)
 
 
@@ -166,13 +167,263 @@ async def test_refused_content_does_not_wander_to_the_ordinary_fallbacks() -> No
     assert lane.tried == ["a"]
 
 
-async def test_an_answer_cut_after_text_is_never_passed_off_as_whole() -> None:
-    lane = ScriptedLane({"a": [[text("Hel"), AnswerCut("reset")]], "b": [GOOD]})
-    router = router_over(lane, deployment("a", order=1), deployment("b", order=2))
-    stream = await router.begin("main").acompletion(messages=[])
+WHOLE = "Your table for two is booked for seven this evening. See you soon!"
+HEARD, REST = WHOLE[:32], WHOLE[32:]
+
+
+@pytest.mark.parametrize(
+    "failure", [AnswerCut("reset"), BadAnswer("in-band error"), HANG], ids=["cut", "error", "stall"]
+)
+@pytest.mark.parametrize("second", [REST, WHOLE, WHOLE[19:]], ids=["goes on", "starts again", "overlaps"])
+async def test_an_answer_that_breaks_off_is_continued_and_every_word_is_heard_once(failure: Any, second: str) -> None:
+    lane = ScriptedLane({"a": [[text(HEARD), failure], [failure]], "b": [[*map(text, second), finish()]]})
+    router = router_over(lane, deployment("a", order=1, limits=QUICK), deployment("b", order=2))
+    assert await answer(router) == WHOLE
+    assert lane.tried[-1] == "b"
+    assert lane.attempts[-1].messages[1] == {"role": "assistant", "content": HEARD}
+    assert lane.attempts[-1].messages[-1]["role"] == "user"
+
+
+async def test_a_model_that_takes_a_prefill_gets_one() -> None:
+    lane = ScriptedLane({"a": [[text(HEARD), AnswerCut("reset")]], "b": [[text(REST), finish()]]})
+    prefills = deployment("b", order=2, info={"supports_assistant_prefill": True})
+    assert await answer(router_over(lane, deployment("a", order=1), prefills)) == WHOLE
+    assert lane.attempts[1].messages[-1] == {"role": "assistant", "content": HEARD.rstrip()}
+
+
+async def test_a_prefill_that_is_refused_never_surfaces() -> None:
+    scripts = {
+        "a": [[text(HEARD), AnswerCut("reset")]],
+        "b": [[RequestRejected("no prefill")], [text(WHOLE), finish()]],
+    }
+    lane = ScriptedLane(scripts)
+    prefills = deployment("b", order=2, info={"supports_assistant_prefill": True})
+    assert await answer(router_over(lane, deployment("a", order=1), prefills)) == WHOLE
+    assert [attempt.messages[-1]["role"] for attempt in lane.attempts] == ["user", "assistant", "user"]
+
+
+async def test_what_was_held_back_at_the_seam_is_said_at_the_end() -> None:
+    lane = ScriptedLane({"a": [[text("See you soon"), AnswerCut("reset")]], "b": [[text("!"), finish()]]})
+    assert await answer(router_over(lane, deployment("a", order=1), deployment("b", order=2))) == "See you soon!"
+
+
+async def test_a_continuation_that_breaks_off_too_is_continued_in_turn() -> None:
+    third = WHOLE[45:]
+    scripts = {
+        "a": [[text(HEARD), AnswerCut("1")]],
+        "b": [[text(WHOLE[:45]), AnswerCut("2")]],
+        "c": [[text(third), finish()]],
+    }
+    lane = ScriptedLane(scripts)
+    router = router_over(lane, *[deployment(name, order=order) for order, name in enumerate("abc")])
+    assert await answer(router) == WHOLE
+
+
+async def test_an_answer_that_nothing_can_continue_is_never_passed_off_as_whole() -> None:
+    lane = ScriptedLane({"a": [[text("Hel"), AnswerCut("reset")], [AnswerCut("again")]]})
+    stream = await router_over(lane, deployment("a")).begin("main").acompletion(messages=[])
     assert said([await anext(stream)]) == "Hel"
     with pytest.raises(AnswerInterrupted):
         await anext(stream)
+    assert lane.tried == ["a", "a"]
+
+
+@pytest.mark.parametrize("where", ["deployment", "router"])
+async def test_a_group_may_rather_have_the_error_than_a_continuation(where: str) -> None:
+    lane = ScriptedLane({"a": [[text("Hel"), AnswerCut("reset")]], "b": [GOOD]})
+    fields, settings = ({"on_cut": "error"}, {}) if where == "deployment" else ({}, {"on_cut": "error"})
+    router = router_over(lane, deployment("a", order=1, **fields), deployment("b", order=2), **settings)
+    with pytest.raises(AnswerInterrupted):
+        await answer(router)
+    assert lane.tried == ["a"]
+
+
+async def test_a_wrong_request_after_text_is_an_interrupted_answer() -> None:
+    lane = ScriptedLane({"a": [[text("Hel"), AnswerCut("reset")]], "b": [[RequestRejected("400")]]})
+    router = router_over(lane, deployment("a", order=1), deployment("b", order=2))
+    with pytest.raises(AnswerInterrupted):
+        await answer(router)
+
+
+async def test_a_tool_call_after_spoken_text_survives_a_cut() -> None:
+    begun = [text("One moment. "), delta({"tool_calls": [fragment(0, "c1", "multiply", '{"a"')]}), AnswerCut("reset")]
+    again = [text("One moment. "), call("multiply", '{"a":1}', "c2"), finish("tool_calls")]
+    router = router_over(ScriptedLane({"a": [begun], "b": [again]}), deployment("a", order=1), deployment("b", order=2))
+    chunks = await read(router.begin("main"))
+    assert said(chunks) == "One moment. "
+    assert [each["id"] for chunk in chunks for each in chunk["choices"][0]["delta"].get("tool_calls") or []] == ["c2"]
+
+
+async def test_a_deployment_that_keeps_failing_is_left_alone() -> None:
+    lane = ScriptedLane({"a": [[CredentialsRefused("401")]], "b": [GOOD]})
+    router = router_over(lane, deployment("a", order=1), deployment("b", order=2))
+    for _ in range(3):
+        assert await answer(router) == "Hello."
+    assert lane.tried == ["a", "b", "b", "b"]
+    assert router.breakers.state("main/a") == "open"
+
+
+async def test_when_all_rest_one_is_tried_rather_than_refusing() -> None:
+    lane = ScriptedLane({"a": [[CredentialsRefused("401")], GOOD], "b": [[CredentialsRefused("401")]]})
+    router = router_over(lane, deployment("a", order=1), deployment("b", order=2))
+    with pytest.raises(AllDeploymentsFailed):
+        await answer(router)
+    assert await answer(router) == "Hello."
+    assert lane.tried == ["a", "b", "a"]
+
+
+async def test_a_caller_who_hangs_up_does_not_count_against_the_vendor() -> None:
+    lane = ScriptedLane({"a": [[text("Hel"), HANG]]})
+    router = router_over(lane, deployment("a"), allowed_fails=1)
+    for _ in range(3):
+        turn = router.begin("main")
+        await anext(await turn.acompletion(messages=[]))
+        await turn.aclose()
+    assert router.breakers.state("main/a") == "closed"
+
+
+async def test_a_caller_who_hangs_up_on_a_probe_leaves_its_place_to_the_next() -> None:
+    lane = ScriptedLane({"a": [[CredentialsRefused("401")], [text("Hel"), HANG], GOOD], "b": [GOOD]})
+    router = router_over(lane, deployment("a", order=1), deployment("b", order=2), cooldown_time=0.001)
+    assert await answer(router) == "Hello."
+    async with asyncio.timeout(1):
+        while router.breakers.state("main/a") != "half-open":
+            await asyncio.sleep(0.001)
+    probe = router.begin("main")
+    await anext(await probe.acompletion(messages=[]))
+    assert not router.breakers.allows("main/a")
+    await probe.aclose()
+    assert await answer(router) == "Hello."
+    assert lane.tried == ["a", "b", "a", "a"]
+
+
+async def test_the_requests_of_a_minute_are_limited_and_the_next_deployment_takes_the_rest() -> None:
+    lane = ScriptedLane({"a": [GOOD], "b": [GOOD]})
+    router = router_over(lane, deployment("a", order=1, rpm=1), deployment("b", order=2))
+    assert [await answer(router), await answer(router)] == ["Hello.", "Hello."]
+    assert lane.tried == ["a", "b"]
+
+
+async def test_a_prompt_that_cannot_fit_is_not_sent() -> None:
+    lane = ScriptedLane({"a": [GOOD], "b": [GOOD]})
+    small = deployment("a", order=1, info={"max_input_tokens": 10})
+    messages = [{"role": "user", "content": "word " * 100}]
+    turn = router_over(lane, small, deployment("b", order=2)).begin("main")
+    assert said([chunk async for chunk in await turn.acompletion(messages=messages)]) == "Hello."
+    assert lane.tried == ["b"]
+    alone = router_over(lane, small).begin("main")
+    with pytest.raises(ContextWindowExceeded):
+        await anext(await alone.acompletion(messages=messages))
+
+
+HEDGED = {"hedge_after": 0.005, "hedge_budget": 1.0}
+LATE = [delta({"role": "assistant"}), HANG]
+
+
+async def test_a_late_first_token_is_raced_and_the_losers_line_is_closed() -> None:
+    lane = ScriptedLane({"a": [LATE], "b": [GOOD]})
+    turn = router_over(lane, deployment("a", order=1), deployment("b", order=2), **HEDGED).begin("main")
+    assert said(await read(turn)) == "Hello."
+    assert lane.closed == 2
+    assert (turn.record.model, turn.record.served_deployment) == ("main", "main/b")
+    assert turn.router.breakers.state("main/a") == "closed"
+
+
+async def test_the_losers_line_does_not_wait_for_the_winners_end() -> None:
+    lane = ScriptedLane({"a": [LATE], "b": [[text("Hel"), HANG]]})
+    turn = router_over(lane, deployment("a", order=1), deployment("b", order=2), **HEDGED).begin("main")
+    assert said([await anext(await turn.acompletion(messages=[]))]) == "Hel"
+    assert lane.closed == 1
+    await turn.aclose()
+
+
+async def test_a_hedge_that_fails_does_not_hurt() -> None:
+    gate = asyncio.Event()
+
+    class Gated(ScriptedLane):
+        async def stream(self, attempt: Any) -> Any:
+            if attempt.deployment.model == "a":
+                await gate.wait()
+            async for chunk in super().stream(attempt):
+                yield chunk
+
+    lane = Gated({"a": [GOOD], "b": [[BadAnswer("html")]]})
+    turn = router_over(lane, deployment("a", order=1), deployment("b", order=2), **HEDGED).begin("main")
+    reading = asyncio.create_task(read(turn))
+    async with asyncio.timeout(1):
+        while [each.outcome for each in turn.record.attempts] != ["cancelled", "bad_answer"]:
+            await asyncio.sleep(0.001)
+        gate.set()
+        assert said(await reading) == "Hello."
+    assert [each.outcome for each in turn.record.attempts] == ["ok", "bad_answer"]
+
+
+async def test_a_turn_is_hedged_at_most_once() -> None:
+    lane = ScriptedLane({"a": [LATE], "b": [GOOD]})
+    first = deployment("a", order=1, limits=Limits(first_token_timeout=0.05))
+    turn = router_over(lane, first, deployment("b", order=2), **HEDGED).begin("main")
+    turn.router.hedges.turns = 100
+    await read(turn)
+    await read(turn)
+    assert [each.outcome for each in turn.record.attempts] == ["cancelled", "ok", "vendor_silent", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "billed"),
+    [({"hedge_after": None}, ""), ({**HEDGED, "hedge_budget": 0.0}, ""), (HEDGED, "a"), (HEDGED, "b")],
+    ids=["off", "no budget", "the first is billed", "the second is billed"],
+)
+async def test_nothing_is_raced_where_it_must_not_be(settings: dict[str, Any], billed: str) -> None:
+    lane = ScriptedLane({"a": [LATE], "b": [GOOD]})
+    info = {name: {"bills_on_cancel": True} if name == billed else {} for name in "ab"}
+    first = deployment("a", order=1, info=info["a"], limits=Limits(first_token_timeout=0.05))
+    turn = router_over(lane, first, deployment("b", order=2, info=info["b"]), **settings).begin("main")
+    assert said(await read(turn)) == "Hello."
+    assert [each.outcome for each in turn.record.attempts] == ["vendor_silent", "ok"]
+
+
+async def test_the_budget_bounds_the_share_of_hedged_turns() -> None:
+    lane = ScriptedLane({"a": [LATE], "b": [GOOD]})
+    quick = Limits(first_token_timeout=0.02)
+    deployments = deployment("a", order=1, limits=quick), deployment("b", order=2)
+    router = router_over(lane, *deployments, hedge_after=0.005, hedge_budget=0.25, allowed_fails=1000)
+    for _ in range(8):
+        assert await answer(router) == "Hello."
+    assert router.hedges.hedged == 2
+
+
+async def test_closing_a_turn_that_is_raced_closes_both_lines() -> None:
+    lane = ScriptedLane({"a": [LATE], "b": [LATE]})
+    turn = router_over(lane, deployment("a", order=1), deployment("b", order=2), **HEDGED).begin("main")
+    reading = asyncio.create_task(read(turn))
+    async with asyncio.timeout(1):
+        while len(lane.attempts) < 2:
+            await asyncio.sleep(0.001)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert lane.closed == 2
+
+
+async def test_a_request_may_name_its_own_fallbacks_and_retries_or_want_none() -> None:
+    lane = ScriptedLane({"a": [[VendorOverloaded("503")]], "b": [GOOD], "c": [GOOD]})
+    groups = deployment("a"), deployment("b", "second"), deployment("c", "third")
+    router = router_over(lane, *groups, fallbacks={"main": ("second",)})
+    turn = router.begin("main", Wishes(fallbacks=("third",), num_retries=0))
+    assert said(await read(turn)) == "Hello."
+    assert lane.tried == ["a", "c"]
+    with pytest.raises(AllDeploymentsFailed):
+        await read(router.begin("main", Wishes(fallbacks=(), num_retries=1)))
+    assert lane.tried == ["a", "c", "a", "a"]
+    with pytest.raises(RequestError, match="fourth"):
+        router.begin("main", Wishes(fallbacks=("fourth",)))
+
+
+async def test_usage_is_priced_by_models_yaml() -> None:
+    prices = {"input_cost_per_token": 0.5, "output_cost_per_token": 1.0}
+    turn = router_over(ScriptedLane({"a": [GOOD]}), deployment("a", info=prices)).begin("main")
+    await read(turn)
+    assert turn.record.cost == 3 * 0.5 + 2 * 1.0
 
 
 async def test_a_tool_call_that_was_cut_is_asked_for_again_and_comes_once() -> None:

@@ -47,7 +47,7 @@ def decision(
         (CredentialsRefused(""), NextDeployment()),
         (ConnectionFailed(""), RetryHere(0.0)),
         (BadAnswer(""), RetryHere(0.0)),
-        (AnswerCut(""), RetryHere(0.0)),
+        (AnswerCut(""), NextDeployment()),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -57,7 +57,8 @@ def test_each_failure_leads_where_the_table_says(error: SwitchboardError, expect
 
 @pytest.mark.parametrize("error", [ConnectionFailed(""), BadAnswer(""), AnswerCut("")], ids=lambda error: error.code)
 def test_a_broken_line_is_tried_again_only_once(error: AttemptError) -> None:
-    assert decision(error, retries=1) == NextDeployment()
+    assert decision(error, alternatives=False) == RetryHere(0.0)
+    assert decision(error, alternatives=False, retries=1) == NextDeployment()
 
 
 @pytest.mark.parametrize("error", [VendorOverloaded(""), RateLimited("")], ids=lambda error: error.code)
