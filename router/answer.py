@@ -18,6 +18,11 @@ class Answer:
         self._finish: str | None = None
         self._usage: Chunk | None = None
 
+    @property
+    def paid(self) -> Chunk | None:
+        """The usage of an answer of which text went out, as far as the vendor has told it."""
+        return self._usage if self._text else None
+
     def take(self, chunk: Chunk) -> Chunk | None:
         """Take one chunk; what may go on at once comes back."""
         if chunk.get("usage"):

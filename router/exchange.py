@@ -45,8 +45,8 @@ class Exchange:
             deployment, list(messages), params, timeout=deployment.limits.first_token_timeout, drop_params=drop_params
         )
         stats.in_flight += 1
+        answer = Answer()
         try:
-            answer = Answer()
             async with aclosing(router.lanes.for_deployment(deployment).stream(attempt)) as stream:
                 async for chunk in self._watched(stream):
                     if (kept := answer.take(chunk)) is not None:
@@ -60,6 +60,10 @@ class Exchange:
         except AttemptError as exc:
             trial.failed(exc)
             self.record.outcome = stats.last_error = exc.code
+            if (paid := answer.paid) is not None:
+                # Another attempt goes on with the text, and the turn's usage is what both cost.
+                self._count(paid["usage"])
+                yield paid
             raise
         except SwitchboardError as exc:
             self.record.outcome = exc.code

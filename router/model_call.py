@@ -112,7 +112,10 @@ class ModelCall:
         splice = Splice(spoken, prefilled=self._prefills(deployment)) if spoken else None
         async with aclosing(self._exchanged(name, deployment, spoken)) as chunks:
             async for chunk in chunks:
-                text = chunk["choices"][0]["delta"].get("content") if chunk["choices"] else None
+                if not chunk["choices"]:
+                    yield chunk
+                    continue
+                text = chunk["choices"][0]["delta"].get("content")
                 if splice is None:
                     new = text or ""
                 elif text:

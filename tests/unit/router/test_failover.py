@@ -419,6 +419,14 @@ async def test_a_request_may_name_its_own_fallbacks_and_retries_or_want_none() -
         router.begin("main", Wishes(fallbacks=("fourth",)))
 
 
+async def test_the_usage_is_what_all_attempts_that_spoke_cost() -> None:
+    cut, silent = [usage(3, 1), text(HEARD), usage(3, 6), AnswerCut("reset")], [usage(50, 0), AnswerCut("reset")]
+    lane = ScriptedLane({"a": [cut], "b": [silent], "c": [[text(REST), finish(), usage(9, 7)]]})
+    router = router_over(lane, *[deployment(name, order=order) for order, name in enumerate("abc")])
+    told = [chunk["usage"] for chunk in await read(router.begin("main")) if chunk.get("usage")]
+    assert [(each["prompt_tokens"], each["completion_tokens"]) for each in told] == [(3, 6), (9, 7)]
+
+
 async def test_usage_is_priced_by_models_yaml() -> None:
     prices = {"input_cost_per_token": 0.5, "output_cost_per_token": 1.0}
     turn = router_over(ScriptedLane({"a": [GOOD]}), deployment("a", info=prices)).begin("main")
