@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 import orjson
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
-from api.errors import BodyTooLarge
+from api.errors import BodyTooLarge, CallerGone
 from config.errors import RequestError
 
 M = TypeVar("M", bound=BaseModel)
@@ -22,6 +22,7 @@ async def read_json_object(request: Request, *, limit: int) -> dict[str, Any]:
 
     Raises:
         BodyTooLarge: it is larger; reading stops there.
+        CallerGone: the caller hung up before it had sent all of it.
         RequestError: it is not JSON, not an object, nested too deeply, or holds a lone surrogate.
     """
     body = await _read(request, limit)
@@ -57,11 +58,14 @@ async def _read(request: Request, limit: int) -> bytes:
         raise BodyTooLarge(f"The body is larger than {limit} bytes.")
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise BodyTooLarge(f"The body is larger than {limit} bytes.")
-        parts.append(part)
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                raise BodyTooLarge(f"The body is larger than {limit} bytes.")
+            parts.append(part)
+    except ClientDisconnect as exc:
+        raise CallerGone("The caller hung up.") from exc
     return b"".join(parts)
 
 

@@ -40,11 +40,13 @@ class ToolCallGatherer:
                 raise BadAnswer("the vendor sent an endless tool call")
 
     def _call_for(self, fragment: Mapping[str, Any]) -> dict[str, Any]:
-        index = fragment.get("index")
+        index, id = fragment.get("index"), fragment.get("id")
         if not isinstance(index, int):
-            index = max(self._calls, default=-1) + (1 if fragment.get("id") or not self._calls else 0)
+            # Some vendors number nothing, and repeat the id instead.
+            begun = next((at for at, call in self._calls.items() if id and call["id"] == id), None)
+            index = max(self._calls, default=-1) + (1 if id or not self._calls else 0) if begun is None else begun
         known = self._calls.get(index)
-        if known and fragment.get("id") and known["id"] and fragment["id"] != known["id"]:
+        if known and id and known["id"] and id != known["id"]:
             # Some vendors send every whole call with index 0; another id is another call.
             index = max(self._calls) + 1
         return self._calls.setdefault(index, {"id": None, "name": None, "arguments": [], "size": 0})
@@ -55,7 +57,11 @@ class ToolCallGatherer:
         Raises:
             BadAnswer: a call has no name, or its arguments are not a JSON object: it was cut, or the model stumbled.
         """
-        return [_whole_call(number, call) for number, (_, call) in enumerate(sorted(self._calls.items()))]
+        calls = [call for _, call in sorted(self._calls.items())]
+        ids = {call["id"] for call in calls if call["id"]}
+        # The tools' results find their calls by the id, so two calls that share one get ids of their own.
+        shared = len(ids) < sum(bool(call["id"]) for call in calls)
+        return [_whole_call(number, {**call, "id": None} if shared else call) for number, call in enumerate(calls)]
 
 
 def _whole_call(number: int, call: Mapping[str, Any]) -> dict[str, Any]:

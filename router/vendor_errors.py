@@ -176,7 +176,8 @@ def _too_long() -> ContextWindowExceeded:
 
 
 def _not_allowed(complaint: Complaint) -> ContentPolicyViolation:
-    return ContentPolicyViolation("the model's vendor refused the content", category=complaint.category)
+    named = f" ({complaint.category})" if complaint.category else ""
+    return ContentPolicyViolation(f"the model's vendor refused the content{named}", category=complaint.category)
 
 
 def _silent(text: str) -> VendorSilent:

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import orjson
 
-from config.errors import AnswerCut
+from config.errors import AnswerCut, AttemptError, SwitchboardError
 from router.lanes.base import Chunk
+from router.lanes.openai_fields import counts, first_choice, fragment, parts
 from router.vendor_errors import from_event
 
 BROKEN_OFF: Final = frozenset({"error", "network_error", "insufficient_system_resource", "abort"})
@@ -99,10 +100,10 @@ class ChunkReader:
 
     def _event(self, event: dict[str, Any]) -> None:
         if event.get("error"):
-            raise from_event(event)
+            raise self._failure(event)
         if isinstance(event.get("usage"), dict):
-            self._usage = event["usage"]  # some vendors repeat the running total in every event
-        choice = _first_choice(event.get("choices"))
+            self._usage = counts(event["usage"])  # some vendors repeat the running total in every event
+        choice = first_choice(event.get("choices"))
         if choice is None or self._finished:
             return
         if not self._begun:
@@ -116,10 +117,17 @@ class ChunkReader:
         if reason and isinstance(reason, str):
             self._add({}, self._finish_reason(reason))
 
+    def _failure(self, event: dict[str, Any]) -> SwitchboardError:
+        error = from_event(event)
+        if self._spoken and isinstance(error, AttemptError):
+            # Whatever the reason, half an answer is out: it is to be continued at once, and better by somebody else.
+            return AnswerCut(f"an error in the middle of the answer: {error}", vendor_text=error.vendor_text)
+        return error
+
     def _delta(self, delta: dict[str, Any]) -> None:
         content, thoughts = delta.get("content"), delta.get("reasoning_content") or delta.get("reasoning")
         if isinstance(content, list):
-            content, thoughts = _parts(content)
+            content, thoughts = parts(content)
         if thoughts:
             self._say("reasoning_content", thoughts)
         # A refusal is an answer in words, and is heard like any other.
@@ -128,7 +136,7 @@ class ChunkReader:
         calls = delta.get("tool_calls")
         if isinstance(calls, list) and calls:
             self._called_tools = True
-            self._add({"tool_calls": [_fragment(call) for call in calls if isinstance(call, dict)]})
+            self._add({"tool_calls": [fragment(call) for call in calls if isinstance(call, dict)]})
         if isinstance(delta.get("function_call"), dict):
             self._add({"function_call": delta["function_call"]})
 
@@ -167,41 +175,3 @@ class ChunkReader:
         self._finished = True
         reason = reason if reason in _FINISHED else _FINISHED_OTHERWISE.get(reason.lower(), "stop")
         return "tool_calls" if reason == "stop" and self._called_tools else reason
-
-
-def _first_choice(choices: object) -> dict[str, Any] | None:
-    """The only choice that was asked for. Its index may be missing; another choice's index is above 0."""
-    if not isinstance(choices, list):
-        return None
-    for choice in choices:
-        if isinstance(choice, dict) and choice.get("index") in (0, None):
-            return choice
-    return None
-
-
-def _fragment(call: Mapping[str, Any]) -> dict[str, Any]:
-    """A piece of a tool call with all its keys: langchain-litellm silently drops one that lacks any."""
-    function = call.get("function")
-    function = function if isinstance(function, dict) else {}
-    arguments = function.get("arguments")
-    if isinstance(arguments, dict):  # some vendors forget to encode them
-        arguments = orjson.dumps(arguments).decode()
-    return {
-        "index": call["index"] if type(call.get("index")) is int else None,
-        "id": call.get("id") or None,
-        "type": "function",
-        "function": {"name": function.get("name") or None, "arguments": arguments},
-    }
-
-
-def _parts(content: list[Any]) -> tuple[str, str]:
-    """Text and thoughts of a list of content parts, as Mistral's reasoning models send them."""
-    text, thoughts = [], []
-    for part in content:
-        if not isinstance(part, dict):
-            continue
-        if part.get("type") == "thinking" and isinstance(part.get("thinking"), list):
-            thoughts.append(_parts(part["thinking"])[0])
-        elif isinstance(part.get("text"), str):
-            text.append(part["text"])
-    return "".join(text), "".join(thoughts)

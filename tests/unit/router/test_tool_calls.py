@@ -71,3 +71,17 @@ def test_any_split_of_the_arguments_gives_the_same_call(arguments: dict[str, Any
     pieces = [sent[a:b] for a, b in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
     [(_, _, joined)] = whole([fragment(0, "x", "add", "")], *[[fragment(0, None, None, piece)] for piece in pieces])
     assert orjson.loads(joined) == arguments
+
+
+def test_a_call_without_an_index_is_known_again_by_its_id() -> None:
+    assert whole(
+        [fragment(None, "x", "add", '{"a"')],
+        [fragment(None, "y", "sub", '{"b"')],
+        [fragment(None, "x", None, ":1}"), fragment(None, "y", None, ":2}")],
+    ) == [("x", "add", '{"a":1}'), ("y", "sub", '{"b":2}')]
+
+
+def test_two_calls_that_share_an_id_get_ids_of_their_own() -> None:
+    calls = whole([fragment(0, "x", "add", "{}"), fragment(1, "x", "sub", "{}")])
+    assert [name for _, name, _ in calls] == ["add", "sub"]
+    assert len({"x", *(id for id, _, _ in calls)}) == 3

@@ -100,6 +100,17 @@ def test_an_answer_that_stopped_to_call_tools_says_so() -> None:
     assert reasons(ChunkReader().read([event({"tool_calls": [call]}), event(finish="stop")])) == ["tool_calls"]
 
 
+def test_an_error_is_a_cut_once_something_was_said() -> None:
+    error = orjson.dumps({"error": {"message": "Overloaded", "type": "server_error"}})
+    with pytest.raises(BadAnswer):
+        ChunkReader().read([event({"role": "assistant", "content": ""}), error])
+    reader = ChunkReader()
+    reader.read([event({"content": "a"})])
+    with pytest.raises(AnswerCut) as cut:
+        reader.read([error])
+    assert "Overloaded" in cut.value.vendor_text
+
+
 def test_a_vendor_that_says_it_broke_off_has_cut_the_answer() -> None:
     with pytest.raises(AnswerCut):
         ChunkReader().read([event({"content": "a"}, "insufficient_system_resource")])
@@ -113,6 +124,23 @@ def test_the_usage_comes_once_and_last_however_often_the_vendor_repeats_it() -> 
     assert all("usage" not in chunk for chunk in chunks)
     [last] = reader.finish()
     assert (last["choices"], last["usage"]) == ([], {"total_tokens": 2})
+
+
+@pytest.mark.parametrize(
+    ("usage", "counts"),
+    [
+        ({"prompt_tokens": 3.0, "completion_tokens": "4", "total_tokens": None}, {"prompt_tokens": 3}),
+        ({"prompt_tokens": -1, "completion_tokens": True, "total_tokens": 2.5, "cost": 10**18}, None),
+        (
+            {"total_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1, "audio_tokens": None}, "x": [1]},
+            {"total_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1}},
+        ),
+    ],
+)
+def test_only_whole_numbers_count_as_usage(usage: dict[str, Any], counts: dict[str, Any] | None) -> None:
+    reader = ChunkReader()
+    reader.read([event({"content": "a"}, "stop", usage=usage)])
+    assert [chunk["usage"] for chunk in reader.finish()] == ([counts] if counts else [])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,61 @@
+"""The fields of OpenAI events whose types vendors take lightly, each made into what it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+
+def counts(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole numbers of a usage and of its details. Whoever adds them up would stumble over anything else."""
+    kept: dict[str, Any] = {}
+    for name, value in usage.items():
+        if isinstance(value, dict):
+            kept[name] = {key: int(each) for key, each in value.items() if _is_count(each)}
+        elif _is_count(value):
+            kept[name] = int(value)
+    return kept
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int | float) and type(value) is not bool and 0 <= value < 2**53 and value == int(value)
+
+
+def first_choice(choices: object) -> dict[str, Any] | None:
+    """The only choice that was asked for. Its index may be missing; another choice's index is above 0."""
+    if not isinstance(choices, list):
+        return None
+    for choice in choices:
+        if isinstance(choice, dict) and choice.get("index") in (0, None):
+            return choice
+    return None
+
+
+def fragment(call: Mapping[str, Any]) -> dict[str, Any]:
+    """A piece of a tool call with all its keys: langchain-litellm silently drops one that lacks any."""
+    function = call.get("function")
+    function = function if isinstance(function, dict) else {}
+    name, arguments = function.get("name"), function.get("arguments")
+    if arguments is not None and not isinstance(arguments, str):  # some vendors forget to encode them
+        arguments = orjson.dumps(arguments).decode()
+    return {
+        "index": call["index"] if type(call.get("index")) is int else None,
+        "id": str(call.get("id") or "") or None,
+        "type": "function",
+        "function": {"name": name if isinstance(name, str) and name else None, "arguments": arguments},
+    }
+
+
+def parts(content: list[Any]) -> tuple[str, str]:
+    """Text and thoughts of a list of content parts, as Mistral's reasoning models send them."""
+    text, thoughts = [], []
+    for part in content:
+        if not isinstance(part, dict):
+            continue
+        if part.get("type") == "thinking" and isinstance(part.get("thinking"), list):
+            thoughts.append(parts(part["thinking"])[0])
+        elif isinstance(part.get("text"), str):
+            text.append(part["text"])
+    return "".join(text), "".join(thoughts)
