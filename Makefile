@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: run test lint types check bench bench-peers lock clean
+.PHONY: run test lint types check bench bench-peers exam soak lock clean
 
 run: $(READY) .env
 	$(BIN)/switchboard serve
@@ -32,6 +32,13 @@ bench: $(READY)
 
 bench-peers: $(READY)
 	$(BIN)/python -m tests.bench --peers
+
+# What a caller notices when vendors fail; docs/failover.md has the table.
+exam: $(READY)
+	$(BIN)/python -m tests.exam
+
+soak: $(READY)
+	$(BIN)/python -m tests.soak --minutes 10 --callers 30
 
 .env: | $(READY)
 	$(BIN)/python -m config.first_run

@@ -112,10 +112,11 @@ class ModelCall:
         splice = Splice(spoken, prefilled=self._prefills(deployment)) if spoken else None
         async with aclosing(self._exchanged(name, deployment, spoken)) as chunks:
             async for chunk in chunks:
-                if not chunk["choices"]:
-                    yield chunk
+                delta = chunk["choices"][0]["delta"] if chunk["choices"] else None
+                text = delta.get("content") if delta else None
+                if delta is None or (delta.get("reasoning_content") and not text):
+                    yield chunk  # usage, or a thought before the words: neither says where they begin
                     continue
-                text = chunk["choices"][0]["delta"].get("content")
                 if splice is None:
                     new = text or ""
                 elif text:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
 from router.fake_provider import wire
 from router.fake_provider.ask import Ask
+from router.fake_provider.continuations import go_on, overlap, restart, think
+from router.fake_provider.refusals import REFUSALS, TIMED, UPSTREAM, Behaviour
 from router.fake_provider.tool_calls import call_tool, cut_tool_call
 from router.sample_text import WORDS, WORDS_BEFORE_CUT
 
-Behaviour = Callable[[Ask], Awaitable[None]]
 SLOW_FIRST_TOKEN = 8.0
 """Seconds: longer than the default `first_token_timeout`."""
-_UPSTREAM = wire.error("The server had an error while processing your request.", "server_error")
-_LIMITED = wire.error("Rate limit reached for requests.", "requests", "rate_limit_exceeded")
 
 
 def behaviour_of(name: str) -> tuple[str, Behaviour] | None:
@@ -24,8 +23,8 @@ def behaviour_of(name: str) -> tuple[str, Behaviour] | None:
     if name in BEHAVIOURS:
         return name, BEHAVIOURS[name]
     stem, _, seconds = name.rpartition("-")
-    if stem == "fake-429-retry-after" and seconds.isascii() and seconds.isdigit() and len(seconds) <= 4:
-        return stem, partial(_retry_after, seconds=int(seconds))
+    if stem in TIMED and seconds.isascii() and seconds.isdigit() and len(seconds) <= 4:
+        return stem, partial(TIMED[stem], seconds=int(seconds))
     return None
 
 
@@ -33,37 +32,19 @@ async def _ok(ask: Ask) -> None:
     await ask.answer(ask.pieces())
 
 
-async def _refuse(ask: Ask, *, status: int, error: bytes) -> None:
-    ask.refuse(status, error)
-
-
-async def _retry_after(ask: Ask, *, seconds: int = 1) -> None:
-    """Refused until the time that the first refusal named has passed."""
-    if ask.count > 1 and ask.age >= seconds:
-        await _ok(ask)
-    else:
-        ask.refuse(429, _LIMITED, retry_after=str(seconds))
-
-
-async def _once(ask: Ask) -> None:
-    if ask.count > 1:
-        await _ok(ask)
-    else:
-        ask.refuse(500, _UPSTREAM)
-
-
-async def _flap(ask: Ask) -> None:
-    if ask.count % 2 == 0:
-        await _ok(ask)
-    else:
-        ask.refuse(503, _UPSTREAM)
-
-
 async def _reset(ask: Ask) -> None:
     ask.line.reset()
 
 
 async def _silent(ask: Ask) -> None:
+    await ask.line.silence()
+
+
+async def _stall_early(ask: Ask) -> None:
+    """The role comes and then nothing: the line is open, but a role is not a word."""
+    ask.begin()
+    ask.send(wire.role(ask.model))
+    ask.flush()
     await ask.line.silence()
 
 
@@ -125,10 +106,22 @@ async def _empty(ask: Ask) -> None:
 
 async def _inband_error(ask: Ask) -> None:
     if not ask.exchange.stream:
-        ask.respond(200, _UPSTREAM)
+        ask.respond(200, UPSTREAM)
         return
     await ask.speak(())
-    ask.send(wire.event(_UPSTREAM) + wire.DONE + wire.LAST_CHUNK)
+    _report_error(ask)
+
+
+async def _inband_error_late(ask: Ask) -> None:
+    if not ask.exchange.stream:
+        ask.respond(200, UPSTREAM)
+        return
+    await _begun(ask)
+    _report_error(ask)
+
+
+def _report_error(ask: Ask) -> None:
+    ask.send(wire.event(UPSTREAM) + wire.DONE + wire.LAST_CHUNK)
     ask.flush()
 
 
@@ -149,53 +142,26 @@ def _first_words(pieces: tuple[str, ...], words: int) -> tuple[str, ...]:
     return tuple(taken)
 
 
-BEHAVIOURS: dict[str, Behaviour] = {
+BEHAVIOURS: Mapping[str, Behaviour] = {
     "fake-ok": _ok,
-    "fake-429": partial(_refuse, status=429, error=_LIMITED),
-    "fake-429-retry-after": _retry_after,
-    "fake-500-once": _once,
-    "fake-503": partial(_refuse, status=503, error=_UPSTREAM),
+    **REFUSALS,
     "fake-reset": _reset,
     "fake-silent": _silent,
     "fake-slow-first-token": _slow_first_token,
+    "fake-stall-early": _stall_early,
     "fake-cut": _cut,
     "fake-stall": _stall,
     "fake-malformed": _malformed,
     "fake-no-done": _no_done,
-    "fake-context": partial(
-        _refuse,
-        status=400,
-        error=wire.error(
-            "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
-            "invalid_request_error",
-            "context_length_exceeded",
-            "messages",
-        ),
-    ),
-    "fake-filter": partial(
-        _refuse,
-        status=400,
-        error=wire.error(
-            "Your request was rejected by the content filter.",
-            "invalid_request_error",
-            "content_policy_violation",
-            "messages",
-            innererror={
-                "code": "ResponsibleAIPolicyViolation",
-                "content_filter_result": {"violence": {"filtered": True, "severity": "high"}},
-            },
-        ),
-    ),
-    "fake-flap": _flap,
-    "fake-401": partial(
-        _refuse,
-        status=401,
-        error=wire.error("Incorrect API key provided.", "invalid_request_error", "invalid_api_key"),
-    ),
     "fake-html": _html,
     "fake-empty": _empty,
     "fake-inband-error": _inband_error,
+    "fake-inband-error-late": _inband_error_late,
     "fake-tool": call_tool,
     "fake-tool-cut": cut_tool_call,
     "fake-no-prefill": _no_prefill,
+    "fake-continue": go_on,
+    "fake-overlap": overlap,
+    "fake-restart": restart,
+    "fake-think": think,
 }

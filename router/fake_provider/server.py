@@ -9,9 +9,10 @@ import orjson
 
 from router.fake_provider import wire
 from router.fake_provider.ask import Ask
-from router.fake_provider.behaviours import BEHAVIOURS, Behaviour, behaviour_of
+from router.fake_provider.behaviours import BEHAVIOURS, behaviour_of
 from router.fake_provider.exchanges import Exchange, Exchanges
 from router.fake_provider.line import Line, Request
+from router.fake_provider.refusals import Behaviour
 from router.pace import Pace, split_pace
 
 
@@ -36,6 +37,12 @@ class FakeProvider:
     def open_lines(self) -> int:
         """How many connections there are now."""
         return len(self._lines)
+
+    def hang_up_on_idle(self) -> None:
+        """Close the connections on which nobody waits for an answer, as vendors do with idle ones."""
+        for line in list(self._lines):
+            if line.task is None:
+                line.close()
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()

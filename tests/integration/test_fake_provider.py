@@ -289,6 +289,49 @@ async def heard_until(error, client, model, **more):
     return "".join(heard)
 
 
+# Going on with an answer that was begun
+
+BEGUN = ANSWER[: ANSWER.index(" seven this evening")]
+PREFILL = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": BEGUN}]
+IN_WORDS = [*PREFILL, {"role": "user", "content": "Go on, please."}]
+
+
+@pytest.mark.parametrize("messages", [PREFILL, IN_WORDS])
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("fake-continue", ANSWER.removeprefix(BEGUN)),
+        ("fake-overlap", "two is booked for" + ANSWER.removeprefix(BEGUN)),
+        ("fake-restart", ANSWER),
+        ("fake-think", ANSWER),
+    ],
+)
+async def test_an_answer_is_continued_in_one_of_three_ways(client, model, said, messages):
+    text = (await ask(client, model, messages=messages)).text
+    assert (spoken(text), finish(text)) == (said, ["stop"])
+    assert spoken((await ask(client, model)).text) == ANSWER
+
+
+async def test_an_error_inside_the_answer_can_come_after_twenty_five_words(client):
+    text = (await ask(client, "fake-inband-error-late")).text
+    assert len(spoken(text).split()) == 25
+    assert (finish(text), "error" in list(events(text))[-1]) == ([], True)
+
+
+async def test_a_stall_can_come_right_after_the_role(client):
+    text = await heard_until(httpx.ReadTimeout, client, "fake-stall-early")
+    assert [choice["delta"] for choice in choices(text)] == [{"role": "assistant", "content": ""}]
+
+
+async def test_an_outage_ends_when_its_time_has_passed(provider, client):
+    now = [0.0]
+    provider.log._clock = lambda: now[0]
+    statuses = []
+    for now[0] in (0.0, 2.9, 3.0):
+        statuses.append((await ask(client, "fake-outage-3")).status_code)
+    assert statuses == [503, 503, 200]
+
+
 # Tool calls
 
 
@@ -350,6 +393,7 @@ async def test_every_behaviour_answers_or_breaks_as_it_should(provider, client, 
     assert broken == {
         "fake-reset": httpx.ReadError,
         "fake-silent": httpx.ReadTimeout,
+        "fake-stall-early": httpx.ReadTimeout,
         "fake-cut": httpx.RemoteProtocolError,
         "fake-stall": httpx.ReadTimeout,
         "fake-tool-cut": httpx.RemoteProtocolError,
