@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -31,6 +32,7 @@ async def health(request: Request, response: Response) -> dict[str, Any]:
         "models": registry.names(),
         "deployments": [_deployment(each, turns.router) for each in registry.deployments],
         "reload": reload.status,
+        "tasks": len(asyncio.all_tasks()),
     }
 
 

@@ -47,6 +47,7 @@ def _show(soaked: Soaked, callers: int, console: Console) -> None:
     for kind in ("threads", "descriptors", "sockets"):
         held.add_row(kind, str(getattr(soaked.before, kind)), str(getattr(soaked.after, kind)))
     held.add_row("memory", f"{soaked.before.memory:.1f} MB", f"{soaked.after.memory:.1f} MB")
+    held.add_row("asyncio tasks", *map(str, soaked.tasks))
     held.add_row("attempts under way", "0", str(soaked.in_flight))
     held.add_row("lines to the vendor", "0", str(soaked.vendor_lines))
     console.print(held)

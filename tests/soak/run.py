@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import yaml
@@ -41,6 +42,7 @@ class Soaked:
     before: Holdings
     after: Holdings
     memory: list[float]
+    tasks: tuple[int, int]
     in_flight: int
     vendor_lines: int
     tracebacks: list[str]
@@ -52,6 +54,8 @@ class Soaked:
         found += [f"leaked {each}" for each in self.after.leaked(self.before)]
         if (grown := growth(self.memory)) > MOST_GROWTH:
             found.append(f"the memory grew by {grown:.1f} MB in the second half")
+        if self.tasks[1] > self.tasks[0]:
+            found.append(f"asyncio tasks: {self.tasks[0]} before, {self.tasks[1]} after")
         if self.in_flight:
             found.append(f"{self.in_flight} attempts are still counted as under way")
         if self.vendor_lines:
@@ -89,7 +93,7 @@ class _Soak:
         await self._asking(0, Tally())
         await self._asking(min(WARM_UP, seconds), Tally())
         await self._settled(Holdings.of(pid))
-        before = Holdings.of(pid)
+        before, tasks = Holdings.of(pid), await self._tasks()
         async with asyncio.TaskGroup() as group:
             around = [group.create_task(self._sampling(memory, seconds, tally)), group.create_task(self._hanging_up())]
             await self._asking(seconds, tally)
@@ -102,6 +106,7 @@ class _Soak:
             before,
             Holdings.of(pid),
             memory,
+            (tasks, await self._tasks()),
             await self._in_flight(),
             self.provider.open_lines,
             [log[max(0, at.start() - 300) : at.start() + 3000] for at in re.finditer("Traceback", log)],
@@ -144,7 +149,13 @@ class _Soak:
                 return
 
     async def _in_flight(self) -> int:
+        return sum(each["in_flight"] for each in (await self._health())["deployments"])
+
+    async def _tasks(self) -> int:
+        return int((await self._health())["tasks"])
+
+    async def _health(self) -> dict[str, Any]:
         target = self.serving.target
         async with httpx.AsyncClient(headers={"connection": "close"}) as http:
-            health = (await http.get(f"http://{target.host}:{target.port}/health")).json()
-        return sum(each["in_flight"] for each in health["deployments"])
+            health: dict[str, Any] = (await http.get(f"http://{target.host}:{target.port}/health")).json()
+        return health

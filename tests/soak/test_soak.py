@@ -30,6 +30,7 @@ async def test_a_few_seconds_of_all_faults_leave_nothing_behind() -> None:
     assert not soaked.tracebacks
     assert (soaked.in_flight, soaked.vendor_lines) == (0, 0)
     assert soaked.after.sockets <= soaked.before.sockets
+    assert soaked.tasks[1] <= soaked.tasks[0]
     assert min(soaked.tally.count(each) for each in ("whole", "clean error", "hung up")) > 0  # type: ignore[arg-type]
 
 
@@ -56,13 +57,14 @@ def test_every_kind_of_leak_is_a_fault() -> None:
     tally = Tally()
     tally.add("m", "whole")
     held = Holdings(threads=4, descriptors=20, sockets=3, memory=200.0)
-    clean = Soaked(tally, held, held, [200.0] * 40, 0, 0, [], 60)
+    clean = Soaked(tally, held, held, [200.0] * 40, (9, 9), 0, 0, [], 60)
     assert clean.faults() == []
     for worse in (
         replace(clean, after=replace(held, sockets=4)),
         replace(clean, after=replace(held, descriptors=21)),
         replace(clean, after=replace(held, threads=5)),
         replace(clean, memory=[200.0 + number for number in range(40)]),
+        replace(clean, tasks=(9, 10)),
         replace(clean, in_flight=1),
         replace(clean, vendor_lines=1),
         replace(clean, tracebacks=["Traceback"]),
