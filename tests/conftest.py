@@ -19,6 +19,15 @@ settings.load_profile("default")
 
 
 @pytest.fixture(autouse=True)
+def the_environment_is_put_back() -> Iterator[None]:
+    """What a test puts into the environment, a developer's own `.env` among it, stays its own."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     connect = socket.socket.connect
 

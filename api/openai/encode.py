@@ -5,7 +5,7 @@ The chunk's head is the same for a whole answer, so it is encoded once and text 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,7 +32,7 @@ class AnswerHead:
     include_usage: bool = False
 
 
-async def chunks(events: AsyncIterator[Event], head: AnswerHead) -> AsyncGenerator[bytes, None]:
+async def chunks(events: AsyncGenerator[Event, None], head: AnswerHead) -> AsyncGenerator[bytes, None]:
     """The answer as SSE events, up to and with `[DONE]`.
 
     Raises:
@@ -40,22 +40,23 @@ async def chunks(events: AsyncIterator[Event], head: AnswerHead) -> AsyncGenerat
     """
     encoder: _ChunkEncoder | None = None
     usage = Usage()
-    async for event in events:
-        encoder = encoder or _ChunkEncoder(head)
-        match event:
-            case TextDelta(text):
-                yield encoder.text(text)
-            case HandOff():
-                yield encoder.hand_off(event)
-            case Usage():
-                usage = event
-            case TurnFinished(reason):
-                yield encoder.finish(reason)
-                if head.include_usage:
-                    yield encoder.usage(usage)
-                yield DONE
-            case TurnFailed(error):
-                raise error
+    async with aclosing(events) as stream:
+        async for event in stream:
+            encoder = encoder or _ChunkEncoder(head)
+            match event:
+                case TextDelta(text):
+                    yield encoder.text(text)
+                case HandOff():
+                    yield encoder.hand_off(event)
+                case Usage():
+                    usage = event
+                case TurnFinished(reason):
+                    yield encoder.finish(reason)
+                    if head.include_usage:
+                        yield encoder.usage(usage)
+                    yield DONE
+                case TurnFailed(error):
+                    raise error
 
 
 def error_event(error: SwitchboardError) -> bytes:
