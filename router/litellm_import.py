@@ -11,6 +11,8 @@ import os
 
 # Read while LiteLLM is being imported: without it start-up waits on the network.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+# In its other mode LiteLLM reads `.env` by itself, past what the settings say of it.
+os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
 
 import litellm
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+os.environ["LITELLM_MODE"] = "PRODUCTION"  # else it reads a developer's own .env on import
 for name in [each for each in os.environ if each.endswith("_API_KEY") or each.startswith("SWITCHBOARD_")]:
     del os.environ[name]  # a developer's own keys must not change what the tests see
 
