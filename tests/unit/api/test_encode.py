@@ -102,6 +102,27 @@ async def test_a_failed_turn_raises_so_that_the_edge_can_choose_status_or_line()
         await folded([TextDelta("Hel"), TurnFailed(error)])
 
 
+async def test_whoever_stops_reading_the_chunks_closes_the_turn() -> None:
+    closed: list[bool] = []
+
+    async def turn() -> AsyncGenerator[Event, None]:
+        try:
+            yield TextDelta("Hel")
+            yield TurnFailed(DeadlineExceeded("Too late."))
+        finally:
+            closed.append(True)
+
+    events = turn()
+    stream = chunks(events, head())
+    await anext(stream)
+    await stream.aclose()
+    assert closed == [True]
+    failing = turn()
+    with pytest.raises(DeadlineExceeded):
+        [part async for part in chunks(failing, head())]
+    assert closed == [True, True]
+
+
 def test_an_error_in_the_stream_is_one_line_and_the_end() -> None:
     line, done, rest = error_event(DeadlineExceeded("Too late.")).split(b"\n\n")
     assert orjson.loads(line.removeprefix(b"data: "))["error"] == {
