@@ -45,7 +45,7 @@ class ModelCall:
         self._turn = turn
         self._messages = messages
         self._params = params
-        self._route = turn.route(sum(len(str(message.get("content") or "")) for message in messages))
+        self._route = turn.route(sum(_text_length(message.get("content")) for message in messages))
         self._spoken: list[str] = []
         self._refused_prefill: set[str] = set()
 
@@ -160,6 +160,13 @@ class ModelCall:
 
     def _on_cut(self, deployment: Deployment) -> str:
         return deployment.on_cut or self._turn.registry.settings.on_cut
+
+
+def _text_length(content: Any) -> int:
+    """Characters of text. An image is paid for by its size in pixels, so its data does not count."""
+    if isinstance(content, list):
+        return sum(len(part.get("text") or "") for part in content if isinstance(part, dict))
+    return len(content or "")
 
 
 def _text(content: str) -> Chunk:

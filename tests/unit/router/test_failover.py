@@ -316,6 +316,13 @@ async def test_a_prompt_that_cannot_fit_is_not_sent() -> None:
         await anext(await alone.acompletion(messages=messages))
 
 
+async def test_the_data_of_an_image_is_not_text() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10_000}}
+    turn = router_over(ScriptedLane({"a": [GOOD]}), deployment("a", info={"max_input_tokens": 10})).begin("main")
+    messages = [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, image]}]
+    assert said([chunk async for chunk in await turn.acompletion(messages=messages)]) == "Hello."
+
+
 HEDGED = {"hedge_after": 0.005, "hedge_budget": 1.0}
 LATE = [delta({"role": "assistant"}), HANG]
 
