@@ -4,23 +4,33 @@ them.
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AnyMessage
+from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode, create_react_agent
 from langgraph.runtime import Runtime
 from langgraph.warnings import LangGraphDeprecatedSinceV10
 
 from agent.tools.tool_set import ToolSet
-from config.errors import StepLimitReached
+from config.errors import StepLimitReached, SwitchboardError
 from router.chat_model import chat_model
 from router.failover import RoutedTurn
 
 AgentGraph = CompiledStateGraph[Any, "TurnContext", Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Nothing more is said: the graph is through, or the turn was ended from outside, with `error`."""
+
+    error: SwitchboardError | None = None
 
 
 @dataclass(slots=True)
@@ -28,6 +38,8 @@ class TurnContext:
     """What the graph learns at run time: which model this turn runs on, and how it is to be asked.
 
     `params` are OpenAI's sampling parameters, `tool_choice` the caller's wish. `max_steps` bounds the model calls.
+    `said` is what the reader of the turn waits for: the model's text as it comes, messages when they are whole. Text
+    takes this way around the graph, since through LangGraph's "messages" stream each chunk would cost twice as much.
     """
 
     turn: RoutedTurn
@@ -36,6 +48,7 @@ class TurnContext:
     tool_choice: str | Mapping[str, Any] | None = None
     max_steps: int = 10
     steps: int = field(default=0, init=False)
+    said: asyncio.Queue[str | AnyMessage | End] = field(default_factory=asyncio.Queue, init=False)
 
     def next_model(self) -> BaseChatModel:
         """The chat model for the next step.
@@ -46,7 +59,7 @@ class TurnContext:
         self.steps += 1
         if self.steps > self.max_steps:
             raise StepLimitReached(f"The agent did not come to an answer within {self.max_steps} steps.")
-        model: BaseChatModel = chat_model(self.turn, {**self.params, **self._tool_params()})
+        model: BaseChatModel = chat_model(self.turn, {**self.params, **self._tool_params()}, self.said.put_nowait)
         return model
 
     def _tool_params(self) -> Mapping[str, Any]:
@@ -69,9 +82,39 @@ def compile_graph(tools: ToolSet) -> AgentGraph:
         graph: Any = create_react_agent(
             _model_of_turn,
             ToolNode(list(tools.tools), handle_tool_errors=True) if tools.tools else [],
+            prompt=_History(),
             context_schema=TurnContext,
         )
-        return cast(AgentGraph, graph)
+    for branches in graph.builder.branches.values():
+        for branch in branches.values():
+            # LangGraph would hop to a thread for these, at each step; they only look at the last messages.
+            branch.path.afunc = None
+    return cast(AgentGraph, graph)
+
+
+class _History(Runnable[Any, Any]):
+    """The prompt: the messages of the state as they are. LangGraph pipes it into the model anew for each step; the
+    sequence that LangChain would make of that costs more than the step.
+    """
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        return input["messages"]
+
+    def __or__(self, other: Any) -> Any:
+        return _Asked(other)
+
+
+class _Asked(Runnable[Any, Any]):
+    """A model that is asked with the messages of the state."""
+
+    def __init__(self, model: BaseChatModel) -> None:
+        self._model = model
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        return self._model.invoke(input["messages"], config, **kwargs)
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        return await self._model.ainvoke(input["messages"], config, **kwargs)
 
 
 def _model_of_turn(state: Any, runtime: Runtime[TurnContext]) -> BaseChatModel:

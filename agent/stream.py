@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any
 from unicodedata import east_asian_width
 
-from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, ToolCall, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 
 from agent.events import Event, FinishReason, HandOff, TextDelta, ToolFinished, ToolStarted, TurnFinished, Usage
-from agent.graph import AgentGraph, TurnContext
+from agent.graph import AgentGraph, End, TurnContext
 
 FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}
 
@@ -32,10 +32,10 @@ async def run_agent(
     while True:
         run = _Run(context.tools.hand_offs, spoken)
         async with aclosing(_stream(graph, history, context)) as stream:
-            async for message in stream:
-                for event in run.take(message):
+            async for said in stream:
+                for event in run.take(said):
                     yield event
-        usage = Usage(usage.input_tokens + run.usage.input_tokens, usage.output_tokens + run.usage.output_tokens)
+        usage += run.usage
         for hand_off in run.hand_offs:
             yield hand_off
         if run.hand_offs or not run.refused:
@@ -45,13 +45,34 @@ async def run_agent(
     yield TurnFinished("tool_calls" if run.hand_offs else run.finish_reason)
 
 
-async def _stream(graph: AgentGraph, history: list[AnyMessage], context: TurnContext) -> AsyncGenerator[Any, None]:
+async def _stream(
+    graph: AgentGraph, history: list[AnyMessage], context: TurnContext
+) -> AsyncGenerator[str | AnyMessage, None]:
+    """The model's text as it comes, and each message when it is whole. What else is put into `context.said` ends it."""
+    running = asyncio.create_task(_run_graph(graph, history, context))
+    try:
+        while not isinstance(each := await context.said.get(), End):
+            yield each
+        if each.error is not None:
+            raise each.error
+        await running
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def _run_graph(graph: AgentGraph, history: list[AnyMessage], context: TurnContext) -> None:
     # The steps are bounded by the context, which can still say something; LangGraph's own bound is out of the way.
     config = {"recursion_limit": 4 * context.max_steps + 10}
-    stream = graph.astream({"messages": history}, config, context=context, stream_mode="messages")  # type: ignore[call-overload]
-    async with aclosing(stream):
-        async for message, _ in stream:
-            yield message
+    stream = graph.astream({"messages": history}, config, context=context, stream_mode="updates")  # type: ignore[call-overload]
+    try:
+        async with aclosing(stream):
+            async for updates in stream:
+                for update in updates.values():
+                    for message in update["messages"]:
+                        context.said.put_nowait(message)
+    finally:
+        context.said.put_nowait(End())
 
 
 class Seam:
@@ -75,13 +96,11 @@ class Seam:
 
 
 class _Run:
-    """Reads one run of the graph: a model's chunks, whole tool calls, tool messages."""
+    """Reads one run of the graph: the model's text, its whole messages, tool messages."""
 
     def __init__(self, hand_off_names: frozenset[str], spoken: Seam) -> None:
         self._hand_off_names = hand_off_names
         self._spoken = spoken
-        self._text: list[str] = []
-        self._calls: list[ToolCall] = []
         self._accepted: dict[str, HandOff] = {}
         self.refused = False
         self.messages: list[AnyMessage] = []
@@ -96,38 +115,28 @@ class _Run:
         ]
         return [self._accepted[call_id] for call_id in called if call_id in self._accepted]
 
-    def take(self, message: AnyMessage) -> list[Event]:
-        if isinstance(message, AIMessageChunk):
-            return self._take_chunk(message)
-        if isinstance(message, ToolMessage):
-            return self._take_result(message)
+    def take(self, said: str | AnyMessage) -> list[Event]:
+        if isinstance(said, str):
+            return [TextDelta(self._spoken.joined(said))]
+        self.messages.append(said)
+        if isinstance(said, AIMessage):
+            return self._take_answer(said)
+        if isinstance(said, ToolMessage):
+            return self._take_result(said)
         return []
 
-    def _take_chunk(self, chunk: AIMessageChunk) -> list[Event]:
-        events: list[Event] = []
-        if chunk.content:
-            text = chunk.content if isinstance(chunk.content, str) else str(chunk.text)
-            self._text.append(text)
-            events.append(TextDelta(self._spoken.joined(text)))
-        if chunk.tool_call_chunks:
-            # The router hands tool calls over whole, so one chunk's are complete.
-            self._calls += chunk.tool_calls
-            events += [
-                ToolStarted(str(call["id"]), call["name"], call["args"])
-                for call in chunk.tool_calls
-                if call["name"] not in self._hand_off_names
-            ]
-        if reason := chunk.response_metadata.get("finish_reason"):
-            self.finish_reason = FINISH_REASONS.get(reason, "stop")
-        if counted := chunk.usage_metadata:
-            self.usage = Usage(
-                self.usage.input_tokens + counted["input_tokens"], self.usage.output_tokens + counted["output_tokens"]
-            )
-        return events
+    def _take_answer(self, message: AIMessage) -> list[Event]:
+        self._spoken.close()
+        self.finish_reason = FINISH_REASONS.get(message.response_metadata.get("finish_reason", ""), "stop")
+        if counted := message.usage_metadata:
+            self.usage += Usage(counted["input_tokens"], counted["output_tokens"])
+        return [
+            ToolStarted(str(call["id"]), call["name"], call["args"])
+            for call in message.tool_calls
+            if call["name"] not in self._hand_off_names
+        ]
 
     def _take_result(self, message: ToolMessage) -> list[Event]:
-        self._close_step()
-        self.messages.append(message)
         name = message.name or ""
         if name not in self._hand_off_names:
             return [ToolFinished(message.tool_call_id, name, str(message.text), message.status == "success")]
@@ -136,10 +145,3 @@ class _Run:
         else:
             self._accepted[message.tool_call_id] = HandOff(message.tool_call_id, name, message.artifact)
         return []
-
-    def _close_step(self) -> None:
-        """The model's message is whole once a tool answers it."""
-        self._spoken.close()
-        if self._text or self._calls:
-            self.messages.append(AIMessage(content="".join(self._text), tool_calls=self._calls))
-            self._text, self._calls = [], []

@@ -15,7 +15,7 @@ import structlog
 from langchain_core.messages import AnyMessage, SystemMessage
 
 from agent.events import Event, TurnFailed, TurnFinished, Usage
-from agent.graph import AgentGraph, TurnContext, compile_graph
+from agent.graph import AgentGraph, End, TurnContext, compile_graph
 from agent.stream import run_agent
 from agent.tools.caller_tools import CallerTool
 from agent.tools.tool_set import ToolSet, tool_set
@@ -56,8 +56,6 @@ class Turn:
         self._messages = messages
         self._context = context
         self._deadline = asyncio.get_running_loop().time() + routed.deadline - routed.router.clock()
-        self._waiting: asyncio.Timeout | None = None
-        self._superseded = False
         self._ended: Event | None = None
         self._usage = Usage()
 
@@ -87,14 +85,17 @@ class Turn:
 
     def supersede(self) -> None:
         """End the turn now, from outside: a newer request on its session took over."""
-        self._superseded = True
-        if self._waiting is not None and not self._waiting.expired():
-            self._waiting.reschedule(0)
+        self._end(TurnSuperseded("A newer request on this session took over."))
+
+    def _end(self, error: SwitchboardError) -> None:
+        self._context.said.put_nowait(End(error))
 
     async def _events(self) -> AsyncGenerator[Event, None]:
+        late = DeadlineExceeded("The answer did not come within the time that a turn may take.")
+        deadline = asyncio.get_running_loop().call_at(self._deadline, self._end, late)
         try:
             async with aclosing(run_agent(self._graph, self._messages, self._context)) as events:
-                while (event := await self._next(events)) is not None:
+                async for event in events:
                     yield event
         except SwitchboardError as error:
             yield TurnFailed(error)
@@ -102,6 +103,8 @@ class Turn:
             # A bug is ours, and the caller on the line still needs an end.
             log.exception("turn_crashed", model=self.record.asked)
             yield TurnFailed(SwitchboardError("Something went wrong here. The operator finds the reason in the log."))
+        finally:
+            deadline.cancel()
 
     def _log_turn(self, seconds: float) -> None:
         """One line for each turn: who served, how it went, how long it took. No content and no keys."""
@@ -125,19 +128,6 @@ class Turn:
             cost=self.record.cost,
             first_token_ms=None if (first := self.record.first_token) is None else round(first * 1000),
         )
-
-    async def _next(self, events: AsyncGenerator[Event, None]) -> Event | None:
-        if self._superseded:
-            raise TurnSuperseded("A newer request on this session took over.")
-        try:
-            async with asyncio.timeout_at(self._deadline) as self._waiting:
-                return await anext(events, None)
-        except TimeoutError as exc:
-            if self._superseded:
-                raise TurnSuperseded("A newer request on this session took over.") from exc
-            raise DeadlineExceeded("The answer did not come within the time that a turn may take.") from exc
-        finally:
-            self._waiting = None
 
 
 class TurnService:

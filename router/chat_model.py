@@ -6,9 +6,17 @@ the vendors only through `router.acompletion()`, which is where `RoutedTurn` tak
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
+
+from langchain_core.callbacks import BaseCallbackManager
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessage, message_chunk_to_message
+from langchain_core.messages.ai import add_ai_message_chunks
+from langchain_core.runnables import RunnableConfig
+from pydantic import PrivateAttr
 
 import router.litellm_import  # noqa: F401  (LiteLLM is set up before langchain-litellm imports it)
 from router.failover import RoutedTurn
@@ -18,12 +26,33 @@ from langchain_litellm import ChatLiteLLMRouter  # isort: skip
 
 
 class TurnChatModel(ChatLiteLLMRouter):  # type: ignore[misc]  # its package has no types
-    """`ChatLiteLLMRouter` without what a turn has no use for: retries of its own, and what only tracers read."""
+    """`ChatLiteLLMRouter` without what a turn has no use for: retries of its own, and what only tracers read.
+
+    Text goes to `_hear` as it comes. LangChain sees it when it is whole, since its objects cost more than the chunk.
+    """
+
+    _hear: Callable[[str], None] = PrivateAttr()
+
+    async def ainvoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """The whole message. LangChain's own way there calls back at every step: taken when somebody listens."""
+        if _is_traced(config):
+            traced: AIMessage = await super().ainvoke(input, config, stop=stop, **kwargs)
+            return traced
+        messages = self._convert_input(input).to_messages()
+        async with aclosing(self._astream(messages, stop, **kwargs)) as stream:
+            chunks = [generation.message async for generation in stream]
+        return cast(AIMessage, message_chunk_to_message(add_ai_message_chunks(*chunks)))
 
     async def acompletion_with_retry(self, run_manager: object = None, **kwargs: Any) -> AsyncGenerator[Chunk, None]:
         """Ask the router, once: retries happen there alone."""
-        chunks: AsyncGenerator[Chunk, None] = await self.router.acompletion(**kwargs)
-        return chunks
+        return _heard(await self.router.acompletion(**kwargs), self._hear)
 
     @cached_property
     def _serialized(self) -> dict[str, Any]:
@@ -31,6 +60,40 @@ class TurnChatModel(ChatLiteLLMRouter):  # type: ignore[misc]  # its package has
         return {"name": "ChatLiteLLMRouter"}
 
 
-def chat_model(turn: RoutedTurn, params: Mapping[str, Any]) -> TurnChatModel:
-    """A chat model for `turn` that sends `params` (OpenAI's names: temperature, tools, ...) with every call."""
-    return TurnChatModel(router=turn, model=turn.model, model_kwargs=dict(params), streaming=True)
+def chat_model(turn: RoutedTurn, params: Mapping[str, Any], hear: Callable[[str], None]) -> TurnChatModel:
+    """A chat model for `turn` that sends `params` (OpenAI's names: temperature, tools, ...) with every call.
+
+    `hear` gets the text of an answer as it comes; `ainvoke` then returns the whole message.
+    """
+    model = TurnChatModel(router=turn, model=turn.model, model_kwargs=dict(params), streaming=True)
+    model._hear = hear
+    return model
+
+
+async def _heard(chunks: AsyncGenerator[Chunk, None], hear: Callable[[str], None]) -> AsyncGenerator[Chunk, None]:
+    """The chunks, once their text is heard; text that comes in many goes on in one."""
+    said: list[str] = []
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            choice = chunk["choices"][0] if chunk["choices"] else {}
+            delta = choice.get("delta", {})
+            if text := delta.get("content"):
+                hear(text)
+                if not delta.keys() - {"role", "content"} and choice["finish_reason"] is None:
+                    said.append(text)
+                    continue
+            if said:
+                yield _text("".join(said))
+                said.clear()
+            yield chunk
+        if said:
+            yield _text("".join(said))
+
+
+def _text(content: str) -> Chunk:
+    return {"choices": [{"index": 0, "delta": {"role": "assistant", "content": content}, "finish_reason": None}]}
+
+
+def _is_traced(config: RunnableConfig | None) -> bool:
+    callbacks = (config or {}).get("callbacks")
+    return bool(callbacks.handlers if isinstance(callbacks, BaseCallbackManager) else callbacks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from config.errors import AttemptError, SwitchboardError, VendorSilent
 from router.answer import Answer
 from router.lanes.base import Attempt, Chunk
 from router.model_facts import cost
+from router.silence import Patience
 from router.turn_record import AttemptRecord, TurnRecord
 
 if TYPE_CHECKING:
@@ -47,8 +47,9 @@ class Exchange:
         stats.in_flight += 1
         answer = Answer()
         try:
-            async with aclosing(router.lanes.for_deployment(deployment).stream(attempt)) as stream:
-                async for chunk in self._watched(stream):
+            stream = router.lanes.for_deployment(deployment).stream(attempt)
+            async with aclosing(stream), aclosing(self._watched(stream)) as chunks:
+                async for chunk in chunks:
                     if (kept := answer.take(chunk)) is not None:
                         yield kept
             for chunk in answer.ending():
@@ -77,24 +78,27 @@ class Exchange:
         """The lane's chunks, with the first-token and the stall timeout over the waiting for them."""
         clock, limits, record = self._router.clock, self.deployment.limits, self.record
         began = waiting = clock()
-        while True:
-            speaking = record.first_token is not None
-            patience = limits.stall_timeout if speaking else began + limits.first_token_timeout - waiting
-            try:
-                async with asyncio.timeout(patience):
-                    chunk = await anext(stream, None)
-            except TimeoutError as exc:
-                raise VendorSilent("the answer stalled" if speaking else "no first token in time") from exc
-            finally:
-                now = clock()
-                self._turn.vendor_seconds += now - waiting
-            if chunk is None:
-                return
-            if not speaking and has_token(chunk):
-                record.first_token = now - began
-                self._turn.served_model, self._turn.served_deployment = record.model, record.deployment
-            yield chunk
-            waiting = clock()
+        patience = Patience()
+        try:
+            while True:
+                speaking = record.first_token is not None
+                seconds = limits.stall_timeout if speaking else began + limits.first_token_timeout - waiting
+                try:
+                    chunk = await patience.next(stream, seconds)
+                except TimeoutError as exc:
+                    raise VendorSilent("the answer stalled" if speaking else "no first token in time") from exc
+                finally:
+                    now = clock()
+                    self._turn.vendor_seconds += now - waiting
+                if chunk is None:
+                    return
+                if not speaking and has_token(chunk):
+                    record.first_token = now - began
+                    self._turn.served_model, self._turn.served_deployment = record.model, record.deployment
+                yield chunk
+                waiting = clock()
+        finally:
+            patience.close()
 
     def _count(self, usage: Mapping[str, Any] | None) -> None:
         if not usage:

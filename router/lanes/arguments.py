@@ -35,19 +35,28 @@ def completion_arguments(attempt: Attempt) -> dict[str, Any]:
     Raises:
         RequestRejected: the messages or parameters hold what JSON cannot.
     """
-    deployment = attempt.deployment
+    joined: dict[str, Any] = orjson.loads(as_json(joined_params(attempt) | {"messages": attempt.messages}))
+    return joined | {"model": attempt.deployment.model, **_address(attempt)}
+
+
+def joined_params(attempt: Attempt) -> dict[str, Any]:
+    """The caller's parameters over the deployment's."""
     given = {name: value for name, value in attempt.params.items() if name in CALLER_PARAMS and value is not None}
-    arguments = {"drop_params": attempt.drop_params} | dict(deployment.params) | given
+    joined = {"drop_params": attempt.drop_params} | dict(attempt.deployment.params) | given
     # The caller's limit replaces the deployment's, under whichever of its two names either was given.
     if "max_tokens" in given and "max_completion_tokens" not in given:
-        arguments.pop("max_completion_tokens", None)
+        joined.pop("max_completion_tokens", None)
     elif "max_completion_tokens" in given and "max_tokens" not in given:
-        arguments.pop("max_tokens", None)
+        joined.pop("max_tokens", None)
+    return joined
+
+
+def as_json(value: object) -> bytes:
+    """`value` as JSON. Raises RequestRejected for a lone surrogate and for what is no JSON."""
     try:
-        joined: dict[str, Any] = orjson.loads(orjson.dumps(arguments | {"messages": attempt.messages}))
-    except TypeError as exc:  # a lone surrogate, a value that is no JSON
+        return orjson.dumps(value)
+    except TypeError as exc:
         raise RequestRejected(f"the request cannot be written as JSON: {exc}") from exc
-    return joined | {"model": deployment.model, **_address(attempt)}
 
 
 def _address(attempt: Attempt) -> dict[str, Any]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Final
 
-import httpx
+import aiohttp
 
 from config.errors import BadAnswer
 
@@ -19,27 +18,26 @@ _PACKED: Final = frozenset({"gzip", "x-gzip", "deflate"})
 _BY_ITS_HEAD: Final = 32 + zlib.MAX_WBITS
 
 
-async def body_of(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+async def body_of(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
     """What comes off the network, as it comes; unpacked where the vendor packed it.
 
     Raises:
         BadAnswer: it is packed in a way that was not asked for, or is not what it says it is.
-        httpx.HTTPError, aiohttp.ClientError, OSError: the connection broke.
+        aiohttp.ClientError, OSError: the connection broke.
     """
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in _PACKED | {"identity", ""}:
         raise BadAnswer("the vendor packed its answer in a way that was not asked for", vendor_text=encoding[:100])
     unpack = zlib.decompressobj(_BY_ITS_HEAD) if encoding in _PACKED else None
-    async with aclosing(response.aiter_raw()) as reads:  # type: ignore[type-var]
-        async for data in reads:
-            if unpack is None:
-                yield data
-                continue
-            while data:
-                try:
-                    step = unpack.decompress(data, STEP)
-                except zlib.error as exc:
-                    raise BadAnswer("the vendor's answer is not packed as it says", vendor_text=str(exc)) from exc
-                if step:
-                    yield step
-                data = unpack.unconsumed_tail
+    async for data in response.content.iter_any():
+        if unpack is None:
+            yield data
+            continue
+        while data:
+            try:
+                step = unpack.decompress(data, STEP)
+            except zlib.error as exc:
+                raise BadAnswer("the vendor's answer is not packed as it says", vendor_text=str(exc)) from exc
+            if step:
+                yield step
+            data = unpack.unconsumed_tail
