@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: run test lint types check bench bench-peers exam soak lock clean
+.PHONY: run test lint types check bench bench-peers bench-workers bench-check bench-profile exam soak lock clean
 
 run: $(READY) .env
 	$(BIN)/switchboard serve
@@ -28,10 +28,20 @@ check: $(READY)
 	$(BIN)/switchboard check
 
 bench: $(READY)
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench --out docs/bench
 
 bench-peers: $(READY)
-	$(BIN)/python -m tests.bench --peers
+	$(BIN)/python -m tests.bench --peers --out docs/bench
+
+bench-workers: $(READY)
+	$(BIN)/python -m tests.bench --workers
+
+# Whether a turn costs more than tests/bench/baseline.json says; UPDATE=1 agrees to what it costs now.
+bench-check: $(READY)
+	$(BIN)/python -m tests.bench.check $(if $(UPDATE),--update)
+
+bench-profile: $(READY)
+	$(BIN)/python -m tests.bench.profile
 
 # What a caller notices when vendors fail; docs/failover.md has the table.
 exam: $(READY)

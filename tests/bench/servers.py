@@ -8,7 +8,7 @@ import secrets
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.bench.load import Target
@@ -64,6 +64,12 @@ SWITCHBOARD = Server(
     (("SWITCHBOARD_API_TOKENS", _TOKEN), ("SWITCHBOARD_DATA_DIR", "data"), ("SWITCHBOARD_LOG_LEVEL", "WARNING")),
     "/health",
 )
+FLOOR = Server(
+    "floor",
+    (sys.executable, "-m", "tests.bench.floor", "{port}", "{models}"),
+    (("PYTHONPATH", str(ROOT)),),
+    "/health",
+)
 LITELLM_PROXY = Server(
     "litellm proxy",
     (str(PEERS / "bin" / "litellm"), "--config", "{models}", "--host", "127.0.0.1", "--port", "{port}",
@@ -72,6 +78,14 @@ LITELLM_PROXY = Server(
      ("LITELLM_LOG", "ERROR")),
     "/health/liveliness",
 )  # fmt: skip
+
+
+def switchboard(workers: int) -> Server:
+    """Switchboard with that many workers, named after them."""
+    plural = "" if workers == 1 else "s"
+    return replace(
+        SWITCHBOARD, name=f"{workers} worker{plural}", command=(*SWITCHBOARD.command, "--workers", str(workers))
+    )
 
 
 @asynccontextmanager

@@ -1,12 +1,10 @@
-import io
 import math
 
 import pytest
-from rich.console import Console
 
-from tests.bench.figures import GAP_LIMIT, Figure, Measured, Rounds, keeps_up, quantile
+from tests.bench.figures import BUSY, Rounds, once
 from tests.bench.load import Heard
-from tests.bench.report import Report
+from tests.bench.quantiles import quantile
 from tests.bench.turns import Turn
 
 
@@ -32,7 +30,7 @@ def test_what_a_server_adds_is_its_time_less_the_vendors_in_the_same_run():
     added = figures(rounds)["first token added, 1 caller, p99"]
     assert added["vendor"].value == pytest.approx(110)
     assert added["switchboard"].value == pytest.approx(130 - 110)
-    assert (added["switchboard"].low, added["switchboard"].high) == pytest.approx((10, 30))
+    assert added["switchboard"].rounds == pytest.approx((30, 10))
 
 
 def test_a_rate_counts_whole_turns_to_the_end_of_the_last():
@@ -49,29 +47,41 @@ def test_a_server_that_gave_no_whole_answer_has_no_times():
     assert (rounds.broken("switchboard"), rounds.turns("switchboard")) == (["HTTP 500"], 0)
 
 
-def test_a_server_keeps_up_while_its_gaps_are_small_and_nothing_is_lost():
-    assert keeps_up(heard(0.1, gaps=[GAP_LIMIT / 2] * 200))
-    assert not keeps_up(heard(0.1, gaps=[GAP_LIMIT / 2] * 90 + [GAP_LIMIT] * 10))
-    assert not keeps_up(Heard(heard(0.1, gaps=[0.01]).turns, ["lost"]))
+def test_the_cpu_time_of_a_turn_is_the_median_of_the_rounds():
+    rounds = Rounds()
+    for cpu in (0.010, 0.040, 0.008):
+        one = heard(0.1, 0.1)
+        one.cpu = cpu
+        rounds.add("streamed", "switchboard", one)
+    cost = figures(rounds)["CPU time of a streamed turn, unpaced"]["switchboard"]
+    assert (cost.value, cost.rounds) == (pytest.approx(5), pytest.approx((5, 20, 4)))
 
 
-def test_the_table_says_who_does_better_and_what_is_wrong():
-    values = {"switchboard": Measured(80, 70, 90), "peer": Measured(10, 10, 10)}
-    times = {"switchboard": Measured(5, 5, 5), "peer": Measured(20, 20, 20)}
-    report = Report(
-        [Figure("rate", "turns/s", True, values), Figure("time", "ms", False, times)],
-        {"cpu": "any", "load before": 3.0},
-        1,
-        {"vendor": 1, "switchboard": 2, "peer": 3},
-        {"switchboard": 1},
-        {"switchboard": ["HTTP 500"]},
-        1.0,
-    )
-    console = Console(width=200, file=io.StringIO())
-    report.show(console)
-    text = console.file.getvalue()
-    assert "80.0 turns/s [70.0 - 90.0]" in text
-    assert "8.0 x" in text
-    assert "4.0 x" in text
-    assert "BROKEN: switchboard gave 1 broken answers, for example: HTTP 500" in text
-    assert "do not trust" in text
+def test_where_the_system_does_not_tell_the_cpu_time_there_is_no_figure():
+    rounds = Rounds()
+    rounds.add("streamed", "switchboard", heard(0.1))
+    assert figures(rounds)["CPU time of a streamed turn, unpaced"] == {}
+
+
+@pytest.mark.parametrize(("busy", "limited"), [(BUSY - 0.01, False), (BUSY + 0.01, True)])
+def test_a_rate_that_the_load_could_not_exceed_is_marked(busy, limited):
+    rounds = Rounds()
+    for one in (heard(0.1), heard(0.1), heard(0.1)):
+        one.busy = busy
+        rounds.add("streamed", "floor", one)
+    assert figures(rounds)["streamed turns, unpaced, 8 callers"]["floor"].limited is limited
+
+
+def test_first_tokens_are_kept_in_order_for_the_picture():
+    rounds = Rounds()
+    rounds.add("alone", "switchboard", heard(0.3, 0.1))
+    rounds.add("alone", "switchboard", heard(0.2))
+    assert rounds.first_tokens()["alone"] == {"switchboard": [100.0, 200.0, 300.0]}
+
+
+def test_a_figure_from_plain_values_marks_those_that_were_limited():
+    values = once("held", "", True, {"floor": [64], "switchboard": [48], "gone": []}, ["floor"]).values
+    assert {name: (each.value, each.limited) for name, each in values.items()} == {
+        "floor": (64, True),
+        "switchboard": (48, False),
+    }

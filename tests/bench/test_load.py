@@ -1,14 +1,7 @@
 import pytest
 
-from router.fake_provider import FakeProvider
-from tests.bench.figures import keeps_up
 from tests.bench.load import Load, Target
-
-
-@pytest.fixture
-async def vendor():
-    async with FakeProvider() as provider:
-        yield provider
+from tests.bench.loads import holds
 
 
 async def load(vendor, model, **more):
@@ -49,7 +42,7 @@ async def test_broken_answers_are_noted_and_never_counted(vendor, model):
     heard = await load(vendor, model)
     assert (len(heard.turns), len(heard.broken)) == (0, 6)
     assert heard.rate == 0
-    assert not keeps_up(heard)
+    assert not holds(heard)
 
 
 async def test_a_server_that_is_not_there_is_noted(vendor):
