@@ -13,11 +13,16 @@ from config.errors import (
     AnswerInterrupted,
     ConfigError,
     DeadlineExceeded,
+    MemoryNotFound,
     ModelNotFound,
     ModelUnavailable,
     RequestError,
+    SessionError,
+    SessionNotFound,
     StepLimitReached,
+    StorageUnavailable,
     SwitchboardError,
+    TurnCancelled,
     TurnSuperseded,
 )
 
@@ -52,6 +57,12 @@ class CallerGone(SwitchboardError):
     code = "caller_gone"
 
 
+class InvalidBody(RequestError):
+    """A field of the request is missing, unknown or wrong; `param` names it."""
+
+    code = "invalid_field"
+
+
 STATUSES: dict[type[SwitchboardError], int] = {
     Unauthorized: 401,
     RouteNotFound: 404,
@@ -59,8 +70,14 @@ STATUSES: dict[type[SwitchboardError], int] = {
     BodyTooLarge: 413,
     CallerGone: 499,
     ModelNotFound: 404,
+    InvalidBody: 422,
     RequestError: 400,
+    SessionNotFound: 404,
+    MemoryNotFound: 404,
+    SessionError: 409,
+    StorageUnavailable: 503,
     TurnSuperseded: 409,
+    TurnCancelled: 409,
     ModelUnavailable: 503,
     AllDeploymentsFailed: 503,
     DeadlineExceeded: 504,

@@ -15,12 +15,22 @@
     │   ├── BadAnswer                  HTML with status 200, an empty answer, an in-band error
     │   ├── CredentialsRefused         401, 403, 404: the operator's to mend
     │   └── AnswerCut                  the stream ended, broke or stalled before its end
+    ├── StorageUnavailable             the database cannot be reached just now; carries `retry_after`
+    ├── SessionError                   a session is not as the caller takes it to be
+    │   ├── SessionNotFound            the user has no such session, or it has expired
+    │   ├── SessionExists              the user has a session of that id already
+    │   ├── SessionBusy                another turn runs on it; carries `retry_after`
+    │   └── SessionNotReady            its status does not allow this; carries `status`
+    │       ├── ReviewPending          it waits for a person's decision
+    │       └── NotPending             what was answered does not wait, or not any more
+    ├── MemoryNotFound                 the user has no such memory
     └── TurnError                      what is left to tell the caller when a turn fails
         ├── ModelUnavailable           the group exists, but none of its deployments can be used
         ├── AllDeploymentsFailed       every deployment and fallback failed; carries `retry_after`
         ├── DeadlineExceeded           the turn's deadline passed
         ├── AnswerInterrupted          the answer broke after the caller had heard a part of it
         ├── TurnSuperseded             a newer request on the same session took over
+        ├── TurnCancelled              somebody ended it from outside
         └── StepLimitReached           the agent called tools more often than it may
 
 `code` is a stable word for programs; the message is for people. `AttemptError.vendor_text` holds what the vendor said,
@@ -171,6 +181,72 @@ class AnswerCut(AttemptError):
     code = "answer_cut"
 
 
+class StorageUnavailable(SwitchboardError):
+    """The database cannot be reached just now, is locked or has no room. `retry_after` is in seconds."""
+
+    code = "storage_unavailable"
+    retry_after = 1.0
+
+    def __init__(self, message: str = "The database cannot be reached just now. Try again in a moment.") -> None:
+        super().__init__(message)
+
+
+class SessionError(SwitchboardError):
+    """A session is not as the caller takes it to be."""
+
+    code = "session_error"
+
+
+class SessionNotFound(SessionError):
+    """The user has no such session, or it has expired."""
+
+    code = "session_not_found"
+
+
+class SessionExists(SessionError):
+    """The user has a session of that id already."""
+
+    code = "session_exists"
+
+
+class SessionBusy(SessionError):
+    """Another turn runs on the session. `retry_after` (seconds): by then it has ended, or shown that it is alive."""
+
+    code = "session_busy"
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class SessionNotReady(SessionError):
+    """The session's `status` does not allow what was asked."""
+
+    code = "session_not_ready"
+
+    def __init__(self, message: str, *, status: str | None = None) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class ReviewPending(SessionNotReady):
+    """The session waits for a person's decision, so it takes no message."""
+
+    code = "review_pending"
+
+
+class NotPending(SessionNotReady):
+    """What was answered does not wait for an answer, or not any more."""
+
+    code = "not_pending"
+
+
+class MemoryNotFound(SwitchboardError):
+    """The user has no such memory."""
+
+    code = "memory_not_found"
+
+
 class TurnError(SwitchboardError):
     """A turn failed and this is what the caller is told."""
 
@@ -209,6 +285,12 @@ class TurnSuperseded(TurnError):
     """A newer request on the same session took over."""
 
     code = "superseded"
+
+
+class TurnCancelled(TurnError):
+    """Somebody ended the turn from outside."""
+
+    code = "cancelled"
 
 
 class StepLimitReached(TurnError):

@@ -18,6 +18,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from config.agent_file import DEFAULT_AGENT_FILE
+from config.database_url import DATABASE_URLS, is_database_url
 from config.errors import ConfigError, Problem
 from config.sections import nearest
 
@@ -32,6 +33,10 @@ class Settings(BaseSettings):
 
     `redis_url` is where several servers or workers share what they learn; without it each goes by its own memory.
     `host` is this machine alone unless it is set: a tunnel reaches that, and a container sets 0.0.0.0.
+    `database_url` None means a SQLite file in `data_dir`. Each process holds up to `database_pool_size` connections for
+    the tables, and on PostgreSQL as many again for checkpoints; it waits `startup_wait` seconds for the database.
+    `session_ttl` is the seconds after which a new session expires; None is never. `session_lease` is the seconds after
+    which a turn counts as dead when nothing is heard of its server; all servers' clocks must agree to well within that.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
@@ -48,6 +53,11 @@ class Settings(BaseSettings):
     keep_alive_interval: float = Field(default=2.0, gt=0, allow_inf_nan=False)
     workers: int = Field(default=1, ge=1)
     redis_url: SecretStr | None = None
+    database_url: SecretStr | None = None
+    database_pool_size: int = Field(default=10, ge=1)
+    startup_wait: float = Field(default=30.0, ge=0, allow_inf_nan=False)
+    session_ttl: int | None = Field(default=None, ge=1)
+    session_lease: float = Field(default=10.0, ge=1, allow_inf_nan=False)
 
     @field_validator("api_tokens", mode="before")
     @classmethod
@@ -66,6 +76,13 @@ class Settings(BaseSettings):
     def _for_redis(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not _is_redis_url(value.get_secret_value()):
             raise ValueError("must be redis://host:port/number, rediss://... for TLS, or unix:///path/to/the.sock")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _for_a_database(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not is_database_url(value.get_secret_value()):
+            raise ValueError(DATABASE_URLS)
         return value
 
     @field_validator("log_level", mode="before")

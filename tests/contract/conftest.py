@@ -1,0 +1,58 @@
+"""Both databases for every contract test that asks for `new_database`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from agent.database import Database, open_database
+from tests.support.postgres_server import PostgresServer, postgres_server
+from tests.support.sqlite_threads import all_are_closed
+
+OpenDatabase = Callable[[], AbstractAsyncContextManager[Database]]
+"""Opens the one database of the test, as each worker process would."""
+
+
+@pytest.fixture(scope="session")
+def postgres_for_all() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_for_all: PostgresServer) -> PostgresServer:
+    """Running, even if the test before this one left it stopped."""
+    postgres_for_all.start()
+    return postgres_for_all
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """The address of an empty database; the test runs once on each kind, and may leave no connection open."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/data/switchboard.db"
+        await all_are_closed()
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres")
+        yield server.new_database()
+
+
+@pytest.fixture
+def open_it(database_url: str, tmp_path: Path) -> OpenDatabase:
+    return partial(open_database, database_url, tmp_path, 5, 10.0)
+
+
+@pytest.fixture
+async def database(open_it: OpenDatabase) -> AsyncIterator[Database]:
+    async with open_it() as database:
+        yield database
+
+
+@pytest.fixture
+def open_postgres(postgres: PostgresServer, tmp_path: Path) -> OpenDatabase:
+    """For a test that takes PostgreSQL away."""
+    return partial(open_database, postgres.new_database(), tmp_path, 5, 10.0)
