@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: run test lint types check bench bench-peers bench-workers bench-check bench-profile exam soak lock clean
+.PHONY: run test lint types check bench bench-peers bench-workers bench-sessions bench-check bench-profile exam soak lock clean
 
 run: $(READY) .env
 	$(BIN)/switchboard serve
@@ -35,6 +35,9 @@ bench-peers: $(READY)
 
 bench-workers: $(READY)
 	$(BIN)/python -m tests.bench --workers
+
+bench-sessions: $(READY)
+	$(BIN)/python -m tests.bench.sessions
 
 # Whether a turn costs more than tests/bench/baseline.json says; UPDATE=1 agrees to what it costs now.
 bench-check: $(READY)

@@ -1,6 +1,6 @@
 """What happens in a turn, as values. Every API encodes this one stream; nothing in it knows a wire format.
 
-TextDelta* (ToolStarted* ToolFinished* TextDelta*)* HandOff* Usage (TurnFinished | TurnFailed)
+TextDelta* (ToolStarted* ToolFinished* TextDelta*)* (HandOff* | ReviewRequested*) Usage (TurnFinished | TurnFailed)
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from config.errors import SwitchboardError
 
-FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
+FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,14 @@ class HandOff:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewRequested:
+    """A tool waits for a person's decision; `question` is what the reviewer is asked. It ends the turn."""
+
+    interrupt_id: str
+    question: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of the whole turn: the sum over the agent's model calls."""
 
@@ -66,7 +74,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TurnFinished:
-    """The turn ended well. "tool_calls" when it ended with hand-offs."""
+    """The turn ended well: "tool_calls" with hand-offs, "interrupted" when it waits for reviews."""
 
     reason: FinishReason
 
@@ -78,4 +86,4 @@ class TurnFailed:
     error: SwitchboardError
 
 
-Event = TextDelta | ToolStarted | ToolFinished | HandOff | Usage | TurnFinished | TurnFailed
+Event = TextDelta | ToolStarted | ToolFinished | HandOff | ReviewRequested | Usage | TurnFinished | TurnFailed

@@ -6,24 +6,31 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AnyMessage
 from langchain_core.runnables import Runnable, RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode, create_react_agent
 from langgraph.runtime import Runtime
+from langgraph.types import Interrupt
 from langgraph.warnings import LangGraphDeprecatedSinceV10
 
+from agent.memory.long_term import LongTermMemory
+from agent.tools.review import reviewing
 from agent.tools.tool_set import ToolSet
 from config.errors import StepLimitReached, SwitchboardError
 from router.chat_model import chat_model
 from router.failover import RoutedTurn
 
 AgentGraph = CompiledStateGraph[Any, "TurnContext", Any, Any]
+
+View = Callable[[Sequence[AnyMessage]], Awaitable[list[AnyMessage]]]
+"""What the model is sent of the messages that a thread holds: with the system prompt, and trimmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +40,24 @@ class End:
     error: SwitchboardError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """A message of a turn before, which stopped in the middle of a step."""
+
+    message: AnyMessage
+
+
+Said = str | AnyMessage | Interrupt | Cached | End
+
+
 @dataclass(slots=True)
 class TurnContext:
     """What the graph learns at run time: which model this turn runs on, and how it is to be asked.
 
     `params` are OpenAI's sampling parameters, `tool_choice` the caller's wish. `max_steps` bounds the model calls.
+    `view` None sends the messages as they are. `user_id` and `memory` are for the tool that remembers. `answered` are
+    the tool calls whose review this turn brings: they are answered, whatever agent.yaml says of their tools by now.
+    `produced` are the messages that are whole, `unfinished` the text of the one that is not.
     `said` is what the reader of the turn waits for: the model's text as it comes, messages when they are whole. Text
     takes this way around the graph, since through LangGraph's "messages" stream each chunk would cost twice as much.
     """
@@ -47,8 +67,14 @@ class TurnContext:
     tools: ToolSet
     tool_choice: str | Mapping[str, Any] | None = None
     max_steps: int = 10
+    view: View | None = None
+    user_id: str | None = None
+    memory: LongTermMemory | None = None
+    answered: frozenset[str] = frozenset()
     steps: int = field(default=0, init=False)
-    said: asyncio.Queue[str | AnyMessage | End] = field(default_factory=asyncio.Queue, init=False)
+    said: asyncio.Queue[Said] = field(default_factory=asyncio.Queue, init=False)
+    produced: list[AnyMessage] = field(default_factory=list, init=False)
+    unfinished: str = field(default="", init=False)
 
     def next_model(self) -> BaseChatModel:
         """The chat model for the next step.
@@ -74,16 +100,18 @@ class TurnContext:
         return offered if choice is None else {**offered, "tool_choice": choice}
 
 
-def compile_graph(tools: ToolSet) -> AgentGraph:
-    """Compile the agent for one set of tools (about 6 ms)."""
+def compile_graph(tools: ToolSet, checkpointer: BaseCheckpointSaver[Any] | None = None) -> AgentGraph:
+    """Compile the agent for one set of tools (about 6 ms); with a `checkpointer` it runs on stored threads."""
+    node = ToolNode(list(tools.tools), handle_tool_errors=True, awrap_tool_call=reviewing(tools.reviewed))
     with warnings.catch_warnings():
         # The project is defined on create_react_agent, which LangGraph 1.0 marks as moved to the langchain package.
         warnings.simplefilter("ignore", LangGraphDeprecatedSinceV10)
         graph: Any = create_react_agent(
             _model_of_turn,
-            ToolNode(list(tools.tools), handle_tool_errors=True) if tools.tools else [],
+            node if tools.tools else [],
             prompt=_History(),
             context_schema=TurnContext,
+            checkpointer=checkpointer,
         )
     for branches in graph.builder.branches.values():
         for branch in branches.values():
@@ -93,29 +121,33 @@ def compile_graph(tools: ToolSet) -> AgentGraph:
 
 
 class _History(Runnable[Any, Any]):
-    """The prompt: the messages of the state as they are. LangGraph pipes it into the model anew for each step; the
-    sequence that LangChain would make of that costs more than the step.
+    """The prompt, which takes the state as it is. LangGraph pipes it into the model anew for each step; the sequence
+    that LangChain would make of that costs more than the step.
     """
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        return input["messages"]
+        return input
 
     def __or__(self, other: Any) -> Any:
-        return _Asked(other)
+        return other
 
 
 class _Asked(Runnable[Any, Any]):
-    """A model that is asked with the messages of the state."""
+    """The model of the next step, asked with what the turn shows it of the state's messages."""
 
-    def __init__(self, model: BaseChatModel) -> None:
+    def __init__(self, model: BaseChatModel, view: View | None) -> None:
         self._model = model
+        self._view = view
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        return self._model.invoke(input["messages"], config, **kwargs)
+        raise NotImplementedError("the agent runs in the event loop alone: use ainvoke")
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        return await self._model.ainvoke(input["messages"], config, **kwargs)
+        messages = input["messages"]
+        if self._view is not None:
+            messages = await self._view(messages)
+        return await self._model.ainvoke(messages, config, **kwargs)
 
 
-def _model_of_turn(state: Any, runtime: Runtime[TurnContext]) -> BaseChatModel:
-    return runtime.context.next_model()
+def _model_of_turn(state: Any, runtime: Runtime[TurnContext]) -> Runnable[Any, Any]:
+    return _Asked(runtime.context.next_model(), runtime.context.view)

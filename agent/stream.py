@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
 from unicodedata import east_asian_width
 
 from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
+from langgraph.types import Command, Interrupt
 
-from agent.events import Event, FinishReason, HandOff, TextDelta, ToolFinished, ToolStarted, TurnFinished, Usage
-from agent.graph import AgentGraph, End, TurnContext
+from agent.database import storage_errors
+from agent.events import (
+    Event,
+    FinishReason,
+    HandOff,
+    ReviewRequested,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+    TurnFinished,
+    Usage,
+)
+from agent.graph import AgentGraph, Cached, End, Said, TurnContext
 
 FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}
 
 
-async def run_agent(
-    graph: AgentGraph, messages: Sequence[AnyMessage], context: TurnContext
-) -> AsyncGenerator[Event, None]:
-    """Run one turn on `messages` and yield what happens, up to `Usage` and `TurnFinished`.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where the agent starts: with `messages`, which follow those of the stored thread when there is one, or with the
+    `answers` to what the thread waits for, by the interrupt's id.
+    """
+
+    messages: Sequence[AnyMessage] = ()
+    thread_id: str | None = None
+    answers: Mapping[str, Any] | None = None
+
+
+async def run_agent(graph: AgentGraph, start: Start, context: TurnContext) -> AsyncGenerator[Event, None]:
+    """Run one turn and yield what happens, up to `Usage` and `TurnFinished`.
 
     LangGraph ends a run after any call of a hand-off tool, also when it was refused. Then the agent goes on from there,
     since the model has to tell the caller.
@@ -26,30 +49,36 @@ async def run_agent(
     Raises:
         SwitchboardError: what the router or the agent could not mend.
     """
-    history = list(messages)
     usage = Usage()
     spoken = Seam()
     while True:
         run = _Run(context.tools.hand_offs, spoken)
-        async with aclosing(_stream(graph, history, context)) as stream:
+        async with aclosing(_stream(graph, start, context)) as stream:
             async for said in stream:
+                match said:
+                    case str():
+                        context.unfinished += said
+                    case AIMessage() | ToolMessage():
+                        context.unfinished = ""
+                        context.produced.append(said)
                 for event in run.take(said):
                     yield event
         usage += run.usage
-        for hand_off in run.hand_offs:
-            yield hand_off
-        if run.hand_offs or not run.refused:
+        if run.reviews or run.hand_offs or not run.refused:
             break
-        history += run.messages
+        start = Start(() if start.thread_id else [*start.messages, *run.messages], start.thread_id)
+    # What was handed over beside a call that waits comes after the review, when the step is whole.
+    for event in run.reviews or run.hand_offs:
+        yield event
     yield usage
-    yield TurnFinished("tool_calls" if run.hand_offs else run.finish_reason)
+    yield TurnFinished("interrupted" if run.reviews else "tool_calls" if run.hand_offs else run.finish_reason)
 
 
 async def _stream(
-    graph: AgentGraph, history: list[AnyMessage], context: TurnContext
-) -> AsyncGenerator[str | AnyMessage, None]:
-    """The model's text as it comes, and each message when it is whole. What else is put into `context.said` ends it."""
-    running = asyncio.create_task(_run_graph(graph, history, context))
+    graph: AgentGraph, start: Start, context: TurnContext
+) -> AsyncGenerator[str | AnyMessage | Interrupt | Cached, None]:
+    """The model's text as it comes, and each message when it is whole. An `End` in `context.said` ends it."""
+    running = asyncio.create_task(_run_graph(graph, start, context))
     try:
         while not isinstance(each := await context.said.get(), End):
             yield each
@@ -61,18 +90,32 @@ async def _stream(
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def _run_graph(graph: AgentGraph, history: list[AnyMessage], context: TurnContext) -> None:
+async def _run_graph(graph: AgentGraph, start: Start, context: TurnContext) -> None:
+    said = context.said
     # The steps are bounded by the context, which can still say something; LangGraph's own bound is out of the way.
-    config = {"recursion_limit": 4 * context.max_steps + 10}
-    stream = graph.astream({"messages": history}, config, context=context, stream_mode="updates")  # type: ignore[call-overload]
+    config: dict[str, Any] = {"recursion_limit": 4 * context.max_steps + 10}
+    options: dict[str, Any] = {}
+    if start.thread_id is not None:
+        config["configurable"] = {"thread_id": start.thread_id}
+        options["durability"] = "sync"  # a tool must not run before it is stored that it was called
+    given: Any = {"messages": list(start.messages)} if start.answers is None else Command(resume=dict(start.answers))
+    stream = graph.astream(given, config, context=context, stream_mode="updates", **options)  # type: ignore[call-overload]
     try:
-        async with aclosing(stream):
-            async for updates in stream:
-                for update in updates.values():
-                    for message in update["messages"]:
-                        context.said.put_nowait(message)
+        with storage_errors():
+            await _say_updates(stream, said)
     finally:
-        context.said.put_nowait(End())
+        said.put_nowait(End())
+
+
+async def _say_updates(stream: AsyncGenerator[dict[str, Any], None], said: asyncio.Queue[Said]) -> None:
+    async with aclosing(stream):
+        async for updates in stream:
+            cached = updates.pop("__metadata__", {}).get("cached", False)
+            for interrupt in updates.pop("__interrupt__", ()):
+                said.put_nowait(interrupt)
+            for update in updates.values():
+                for message in update["messages"]:
+                    said.put_nowait(Cached(message) if cached else message)
 
 
 class Seam:
@@ -96,34 +139,46 @@ class Seam:
 
 
 class _Run:
-    """Reads one run of the graph: the model's text, its whole messages, tool messages."""
+    """Reads one run of the graph: the model's text, its whole messages, tool messages, interrupts."""
 
     def __init__(self, hand_off_names: frozenset[str], spoken: Seam) -> None:
         self._hand_off_names = hand_off_names
         self._spoken = spoken
         self._accepted: dict[str, HandOff] = {}
+        self._reviews: dict[str, ReviewRequested] = {}
         self.refused = False
         self.messages: list[AnyMessage] = []
         self.usage = Usage()
         self.finish_reason: FinishReason = "stop"
 
     @property
-    def hand_offs(self) -> list[HandOff]:
+    def hand_offs(self) -> list[Event]:
         """The accepted ones, in the order in which the model called them."""
         called = [
             call["id"] for message in self.messages if isinstance(message, AIMessage) for call in message.tool_calls
         ]
-        return [self._accepted[call_id] for call_id in called if call_id in self._accepted]
+        in_order = [call_id for call_id in called if call_id in self._accepted] or self._accepted
+        return [self._accepted[call_id] for call_id in in_order if call_id is not None]
 
-    def take(self, said: str | AnyMessage) -> list[Event]:
-        if isinstance(said, str):
-            return [TextDelta(self._spoken.joined(said))]
+    @property
+    def reviews(self) -> list[Event]:
+        """What waits for a person's decision."""
+        return list(self._reviews.values())
+
+    def take(self, said: str | AnyMessage | Interrupt | Cached) -> list[Event]:
+        match said:
+            case str():
+                return [TextDelta(self._spoken.joined(said))]
+            case Interrupt():
+                self._reviews[said.id] = ReviewRequested(said.id, said.value)
+                return []
+            case Cached(message):
+                self._take_result(message)
+                return []
         self.messages.append(said)
         if isinstance(said, AIMessage):
             return self._take_answer(said)
-        if isinstance(said, ToolMessage):
-            return self._take_result(said)
-        return []
+        return self._take_result(said)
 
     def _take_answer(self, message: AIMessage) -> list[Event]:
         self._spoken.close()
@@ -136,7 +191,9 @@ class _Run:
             if call["name"] not in self._hand_off_names
         ]
 
-    def _take_result(self, message: ToolMessage) -> list[Event]:
+    def _take_result(self, message: AnyMessage) -> list[Event]:
+        if not isinstance(message, ToolMessage):
+            return []
         name = message.name or ""
         if name not in self._hand_off_names:
             return [ToolFinished(message.tool_call_id, name, str(message.text), message.status == "success")]

@@ -5,7 +5,7 @@ raises late.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,14 +13,20 @@ from typing import Any
 import orjson
 import structlog
 from langchain_core.messages import AnyMessage, SystemMessage
+from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from agent.events import Event, TurnFailed, TurnFinished, Usage
-from agent.graph import AgentGraph, End, TurnContext, compile_graph
-from agent.stream import run_agent
+from agent.graph import AgentGraph, End, TurnContext, View, compile_graph
+from agent.memory.long_term import LongTermMemory
+from agent.memory.recollection import Recollection
+from agent.memory.trim import system_prompt_length
+from agent.stream import Start, run_agent
 from agent.tools.caller_tools import CallerTool
+from agent.tools.mcp.connections import McpConnections
 from agent.tools.tool_set import ToolSet, tool_set
 from config.agent_file import AgentProfile
 from config.errors import DeadlineExceeded, SwitchboardError, TurnSuperseded
+from router.chat_model import chat_model
 from router.failover import FailoverRouter, RoutedTurn, Wishes
 from router.turn_record import TurnRecord
 
@@ -35,7 +41,8 @@ class TurnRequest:
     """What a caller asks for. `model` None means the default; `params` are OpenAI's sampling parameters.
 
     `session_key` names the call that the turn belongs to: a newer request on the same key supersedes the older one.
-    `wishes` are what the caller wants of the routing.
+    `wishes` are what the caller wants of the routing. `user_id` is whose memories the turn may use, on a model
+    that has them.
     """
 
     model: str | None
@@ -45,15 +52,32 @@ class TurnRequest:
     params: Mapping[str, Any] = field(default_factory=dict)
     session_key: str | None = None
     wishes: Wishes = field(default_factory=Wishes)
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRequest:
+    """A turn on a stored thread: new `messages`, or the `answers` to its interrupts.
+
+    `view` is what the model sees of the thread. `answered` are the ids of the tool calls that `answers` decide.
+    """
+
+    model: str | None
+    thread_id: str
+    user_id: str
+    view: View
+    messages: Sequence[AnyMessage] = ()
+    answers: Mapping[str, Any] | None = None
+    answered: frozenset[str] = frozenset()
 
 
 class Turn:
     """One running turn. Read `events()` once, to its end or to `aclose()`; `record` fills up meanwhile."""
 
-    def __init__(self, routed: RoutedTurn, graph: AgentGraph, messages: Sequence[AnyMessage], context: TurnContext):
+    def __init__(self, routed: RoutedTurn, graph: AgentGraph, start: Start, context: TurnContext):
         self._routed = routed
         self._graph = graph
-        self._messages = messages
+        self._start = start
         self._context = context
         self._deadline = asyncio.get_running_loop().time() + routed.deadline - routed.router.clock()
         self._ended: Event | None = None
@@ -62,6 +86,22 @@ class Turn:
     @property
     def record(self) -> TurnRecord:
         return self._routed.record
+
+    @property
+    def produced(self) -> Sequence[AnyMessage]:
+        """The agent's messages and its tools' results, so far as they are whole."""
+        return self._context.produced
+
+    @property
+    def unfinished(self) -> str:
+        """What the agent has said of a message that is not whole."""
+        return self._context.unfinished
+
+    async def ask(self, messages: Sequence[AnyMessage]) -> str:
+        """The answer of this turn's model to `messages`, without tools; for work beside the conversation."""
+        async with aclosing(self._routed.again()) as routed:
+            answer = await chat_model(routed, {}, lambda _: None).ainvoke(list(messages))
+        return str(answer.text)
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """What happens, ending with `TurnFinished` or `TurnFailed`. Cancelling it cancels everything down to the
@@ -85,16 +125,17 @@ class Turn:
 
     def supersede(self) -> None:
         """End the turn now, from outside: a newer request on its session took over."""
-        self._end(TurnSuperseded("A newer request on this session took over."))
+        self.end(TurnSuperseded("A newer request on this session took over."))
 
-    def _end(self, error: SwitchboardError) -> None:
+    def end(self, error: SwitchboardError) -> None:
+        """End the turn now, from outside, for the reason that `error` tells."""
         self._context.said.put_nowait(End(error))
 
     async def _events(self) -> AsyncGenerator[Event, None]:
         late = DeadlineExceeded("The answer did not come within the time that a turn may take.")
-        deadline = asyncio.get_running_loop().call_at(self._deadline, self._end, late)
+        deadline = asyncio.get_running_loop().call_at(self._deadline, self.end, late)
         try:
-            async with aclosing(run_agent(self._graph, self._messages, self._context)) as events:
+            async with aclosing(run_agent(self._graph, self._start, self._context)) as events:
                 async for event in events:
                     yield event
         except SwitchboardError as error:
@@ -131,18 +172,33 @@ class Turn:
 
 
 class TurnService:
-    """Begins turns. `profile` is the agent that all of them run."""
+    """Begins turns. `profile` is the agent that all of them run.
 
-    def __init__(self, router: FailoverRouter, profile: AgentProfile) -> None:
+    `mcp` are the servers whose tools it may call. With a `checkpointer` there are turns on stored threads; with a
+    `memory` the agent knows users from one conversation to the next.
+    """
+
+    def __init__(
+        self,
+        router: FailoverRouter,
+        profile: AgentProfile,
+        mcp: McpConnections | None = None,
+        checkpointer: BaseCheckpointSaver[Any] | None = None,
+        memory: LongTermMemory | None = None,
+    ) -> None:
         self.router = router
         self.profile = profile
-        self._graphs: dict[bytes, tuple[ToolSet, AgentGraph]] = {}
+        self.mcp = mcp or McpConnections(())
+        self.memory = memory
+        self._checkpointer = checkpointer
+        self._graphs: dict[object, tuple[ToolSet, AgentGraph]] = {}
         self._running: dict[str, Turn] = {}
 
     def use(self, profile: AgentProfile) -> None:
         """Turns that begin from now on run `profile`; those that run keep the one they began with."""
         self.profile = profile
         self._graphs = {}
+        self.mcp.use(profile.mcp_servers)
 
     def begin(self, request: TurnRequest) -> Turn:
         """Begin a turn; it runs while its events are read.
@@ -151,9 +207,46 @@ class TurnService:
             ModelNotFound, ModelUnavailable: see `FailoverRouter.begin`.
         """
         routed = self.router.begin(request.model, request.wishes)
-        tools, graph = self._graph_for(request.caller_tools)
-        context = TurnContext(routed, request.params, tools, request.tool_choice, self.profile.max_steps)
-        return Turn(routed, graph, self._with_system_prompt(request.messages), context)
+        user_id = request.user_id if self._remembers_users(routed) else None
+        tools, graph = self._graph_for(request.caller_tools, remembers=user_id is not None)
+        context = TurnContext(
+            routed,
+            request.params,
+            tools,
+            request.tool_choice,
+            self.profile.max_steps,
+            view=_with_memories(self.recollection(user_id)),
+            user_id=user_id,
+            memory=self.memory,
+        )
+        return Turn(routed, graph, Start(self._with_system_prompt(request.messages)), context)
+
+    def begin_on_thread(self, request: ThreadRequest) -> Turn:
+        """Begin a turn whose messages are stored. Raises as `begin` does."""
+        routed = self.router.begin(request.model)
+        tools, graph = self.thread_graph()
+        context = TurnContext(
+            routed,
+            {},
+            tools,
+            max_steps=self.profile.max_steps,
+            view=request.view,
+            user_id=request.user_id,
+            memory=self.memory,
+            answered=request.answered,
+        )
+        return Turn(routed, graph, Start(request.messages, request.thread_id, request.answers), context)
+
+    def recollection(self, user_id: str | None) -> Recollection | None:
+        """What the prompt is to say about the user; None when nobody remembers."""
+        policy = self.profile.memory
+        if self.memory is None or user_id is None or not policy.long_term:
+            return None
+        return Recollection(self.memory, user_id, policy.recall)
+
+    def thread_graph(self) -> tuple[ToolSet, AgentGraph]:
+        """The agent's tools on stored threads, and the graph that runs them."""
+        return self._compiled("thread", lambda: self._tools((), remembers=True, can_review=True), self._checkpointer)
 
     async def run(self, turn: Turn, session_key: str | None = None) -> AsyncGenerator[Event, None]:
         """The turn's events; on a session, a turn that still runs there is superseded first."""
@@ -169,12 +262,26 @@ class TurnService:
             if session_key is not None and self._running.get(session_key) is turn:
                 del self._running[session_key]
 
-    def _graph_for(self, caller_tools: Sequence[CallerTool]) -> tuple[ToolSet, AgentGraph]:
+    def _remembers_users(self, routed: RoutedTurn) -> bool:
+        group = routed.registry.resolve(routed.model) or ""
+        return any(each.info.get("memory") is True for each in routed.registry.usable(group))
+
+    def _graph_for(self, caller_tools: Sequence[CallerTool], *, remembers: bool) -> tuple[ToolSet, AgentGraph]:
         key = orjson.dumps([(tool.name, tool.description, tool.parameters, tool.strict) for tool in caller_tools])
+        return self._compiled((key, remembers), lambda: self._tools(caller_tools, remembers=remembers), None)
+
+    def _tools(self, caller_tools: Sequence[CallerTool], *, remembers: bool, can_review: bool = False) -> ToolSet:
+        remembers = remembers and self.memory is not None and self.profile.memory.long_term
+        return tool_set(self.profile, caller_tools, self.mcp.tools(), remembers=remembers, can_review=can_review)
+
+    def _compiled(
+        self, key: object, tools: Callable[[], ToolSet], checkpointer: BaseCheckpointSaver[Any] | None
+    ) -> tuple[ToolSet, AgentGraph]:
+        key = (key, self.mcp.version)
         known = self._graphs.pop(key, None)
         if known is None:
-            tools = tool_set(self.profile, caller_tools)
-            known = tools, compile_graph(tools)
+            made = tools()
+            known = made, compile_graph(made, checkpointer)
         self._graphs[key] = known  # the dict's order is the order of last use
         if len(self._graphs) > COMPILED_TOOL_SETS:
             del self._graphs[next(iter(self._graphs))]
@@ -185,3 +292,15 @@ class TurnService:
         if theirs and self.profile.system_prompt_mode == "replace":
             return list(messages)
         return [SystemMessage(content=self.profile.system_prompt), *messages]
+
+
+def _with_memories(recollection: Recollection | None) -> View | None:
+    if recollection is None:
+        return None
+
+    async def view(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+        known = await recollection.text(messages)
+        start = system_prompt_length(messages)
+        return [*messages[:start], *([SystemMessage(known)] if known else []), *messages[start:]]
+
+    return view

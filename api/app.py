@@ -6,30 +6,47 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
+from typing import Final
 
+import structlog
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from agent.memory.checkpoints import open_checkpoints
+from agent.memory.long_term import LongTermMemory
+from agent.sessions.opened import open_sessions
+from agent.sessions.redis_signals import RedisSignals
+from agent.sessions.signals import Signals
+from agent.tools.mcp.connections import McpConnections
 from agent.turns import TurnService
 from api.auth import TokenCheck
-from api.errors import MethodNotAllowed, RouteNotFound, error_response
+from api.errors import InvalidBody, MethodNotAllowed, RouteNotFound, error_response
 from api.log import configure_logging
 from api.openai.routes import routes as openai_routes
 from api.ops.routes import routes as ops_routes
 from api.reload import Reload, log_registry
 from api.request_id import RequestId
+from api.sessions.routes import routes as session_routes
 from api.state import State
+from api.storage import database_of
+from config.agent_file import AgentProfile
 from config.errors import RequestError, SwitchboardError
 from config.settings import Settings, load_settings, require_tokens
 from router.breakers import Breakers
+from router.embedding import Embedder
 from router.failover import FailoverRouter
 from router.health_probe import HealthProbe, ping
 from router.lanes.selection import Lanes
 from router.rate_limits import RateLimits
-from router.redis_store import RedisStore
 from router.registry import LiveRegistry
 from router.shared_clock import SharedClock
 from router.shared_state import SharedState
+
+log = structlog.get_logger(__name__)
+
+MCP_PATIENCE: Final = 2.0
+"""Seconds that a start waits for the MCP servers, so that the first turns have their tools."""
 
 
 def create_app_from_environment() -> FastAPI:
@@ -56,12 +73,33 @@ def create_app(settings: Settings) -> FastAPI:
             lanes = Lanes.build()
             running.push_async_callback(lanes.aclose)
             await lanes.warm_up(each for each in registry.deployments if not each.missing)
-            router = await running.enter_async_context(_router(settings, LiveRegistry(registry), lanes))
+            live = LiveRegistry(registry)
+            router = await running.enter_async_context(_router(settings, live, lanes))
+            database = await running.enter_async_context(database_of(settings))
+            checkpoints = await running.enter_async_context(open_checkpoints(database))
+            memories = LongTermMemory(database, _embedder(profile, live))
+            running.push_async_callback(memories.aclose)
+            mcp = McpConnections(profile.mcp_servers)
+            await running.enter_async_context(mcp.running())
+            await mcp.warm_up(MCP_PATIENCE)
+            turns = TurnService(router, profile, mcp, checkpoints, memories)
+            signals = await running.enter_async_context(_signals(settings))
+            sessions = await running.enter_async_context(
+                open_sessions(
+                    turns, database, checkpoints, signals, ttl=settings.session_ttl, lease=settings.session_lease
+                )
+            )
             # What start-up made lives as long as the process, so the collector need not look through it in a turn.
             gc.freeze()
-            turns = TurnService(router, profile)
-            async with reload.running(turns, lanes):
-                yield State(settings=settings, tokens=TokenCheck(settings.api_tokens), turns=turns, reload=reload)
+            await running.enter_async_context(reload.running(turns, lanes))
+            yield State(
+                settings=settings,
+                tokens=TokenCheck(settings.api_tokens),
+                turns=turns,
+                sessions=sessions,
+                memories=memories,
+                reload=reload,
+            )
 
     app = FastAPI(
         title="Switchboard",
@@ -72,11 +110,32 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.add_middleware(RequestId)
     app.include_router(openai_routes)
+    app.include_router(session_routes)
     app.include_router(ops_routes)
     app.add_exception_handler(SwitchboardError, _on_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(Exception, _on_crash)
     return app
+
+
+def _embedder(profile: AgentProfile, registry: LiveRegistry) -> Embedder | None:
+    name = profile.memory.embedding_model
+    if name is None:
+        return None
+    if not registry.current.embedding(name):
+        log.warning("no_embedding_model", named_in="agent.yaml", model=name, effect="memories are found by age alone")
+    return Embedder(name, lambda: registry.current.embedding(name))
+
+
+@asynccontextmanager
+async def _signals(settings: Settings) -> AsyncIterator[Signals]:
+    if settings.redis_url is None:
+        yield Signals()
+        return
+    signals = RedisSignals(settings.redis_url.get_secret_value())
+    async with signals.running():
+        yield signals
 
 
 @asynccontextmanager
@@ -87,6 +146,8 @@ async def _router(settings: Settings, registry: LiveRegistry, lanes: Lanes) -> A
     probe = HealthProbe(registry, breakers, lambda deployment: ping(lanes.for_deployment(deployment), deployment))
     async with AsyncExitStack() as running:
         if settings.redis_url is not None:
+            from router.redis_store import RedisStore  # its client takes 5 MB
+
             store = RedisStore(settings.redis_url.get_secret_value())
             await running.enter_async_context(SharedState(store, breakers, rate_limits, clock))
         await running.enter_async_context(probe.running())
@@ -96,6 +157,13 @@ async def _router(settings: Settings, registry: LiveRegistry, lanes: Lanes) -> A
 async def _on_error(_: Request, exc: Exception) -> Response:
     assert isinstance(exc, SwitchboardError)  # noqa: S101  (Starlette types handlers by Exception)
     return error_response(exc)
+
+
+async def _on_invalid(_: Request, exc: Exception) -> Response:
+    assert isinstance(exc, RequestValidationError)  # noqa: S101
+    first = exc.errors()[0]
+    param = str(first["loc"][-1])
+    return error_response(InvalidBody(f"{param}: {first['msg'].removeprefix('Value error, ')}.", param=param))
 
 
 async def _on_http_error(request: Request, exc: Exception) -> Response:

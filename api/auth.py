@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
 
 from fastapi import Request, Security
-from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import SecretStr
 
 from api.errors import Unauthorized
 
 bearer = HTTPBearer(auto_error=False, description="One of SWITCHBOARD_API_TOKENS")
 api_key = APIKeyHeader(name="x-api-key", auto_error=False, description="The same token, for clients without Bearer")
+
+
+SECURITY: Final[Mapping[str, Any]] = {"security": [{"HTTPBearer": []}, {"APIKeyHeader": []}]}
+"""For the OpenAPI description of a route that calls `caller_of` itself, since a dependency costs 0.1 ms."""
 
 
 class TokenCheck:
@@ -36,17 +40,28 @@ class TokenCheck:
         return digest.hex()[:12]
 
 
-async def authenticate(
-    request: Request,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)] = None,
-    key: Annotated[str | None, Security(api_key)] = None,
-) -> str:
-    """FastAPI dependency: the caller's name, see `TokenCheck.caller`."""
-    presented = credentials.credentials if credentials else key
+def caller_of(request: Request) -> str:
+    """The name of whoever sends the request, see `TokenCheck.caller`.
+
+    Raises:
+        Unauthorized: no token, or a wrong one.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    presented = token.strip() if scheme.lower() == "bearer" else ""
+    presented = presented or request.headers.get("x-api-key", "")
     if not presented:
         raise Unauthorized("A token is needed: send 'Authorization: Bearer TOKEN' or 'x-api-key: TOKEN'.")
     check: TokenCheck = request.state.tokens
     return check.caller(presented)
+
+
+async def authenticate(
+    request: Request,
+    bearer: Annotated[object, Security(bearer)],
+    api_key: Annotated[object, Security(api_key)],
+) -> str:
+    """`caller_of` as a FastAPI dependency; the parameters tell OpenAPI of it."""
+    return caller_of(request)
 
 
 def _digest(token: str) -> bytes:

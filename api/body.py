@@ -17,8 +17,8 @@ MAX_DEPTH = 64
 """Levels of nesting. Tool schemas are the deepest thing that honest callers send, and stay far below."""
 
 
-async def read_json_object(request: Request, *, limit: int) -> dict[str, Any]:
-    """The body as a JSON object of at most `limit` bytes.
+async def read_json_object(request: Request, *, limit: int, optional: bool = False) -> dict[str, Any]:
+    """The body as a JSON object of at most `limit` bytes; an `optional` one may be left out.
 
     Raises:
         BodyTooLarge: it is larger; reading stops there.
@@ -26,6 +26,8 @@ async def read_json_object(request: Request, *, limit: int) -> dict[str, Any]:
         RequestError: it is not JSON, not an object, nested too deeply, or holds a lone surrogate.
     """
     body = await _read(request, limit)
+    if optional and not body:
+        return {}
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as exc:
@@ -38,18 +40,24 @@ async def read_json_object(request: Request, *, limit: int) -> dict[str, Any]:
     return value
 
 
-def validated(model: type[M], value: dict[str, Any]) -> M:
+def request_body(model: type[BaseModel]) -> dict[str, Any]:
+    """What OpenAPI is told of a route's body, which is read here, since FastAPI's errors are not ours."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}
+
+
+def validated(model: type[M], value: dict[str, Any], *, error: type[RequestError] = RequestError) -> M:
     """`value` as `model`.
 
     Raises:
-        RequestError: the first thing that does not fit; `param` names it as in `messages[2].content`.
+        RequestError: as `error`, the first thing that does not fit; `param` names it as in `messages[2].content`.
     """
     try:
         return model.model_validate(value)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_context=False)[0]
         param = _path(first["loc"])
-        raise RequestError(f"{param or 'The body'}: {first['msg']}.", param=param or None) from exc
+        message = first["msg"].removeprefix("Value error, ")
+        raise error(f"{param or 'The body'}: {message}.", param=param or None) from exc
 
 
 async def _read(request: Request, limit: int) -> bytes:

@@ -49,6 +49,7 @@ def serve(
         _refuse(exc.problems)
     os.environ.update(_as_variables(settings))
     _announce(settings, registry)
+    _wait_for_database(settings)
 
     import uvicorn
 
@@ -86,7 +87,7 @@ def check(
     except ConfigError as exc:
         _refuse(exc.problems)
     registry, problems = check_models(settings.models_file, environ)
-    problems += check_agent(settings.agent_file)[1]
+    problems += check_agent(settings.agent_file, environ)[1]
     _print_deployments(registry)
     for warning in [*unknown_settings(environ), *registry.warnings]:
         typer.echo(f"warning: {warning}")
@@ -120,12 +121,26 @@ def _prepare(**overrides: Any) -> tuple[Settings, Registry]:
     settings, environ = load_settings(**overrides), environment()
     require_tokens(settings)
     registry, problems = check_models(settings.models_file, environ)
-    problems += check_agent(settings.agent_file)[1]
+    problems += check_agent(settings.agent_file, environ)[1]
     if problems:
         raise ConfigError(problems)
     for warning in [*unknown_settings(environ), *registry.warnings]:
         typer.echo(f"warning: {warning}", err=True)
     return settings, registry
+
+
+def _wait_for_database(settings: Settings) -> None:
+    """Here, since a worker that cannot start is started again for ever; and of several only one makes the tables."""
+    import asyncio
+
+    from api.log import configure_logging
+    from api.storage import reach_database
+
+    configure_logging(settings.log_level, as_json=settings.log_json)
+    try:
+        asyncio.run(reach_database(settings))
+    except ConfigError as exc:
+        _refuse(exc.problems)
 
 
 def _as_variables(settings: Settings) -> dict[str, str]:

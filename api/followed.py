@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from config.agent_file import AgentProfile, load_agent
 from config.deployments import Registry
 from config.errors import ConfigError, Problem
 from config.models_file import load_models
@@ -81,6 +82,11 @@ class ModelsReading:
             os.environ.update({name: environ[name] for name in environ.keys() - self._environ.keys()})
         self._environ = environ
         return registry
+
+
+def read_agent(file: Path) -> AgentProfile:
+    """The agent, with the environment as it is by now. Raises ConfigError for agent.yaml and for `.env`."""
+    return load_agent(file, environment())
 
 
 def _bytes_of(file: Path) -> bytes | str:

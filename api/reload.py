@@ -18,8 +18,8 @@ import structlog
 from watchfiles import awatch
 
 from agent.turns import TurnService
-from api.followed import Followed, ModelsReading
-from config.agent_file import AgentProfile, load_agent
+from api.followed import Followed, ModelsReading, read_agent
+from config.agent_file import AgentProfile
 from config.deployments import Registry
 from config.errors import Problem
 from config.settings import ENV_FILE, Settings
@@ -47,7 +47,7 @@ class Reload:
 
     def __init__(self, settings: Settings) -> None:
         self.models = Followed(ModelsReading(settings.models_file), settings.models_file, ENV_FILE)
-        self.agent = Followed(partial(load_agent, settings.agent_file), settings.agent_file)
+        self.agent = Followed(partial(read_agent, settings.agent_file), settings.agent_file, ENV_FILE)
         self._wake = asyncio.Event()
         self._again = False
 
@@ -107,6 +107,8 @@ class Reload:
             log_registry(registry)
 
         async def use_agent(profile: AgentProfile) -> None:
+            if profile.memory.embedding_model != turns.profile.memory.embedding_model:
+                log.warning("restart_needed", file="agent.yaml", key="memory.embedding_model")
             turns.use(profile)
             log.info("agent_ready", tools=list(profile.tools))
 

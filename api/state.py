@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from agent.memory.long_term import LongTermMemory
+from agent.sessions.service import SessionService
 from agent.turns import TurnService
 from api.auth import TokenCheck
 from api.reload import Reload
@@ -16,4 +18,6 @@ class State(TypedDict):
     settings: Settings
     tokens: TokenCheck
     turns: TurnService
+    sessions: SessionService
+    memories: LongTermMemory
     reload: Reload

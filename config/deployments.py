@@ -90,12 +90,16 @@ class RouterSettings:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """One immutable reading of models.yaml. `deployments` keeps the file's order and holds the unusable ones too."""
+    """One immutable reading of models.yaml. `deployments` keeps the file's order and holds the unusable ones too.
+
+    `embeddings` are the deployments that do not chat but turn texts into vectors.
+    """
 
     deployments: tuple[Deployment, ...]
     settings: RouterSettings = RouterSettings()
     source: Path | None = None
     warnings: tuple[str, ...] = ()
+    embeddings: tuple[Deployment, ...] = ()
 
     def resolve(self, name: str) -> str | None:
         """The group that serves `name`, or None. An exact name wins, then an alias, then the longest matching
@@ -111,6 +115,10 @@ class Registry:
     def usable(self, group: str) -> tuple[Deployment, ...]:
         """The group's deployments that have all they need, in the file's order."""
         return tuple(each for each in self.deployments if each.group == group and not each.missing)
+
+    def embedding(self, group: str) -> tuple[Deployment, ...]:
+        """The deployments of an embedding group, usable or not, in the file's order."""
+        return tuple(each for each in self.embeddings if each.group == group)
 
     def default_group(self) -> str | None:
         """What stands behind the model name "default": the one that is configured, else the first group that can be

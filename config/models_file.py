@@ -19,6 +19,7 @@ from config.yaml_lines import Document, dotted, read_yaml
 
 _SETTINGS = ("router_settings", "litellm_settings", "general_settings")
 _CHAT_MODES = (None, "chat", "completion", "responses")
+_EMBEDDING = "embedding"
 
 
 def load_models(file: Path, environ: Mapping[str, str]) -> Registry:
@@ -49,8 +50,9 @@ def check_models(file: Path, environ: Mapping[str, str]) -> tuple[Registry, tupl
     registry = Registry(deployments, settings, source=file)
     problems += [*_repeated_ids(models, document), *check_names(document, models, registry)]
     chatting = tuple(each for each in deployments if each.info.get("mode") in _CHAT_MODES)
+    embedding = tuple(each for each in deployments if each.info.get("mode") == _EMBEDDING)
     warnings = tuple(_warnings(models, deployments, unset, ignored))
-    return replace(registry, deployments=chatting, warnings=warnings), tuple(problems)
+    return replace(registry, deployments=chatting, embeddings=embedding, warnings=warnings), tuple(problems)
 
 
 def _numbered(value: Any) -> Any:
@@ -86,9 +88,9 @@ def _warnings(
         if section_said and section_said.routing_strategy in get_args(OtherStrategy):
             strategy = section_said.routing_strategy
             yield f"{name}.routing_strategy: {strategy} does not exist here; simple-shuffle stands in"
-    silent = [each.id for each in deployments if each.info.get("mode") not in _CHAT_MODES]
+    silent = [each.id for each in deployments if each.info.get("mode") not in (*_CHAT_MODES, _EMBEDDING)]
     if silent:
-        yield f"left out, because model_info.mode says that they do not chat: {', '.join(silent)}"
+        yield f"left out, because model_info.mode says that they neither chat nor embed: {', '.join(silent)}"
     named = [f"{section.place}.{key}".lstrip(".") for section, keys in ignored.items() for key in keys]
     if named:
         yield f"these keys of LiteLLM's proxy have no meaning here: {', '.join(sorted(named))}"

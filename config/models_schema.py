@@ -98,7 +98,12 @@ class ModelInfo(Section):
         None, description="A name for this deployment; unique in the file. Left out: made from group and model."
     )
     mode: str | None = Field(
-        None, description="LiteLLM's word for what the model does; only those that chat are used here."
+        None,
+        description="LiteLLM's word for what the model does; those that chat are used here, and `embedding` for "
+        "long-term memory.",
+    )
+    memory: bool | None = Field(
+        None, description="Whether chat completions that name their `user` have agent.yaml's long-term memory."
     )
     supports_assistant_prefill: bool | None = Field(None, description="Whether it goes on from a half-said answer.")
     bills_on_cancel: bool | None = Field(

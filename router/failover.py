@@ -75,7 +75,19 @@ class FailoverRouter:
             ModelUnavailable: the group and its fallbacks have no deployment that can be used.
             RequestError: a fallback that the request names does not exist.
         """
-        registry, wishes = self.registry.current, wishes or Wishes()
+        wishes = wishes or Wishes()
+        registry, name = self.check(model, wishes)
+        limit = registry.settings.limits.turn_deadline
+        seconds = limit if wishes.turn_deadline is None else min(wishes.turn_deadline, limit)
+        self.hedges.turns += 1
+        return RoutedTurn(self, registry, name, self.clock() + seconds, TurnRecord(asked=name))
+
+    def check(self, model: str | None, wishes: Wishes | None = None) -> tuple[Registry, str]:
+        """What a turn on `model` would run on: the models as they are now and as is wished, and the model's name.
+
+        Raises as `begin` does.
+        """
+        registry = self.registry.current
         name = model if model and registry.resolve(model) else None
         if name is None and model in (None, "", "default"):
             name = registry.default_group()
@@ -83,13 +95,10 @@ class FailoverRouter:
             raise ModelNotFound(
                 f"The model {model!r} does not exist. GET /v1/models lists those that do.", param="model"
             )
-        registry = _as_wished(registry, name, wishes)
-        limit = registry.settings.limits.turn_deadline
-        seconds = limit if wishes.turn_deadline is None else min(wishes.turn_deadline, limit)
+        registry = _as_wished(registry, name, wishes or Wishes())
         if not any(registry.usable(registry.resolve(each) or "") for each in _reachable(registry, name)):
             raise ModelUnavailable(f"The model {name!r} is configured, but no deployment of it is ready: see /health.")
-        self.hedges.turns += 1
-        return RoutedTurn(self, registry, name, self.clock() + seconds, TurnRecord(asked=name))
+        return registry, name
 
 
 @dataclass(slots=True)
@@ -131,6 +140,10 @@ class RoutedTurn:
         # langchain-litellm does not close the stream that it reads; the turn's end does.
         self._open.push_async_callback(chunks.aclose)
         return chunks
+
+    def again(self) -> RoutedTurn:
+        """Another turn on the same model, with a deadline of its own."""
+        return self.router.begin(self.record.asked)
 
     async def aclose(self) -> None:
         """Close every stream that is still open, down to the vendor's connection."""

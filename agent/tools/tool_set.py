@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,9 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from agent.tools.book_hotel import book_hotel
 from agent.tools.caller_tools import CallerTool, hand_off_tool
 from agent.tools.hand_off import HandOffTool
+from agent.tools.mcp.tool import McpTool
 from agent.tools.multiply import multiply
+from agent.tools.remember import remember
 from agent.tools.transfer_call import END_TOOLS, TRANSFER_TOOLS, end_tool, transfer_tool
 from config.agent_file import AgentProfile
 
@@ -23,27 +25,53 @@ SERVER_TOOLS: dict[str, BaseTool] = {each.name: each for each in (multiply, book
 
 @dataclass(frozen=True)
 class ToolSet:
-    """Tools by their order of offering, and the same as OpenAI tool dicts."""
+    """Tools by their order of offering, and the same as OpenAI tool dicts. `reviewed` need a person's decision."""
 
     tools: tuple[BaseTool, ...]
     offered: tuple[dict[str, Any], ...]
+    reviewed: frozenset[str] = frozenset()
 
     @cached_property
     def hand_offs(self) -> frozenset[str]:
         """The names of those that end the turn."""
         return frozenset(each.name for each in self.tools if isinstance(each, HandOffTool))
 
+    @cached_property
+    def by_name(self) -> Mapping[str, BaseTool]:
+        return {each.name: each for each in self.tools}
 
-def tool_set(profile: AgentProfile, caller_tools: Sequence[CallerTool]) -> ToolSet:
+
+def tool_set(
+    profile: AgentProfile,
+    caller_tools: Sequence[CallerTool] = (),
+    mcp_tools: Sequence[McpTool] = (),
+    *,
+    remembers: bool = False,
+    can_review: bool = False,
+) -> ToolSet:
     """The agent's tools and the caller's; where both have one of a name or of a kind (transfer, end), the caller's
     stands.
+
+    `remembers`: the agent may store facts about the user. Tools that need a review are left out where there
+    `can_review` nobody.
     """
     advertised = {each.name for each in caller_tools}
-    own = [_own(name, profile) for name in profile.tools if not _taken(name, advertised)]
+    named = [_own(name, profile) for name in profile.tools]
+    own = [each for each in (*named, *mcp_tools, *[remember] * remembers) if not _taken(each.name, advertised)]
+    reviewed = frozenset(each.name for each in own if _is_reviewed(each, profile))
+    if not can_review:
+        own = [each for each in own if each.name not in reviewed]
     callers = [hand_off_tool(each, profile.transfer_destinations) for each in caller_tools]
     strict = {each.name: each.strict for each in caller_tools}
     tools = (*own, *callers)
-    return ToolSet(tools, tuple(_offered(each, strict.get(each.name)) for each in tools))
+    offered = tuple(_offered(each, strict.get(each.name)) for each in tools)
+    return ToolSet(tools, offered, reviewed if can_review else frozenset())
+
+
+def _is_reviewed(tool: BaseTool, profile: AgentProfile) -> bool:
+    if isinstance(tool, McpTool):
+        return profile.reviewed(tool.mcp_name, tool.server)
+    return profile.reviewed(tool.name, None)
 
 
 def _taken(name: str, advertised: Iterable[str]) -> bool:
@@ -58,8 +86,8 @@ def _own(name: str, profile: AgentProfile) -> BaseTool:
 
 
 def _offered(tool: BaseTool, strict: bool | None) -> dict[str, Any]:
-    if isinstance(tool, HandOffTool):
-        # As the caller wrote it: a conversion would tidy its schema.
+    if isinstance(tool, HandOffTool | McpTool):
+        # As the caller or the server wrote it: a conversion would tidy its schema.
         function = {"name": tool.name, "description": tool.description, "parameters": tool.args_schema}
         return {"type": "function", "function": function if strict is None else {**function, "strict": strict}}
     return convert_to_openai_tool(tool)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -12,8 +12,8 @@ import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
 from agent.turns import Turn, TurnService
-from api.auth import authenticate
-from api.body import read_json_object, validated
+from api.auth import SECURITY, authenticate, caller_of
+from api.body import read_json_object, request_body, validated
 from api.openai.encode import AnswerHead, chunks, completion, error_event
 from api.openai.wire import ChatCompletionRequest
 from api.sse import EventStream, until_hang_up
@@ -25,18 +25,14 @@ SAFE = "/:#*@+,=()[] "
 
 routes = APIRouter(tags=["OpenAI"])
 
-REQUEST_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": ChatCompletionRequest.model_json_schema()}},
-    }
-}
+DESCRIPTION = {**request_body(ChatCompletionRequest), **SECURITY}
 
 
 @routes.post("/chat/completions", include_in_schema=False)
-@routes.post("/v1/chat/completions", summary="Run one agent turn", openapi_extra=REQUEST_BODY)
-async def chat_completions(request: Request, caller: Annotated[str, Depends(authenticate)]) -> Response:
+@routes.post("/v1/chat/completions", summary="Run one agent turn", openapi_extra=DESCRIPTION)
+async def chat_completions(request: Request) -> Response:
     """Streamed as `chat.completion.chunk` events with `stream: true`, else one `chat.completion`."""
+    caller = caller_of(request)
     settings: Settings = request.state.settings
     turns: TurnService = request.state.turns
     began = time.perf_counter()

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from agent.tools.caller_tools import CallerTool
 from agent.turns import TurnRequest
+from api.ids import is_plain_id
 from api.openai.messages import to_langchain
 from config.errors import RequestError
 from router.failover import Wishes
@@ -99,6 +100,7 @@ class ChatCompletionRequest(BaseModel):
             params={name: value for name in PASSED_ON if (value := getattr(self, name)) is not None},
             session_key=f"{caller}:{session}" if session else None,
             wishes=Wishes(self.timeout, self.num_retries, self._fallbacks(headers)),
+            user_id=self.user if self.user and is_plain_id(self.user) else None,
         )
 
     def _refuse_what_cannot_be_honoured(self) -> None:

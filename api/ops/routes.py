@@ -31,6 +31,7 @@ async def health(request: Request, response: Response) -> dict[str, Any]:
         "default_model": registry.default_group(),
         "models": registry.names(),
         "deployments": [_deployment(each, turns.router) for each in registry.deployments],
+        "mcp_servers": turns.mcp.status(),
         "reload": reload.status,
         "tasks": len(asyncio.all_tasks()),
     }

@@ -68,6 +68,7 @@ async def serving(
         agent_file = folder / "agent.yaml"
         agent_file.write_text(yaml.safe_dump({"system_prompt": "Be kind.", **agent}))
         settings["agent_file"] = agent_file
+    settings.setdefault("data_dir", folder / "data")
     app = create_app(Settings(api_tokens=(SecretStr(TOKEN),), models_file=models_file, _env_file=None, **settings))
     # Without the protocol asyncio would not switch Nagle off, and every answer would take 40 ms more.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)

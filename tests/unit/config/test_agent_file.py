@@ -66,7 +66,7 @@ def test_no_tools_and_no_destinations_are_allowed_together(tmp_path: Path) -> No
         ("system_prompt: x\ntools: endCall\n", 2, "tools", "must be a list; this is text"),
         ("system_prompt: x\nmax_steps: 0\n", 2, "max_steps", "must be greater than or equal to 1"),
         ("system_prompt: x\nmax_steps: yes\n", 2, "max_steps", "must be a number"),
-        ("system_prompt: x\nreview: []\n", 2, "review", "unknown key"),
+        ("system_prompt: x\nreviews: []\n", 2, "reviews", "unknown key; did you mean 'review'?"),
         ("system_prompt: x\ntransfer_destinations: []\n", 1, None, "transfer_destinations must name one"),
         ("system_prompt: x\ntransfer_destinations: ['+1234', '+1234']\n", 2, "transfer_destinations", "+1234 stands"),
         (

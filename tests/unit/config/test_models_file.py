@@ -337,7 +337,7 @@ def test_what_cannot_be_done_as_the_file_says_is_a_warning(tmp_path: Path) -> No
         tmp_path,
         FAST_AND_SLOW
         + """\
-  - {model_name: vectors, litellm_params: {model: openai/e, api_key: k}, model_info: {mode: embedding}}
+  - {model_name: pictures, litellm_params: {model: openai/e, api_key: k}, model_info: {mode: image_generation}}
 router_settings: {routing_strategy: usage-based-routing-v2, num_retries: os.environ/RETRIES}
 """,
     )
@@ -346,7 +346,20 @@ router_settings: {routing_strategy: usage-based-routing-v2, num_retries: os.envi
     unset, strategy, silent = registry.warnings
     assert "router_settings.num_retries" in unset and "RETRIES" in unset
     assert "usage-based-routing-v2" in strategy and "simple-shuffle" in strategy
-    assert "vectors/openai-e" in silent
+    assert "pictures/openai-e" in silent
+
+
+def test_an_embedding_group_is_there_but_not_for_chatting(tmp_path: Path) -> None:
+    registry = load(
+        tmp_path,
+        """model_list:
+  - {model_name: vectors, litellm_params: {model: openai/e, api_key: k}, model_info: {mode: embedding}}
+  - {model_name: fast, litellm_params: {model: openai/f, api_key: k}}
+""",
+    )
+    assert [each.model for each in registry.embedding("vectors")] == ["openai/e"]
+    assert registry.embedding("fast") == () and registry.warnings == ()
+    assert registry.names() == ("fast",) and registry.default_group() == "fast" and registry.resolve("vectors") is None
 
 
 # What is said about one that is wrong

@@ -1,0 +1,255 @@
+"""Runs one claimed turn on a session and stores how it ended, whatever ends it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar
+
+import structlog
+from langchain_core.messages import HumanMessage
+
+from agent.events import TurnFailed
+from agent.memory.summary import RunningSummary, summarised
+from agent.sessions.events import SessionEnded, SessionEvent, SessionOpened
+from agent.sessions.leases import Leases
+from agent.sessions.record import SessionRecord
+from agent.sessions.signals import Signals, over_word, stop_word
+from agent.sessions.store import SessionStore
+from agent.sessions.thread import Heard, Threads
+from agent.sessions.turn_end import TurnEnd
+from agent.sessions.view import ThreadView
+from agent.turns import ThreadRequest, Turn, TurnService
+from config.errors import StorageUnavailable, SwitchboardError, TurnCancelled
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+SETTLE: Final = 5.0
+"""Seconds that a server which stops gives to what is left to do after its turns."""
+
+RETRY: Final = 0.5
+RETRIES: Final = 7200
+"""Seconds between two attempts to store a turn's end while the database is away, and how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The lease on a session, and the session as it was before."""
+
+    turn_id: str
+    before: SessionRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A turn with all that has to be known to store its end."""
+
+    claimed: Claimed
+    turn: Turn
+    query: HumanMessage | None
+    answered: frozenset[str]
+    end: TurnEnd = field(default_factory=TurnEnd)
+
+
+class SessionRunner:
+    """Runs turns that have the lease of their session."""
+
+    def __init__(
+        self, turns: TurnService, store: SessionStore, threads: Threads, leases: Leases, signals: Signals
+    ) -> None:
+        self._turns = turns
+        self._store = store
+        self._threads = threads
+        self._leases = leases
+        self._signals = signals
+        self._after: set[asyncio.Task[None]] = set()
+
+    async def run(
+        self,
+        claimed: Claimed,
+        *,
+        query: HumanMessage | None = None,
+        answers: Mapping[str, Any] | None = None,
+        answered: frozenset[str] = frozenset(),
+        model: str | None = None,
+        system_message: str | None = None,
+    ) -> AsyncGenerator[SessionEvent, None]:
+        """The turn's events. Who stops reading ends the turn; what was said until then is kept."""
+        before = claimed.before
+        try:
+            view = self._view(before, system_message)
+            turn = self._turns.begin_on_thread(
+                ThreadRequest(
+                    model=model or before.model,
+                    thread_id=before.thread_id,
+                    user_id=before.user_id,
+                    view=view,
+                    messages=[query] if query else (),
+                    answers=answers,
+                    answered=answered,
+                )
+            )
+        except BaseException:
+            await to_its_end(self.give_back(claimed))
+            raise
+        ran = Ran(claimed, turn, query, answered)
+        try:
+            async with aclosing(self._events(ran, resumes=answers is not None)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            record = await to_its_end(self._finish(ran))
+        self._later(self._tidy(record, view, turn))
+        yield SessionEnded(record, turn.produced, ran.end.usage)
+
+    async def give_back(self, claimed: Claimed, last_response: str | None = None) -> None:
+        """Release the lease of a turn that did not begin, and leave the session as it was.
+
+        One whose turn before died still reads as an error, and the next turn mends it.
+        """
+        before = claimed.before
+        await self._store.finish(
+            claimed.turn_id,
+            before.status,
+            message=before.message,
+            last_query=before.last_query,
+            last_response=last_response,
+            interrupts=before.interrupts,
+        )
+        await self._signals.send(over_word(before.thread_id))
+
+    async def mend(self, before: SessionRecord) -> None:
+        """Close what a turn left open that died with its process; its user's message is kept."""
+        query = HumanMessage(before.last_query) if before.last_query else None
+        await self._threads.close_crashed(before.thread_id, query)
+
+    async def settle(self) -> None:
+        """Wait a moment for what is still to be done after turns that have ended, then give it up."""
+        if not self._after:
+            return
+        _, late = await asyncio.wait(self._after, timeout=SETTLE)
+        for work in late:
+            work.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _events(self, ran: Ran, *, resumes: bool) -> AsyncGenerator[SessionEvent, None]:
+        turn, turn_id, before = ran.turn, ran.claimed.turn_id, ran.claimed.before
+        cancelled = TurnCancelled("The turn was cancelled.")
+        with (
+            self._leases.held(turn_id, turn.end),
+            self._signals.on(stop_word(turn_id), lambda: turn.end(cancelled)),
+        ):
+            try:
+                if before.status == "running":
+                    await self.mend(before)
+                elif before.status == "interrupted" and not resumes:
+                    await self._threads.close(before.thread_id)
+                yield SessionOpened(before.session_id)
+                async with aclosing(turn.events()) as events:
+                    async for event in events:
+                        ran.end.take(event)
+                        yield event
+            except SwitchboardError as error:
+                ran.end.take(TurnFailed(error))
+                raise
+
+    async def _finish(self, ran: Ran) -> SessionRecord:
+        """Store how the turn ended; when the database is away, as soon as it is back."""
+        claimed, end = ran.claimed, ran.end
+        try:
+            await self._store_end(ran)
+        except StorageUnavailable:
+            log.warning("session_not_stored", session=claimed.before.session_id, effect="it is stored later")
+            self._later(self._finish_later(ran))
+        else:
+            await self._signals.send(over_word(claimed.before.thread_id))
+        return replace(
+            claimed.before,
+            status=end.status,
+            message=end.message,
+            last_response=end.text or None,
+            last_query=str(ran.query.text) if ran.query else claimed.before.last_query,
+            interrupts=tuple(end.interrupts),
+        )
+
+    async def _store_end(self, ran: Ran) -> None:
+        claimed, end = ran.claimed, ran.end
+        # The thread of a turn that has lost its lease may be another's by now.
+        if end.broke_off and await self._store.renew(claimed.turn_id) != "lost":
+            await self._threads.close(
+                claimed.before.thread_id,
+                query=ran.query,
+                answered=ran.answered,
+                heard=Heard(ran.turn.produced, ran.turn.unfinished),
+            )
+        await self._store.finish(
+            claimed.turn_id, end.status, message=end.message, last_response=end.text or None, interrupts=end.interrupts
+        )
+
+    async def _finish_later(self, ran: Ran) -> None:
+        """Until then nobody else may run a turn: what this one was told is not yet stored."""
+        claimed = ran.claimed
+        with self._leases.held(claimed.turn_id, lambda _: None):
+            for _ in range(RETRIES):
+                await asyncio.sleep(RETRY)
+                try:
+                    await self._store_end(ran)
+                except StorageUnavailable:
+                    continue
+                log.info("session_stored_late", session=claimed.before.session_id)
+                break
+        await self._signals.send(over_word(claimed.before.thread_id))
+
+    def _view(self, before: SessionRecord, system_message: str | None) -> ThreadView:
+        profile = self._turns.profile
+        given = system_message or before.system_message
+        prompt = profile.system_prompt
+        if given:
+            prompt = given if profile.system_prompt_mode == "replace" else f"{prompt}\n\n{given}"
+        recollection = self._turns.recollection(before.user_id)
+        known = RunningSummary.from_dict(before.summary) if before.summary else None
+        return ThreadView(prompt, recollection, profile.trim, known)
+
+    async def _tidy(self, record: SessionRecord, view: ThreadView, turn: Turn) -> None:
+        """What nobody waits for: forget older checkpoints, and sum up what fell out of the conversation."""
+        try:
+            await self._threads.prune(record.thread_id)
+            if view.summary_is_due:
+                summary = await summarised(view.dropped, view.summary, turn.ask)
+                if summary is not None and summary != view.summary:
+                    await self._store.set_summary(record.thread_id, summary.to_dict())
+        except StorageUnavailable:
+            log.warning("session_not_tidied", session=record.session_id)
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._after.add(task)
+        task.add_done_callback(self._is_done)
+
+    def _is_done(self, task: asyncio.Task[None]) -> None:
+        self._after.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("session_work_crashed", exc_info=error)
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which a cancellation does not stop; the cancellation is raised on afterwards."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as exc:
+            if task.cancelled():
+                raise
+            cancelled = exc
+        except Exception:
+            break  # raised below, by the result
+    if cancelled is not None:
+        task.exception()
+        raise cancelled
+    return task.result()

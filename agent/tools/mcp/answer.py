@@ -1,0 +1,70 @@
+"""What a tool of an MCP server answers, as the text that the model reads."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from mcp_types import (
+    AudioContent,
+    CallToolResult,
+    ContentBlock,
+    EmbeddedResource,
+    ImageContent,
+    ResourceLink,
+    TextContent,
+    TextResourceContents,
+)
+
+LONGEST = 100_000
+"""Characters of an answer that the model is given."""
+
+_NO_SUCH_TOOL = re.compile(r"unknown tool|tool\b.{0,80}\bnot found", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`is_error` is the server's own word for it. The text is never empty: some vendors refuse an empty one."""
+
+    text: str
+    is_error: bool = False
+
+    @property
+    def tool_is_unknown(self) -> bool:
+        """Whether the server no longer has the tool. MCP has no code for that, so the words are looked at."""
+        return self.is_error and bool(_NO_SUCH_TOOL.search(self.text[:200]))
+
+
+def answer(result: CallToolResult) -> Answer:
+    """The text of the result; its structured content stands in where there is none."""
+    parts = [_text(block) for block in result.content]
+    has_text = any(isinstance(block, TextContent) and block.text for block in result.content)
+    if not has_text and result.structured_content is not None:
+        parts.append(json.dumps(result.structured_content, ensure_ascii=False))
+    text = "\n".join(part for part in parts if part)
+    return Answer(shortened(text) or "The tool gave no output.", bool(result.is_error))
+
+
+def shortened(text: str) -> str:
+    """The text, cut with a note where it is longer than `LONGEST`."""
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[:LONGEST]}\n[cut here: these are the first {LONGEST:,} of {len(text):,} characters]"
+
+
+def _text(block: ContentBlock) -> str:
+    match block:
+        case TextContent():
+            return block.text
+        case ImageContent():
+            return f"[an image ({block.mime_type}), which cannot be shown here]"
+        case AudioContent():
+            return f"[a sound ({block.mime_type}), which cannot be played here]"
+        case ResourceLink():
+            return f"[a link to a resource: {block.title or block.name}, {block.uri}]"
+        case EmbeddedResource(resource=TextResourceContents() as resource):
+            return f"[the resource {resource.uri}]\n{resource.text}"
+        case EmbeddedResource():
+            kind = block.resource.mime_type or "binary"
+            return f"[the resource {block.resource.uri} ({kind}), which cannot be shown here]"

@@ -1,0 +1,41 @@
+"""The agent's own tool that keeps a fact about the user for later conversations."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from langchain_core.tools import ToolException, tool
+from langgraph.prebuilt import ToolRuntime
+
+from agent.memory.long_term import LongTermMemory
+from config.errors import RequestError, StorageUnavailable
+
+
+class Remembering(Protocol):
+    """What the tool reads of the turn's context: whose turn it is, and where that user's memories are kept."""
+
+    @property
+    def user_id(self) -> str | None: ...
+
+    @property
+    def memory(self) -> LongTermMemory | None: ...
+
+
+@tool
+async def remember(content: str, runtime: ToolRuntime[Any, Any]) -> str:
+    """Remember a lasting fact about the user for later conversations, such as a name, a preference or a plan.
+
+    Write it as one sentence that is understood on its own. Never store passwords or card numbers.
+    """
+    turn: Remembering = runtime.context
+    user_id, memory = turn.user_id, turn.memory
+    if user_id is None or memory is None:
+        raise ToolException("Nothing can be remembered in this conversation: nobody knows whose it is.")
+    try:
+        await memory.write(user_id, content)
+    except (RequestError, StorageUnavailable) as error:
+        raise ToolException(str(error)) from error
+    return "Remembered."
+
+
+remember.handle_tool_error = True  # the model reads the reason as it is

@@ -1,0 +1,166 @@
+"""The requests of `/agent/*` as applications send them, and what they mean here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from agent.sessions.requests import Invocation, OnBusy, OnPending, Resumption
+from agent.tools.review import Answer
+from api.ids import MAX_ID, is_plain_id
+
+MAX_QUERY = 100_000
+MAX_TTL = 10 * 366 * 24 * 3600
+"""Ten years, in seconds: what lies beyond is a slip, and `null` says never."""
+
+
+def plain_id(value: str) -> str:
+    """An id that fits into a path. Raises ValueError."""
+    if not is_plain_id(value):
+        raise ValueError(f"must be 1 to {MAX_ID} printable characters, not blank and without a slash")
+    return value
+
+
+def _said(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be blank")
+    if "\x00" in value:
+        raise ValueError("must not hold the character NUL")
+    return value
+
+
+Id = Annotated[str, AfterValidator(plain_id)]
+Text = Annotated[str, Field(max_length=MAX_QUERY), AfterValidator(_said)]
+Ttl = Annotated[int, Field(ge=1, le=MAX_TTL, strict=True)]
+
+
+class Body(BaseModel):
+    """A request's body: a field that is not known is a slip."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class InvokeBody(Body):
+    user_id: Id
+    session_id: Id | None = Field(None, description="Left out: the user's latest live session, else a new one.")
+    query: Text
+    system_message: Text | None = Field(None, description="In the place of the agent's prompt, or after it.")
+    model: str | None = Field(None, description='A name of models.yaml; left out or "default": the default model.')
+    ttl: Ttl | None = Field(None, description="Seconds from now until the session expires; null: never.")
+    on_busy: OnBusy = Field("reject", description="While another turn runs: 409, end that one, or wait for it.")
+    on_pending: OnPending = Field("refuse", description="While a review waits: 409, or decline it and go on.")
+
+    @property
+    def invocation(self) -> Invocation:
+        fields = self.model_dump()
+        return Invocation(**fields, sets_ttl="ttl" in self.model_fields_set)
+
+
+class EditedAction(Body):
+    name: str | None = None
+    args: dict[str, Any]
+
+
+class DecisionBody(Body):
+    """One decision in LangGraph's form."""
+
+    type: Literal["approve", "accept", "reject", "edit", "respond", "response"]
+    edited_action: EditedAction | None = None
+    args: dict[str, Any] | None = None
+    message: Annotated[str, Field(max_length=MAX_QUERY)] = ""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> DecisionBody:
+        if self.type == "edit" and self.edited_action is None and self.args is None:
+            raise ValueError('a decision of type "edit" needs edited_action')
+        if self.type in ("respond", "response") and not self.message.strip():
+            raise ValueError(f'a decision of type "{self.type}" needs a message: the words for the agent')
+        return self
+
+    @property
+    def answer(self) -> Answer:
+        edited = self.edited_action
+        arguments, action = (edited.args, edited.name) if edited else (self.args, None)
+        match self.type:
+            case "approve" | "accept":
+                return Answer("accept", arguments, action=action)
+            case "edit":
+                return Answer("edit", arguments, action=action)
+            case "reject":
+                return Answer("reject", words=self.message)
+            case _:
+                return Answer("response", words=self.message)
+
+
+class ResumeBody(Body):
+    user_id: Id
+    session_id: Id
+    model: str | None = None
+    interrupt_id: str | None = Field(None, description="Needed when several calls wait.")
+    response_type: Literal["accept", "reject", "edit", "response"] | None = None
+    args: dict[str, Any] | str | None = Field(
+        None, description="edit: the tool's arguments; response and reject: words for the agent."
+    )
+    decisions: Annotated[list[DecisionBody], Field(min_length=1)] | None = Field(
+        None, description="LangGraph's form: one decision for each call that waits, in their order."
+    )
+
+    @model_validator(mode="after")
+    def _one_form(self) -> ResumeBody:
+        if (self.response_type is None) == (self.decisions is None):
+            raise ValueError("either response_type or decisions has to be there")
+        if self.decisions is not None and (self.interrupt_id is not None or self.args is not None):
+            raise ValueError("interrupt_id and args go with response_type, not with decisions")
+        if self.response_type == "edit" and not isinstance(self.args, dict):
+            raise ValueError("args has to be an object: the tool's arguments")
+        if self.response_type == "response" and not _words(self.args).strip():
+            raise ValueError("args has to be the words for the agent")
+        if len(_words(self.args)) > MAX_QUERY:
+            raise ValueError(f"args may have {MAX_QUERY:,} characters")
+        return self
+
+    @property
+    def resumption(self) -> Resumption:
+        if self.decisions is not None:
+            return Resumption(self.user_id, self.session_id, tuple(each.answer for each in self.decisions), self.model)
+        match self.response_type:
+            case "accept" | "edit":
+                arguments, action = _edited(self.args)
+                answer = Answer(self.response_type, arguments, action=action)
+            case "reject":
+                answer = Answer("reject", words=_words(self.args))
+            case _:
+                answer = Answer("response", words=_words(self.args))
+        return Resumption(self.user_id, self.session_id, {self.interrupt_id: answer}, self.model)
+
+
+class CancelBody(Body):
+    heard: Annotated[str, Field(max_length=MAX_QUERY)] | None = Field(
+        None, description="What the user heard of the answer: no more of it stays. Left out: all that was said stays."
+    )
+
+
+class SessionBody(Body):
+    ttl: Ttl | None = Field(description="Seconds from now until the session expires; null: never.")
+
+
+class MemoryBody(Body):
+    user_id: Id
+    content: str = Field(description="What to remember of the user, up to 10,000 characters.")
+
+
+def _edited(args: dict[str, Any] | str | None) -> tuple[dict[str, Any] | None, str | None]:
+    """Arguments, and the action that they are for: LangGraph's agent inbox sends `{"action": ..., "args": {...}}`."""
+    match args:
+        case {"action": str(action), "args": dict(arguments), **more} if not more:
+            return arguments, action
+        case dict():
+            return args, None
+    return None, None
+
+
+def _words(args: dict[str, Any] | str | None) -> str:
+    if isinstance(args, dict):
+        args = next((each for each in map(args.get, ("message", "args")) if isinstance(each, str)), None)
+    return args or ""

@@ -1,0 +1,30 @@
+"""Both databases for every test of a whole server that asks for `database_url`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from tests.support.postgres_server import PostgresServer, postgres_server
+from tests.support.sqlite_threads import all_are_closed
+
+
+@pytest.fixture(scope="session")
+def postgres_for_all() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SecretStr]:
+    """The address of an empty database for `serving`; the test runs once on each kind."""
+    if request.param == "sqlite":
+        yield SecretStr(f"sqlite:///{tmp_path}/data/switchboard.db")
+        await all_are_closed()
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres_for_all")
+        server.start()  # a test before this one may have left it stopped
+        yield SecretStr(server.new_database())

@@ -1,0 +1,459 @@
+"""MCP servers as tools of the agent, with real servers: children over stdio, and streamable HTTP on a real port."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import mcp.client.stdio
+import pytest
+from blockbuster import blockbuster_ctx
+from langchain_core.messages import ToolMessage
+from structlog.testing import capture_logs
+
+import agent.tools.mcp.session
+from agent.tools.mcp.connection import McpConnection
+from agent.tools.mcp.connections import McpConnections
+from agent.tools.mcp.tool import McpTool
+from config.mcp_servers import McpCommand, McpServer
+from tests.support.mcp_server import TOOLS, HttpMcpServer, of_the_old_kind, over_stdio
+
+PATIENCE = 30
+"""Seconds, for a busy machine; what is waited for takes a fraction of one."""
+
+
+class Pauses:
+    """The pauses between attempts to connect, each as long as the test wants it."""
+
+    def __init__(self) -> None:
+        self.begun: list[float] = []
+        self._over = asyncio.Semaphore(0)
+
+    async def __call__(self, seconds: float) -> None:
+        self.begun.append(seconds)
+        await self._over.acquire()
+
+    def end(self) -> None:
+        self._over.release()
+
+
+@pytest.fixture(autouse=True)
+def nothing_blocks_the_loop() -> Iterator[None]:
+    with blockbuster_ctx(scanned_modules=["agent"]):
+        yield
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[HttpMcpServer]:
+    async with aclosing(HttpMcpServer()) as server:
+        await server.start()
+        yield server
+
+
+@pytest.fixture
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[McpServer]:
+    """Each test that asks for it runs over both transports."""
+    if request.param == "stdio":
+        yield over_stdio("it", env={"KEY": "s3cret-value"})
+        return
+    async with aclosing(HttpMcpServer()) as remote:
+        await remote.start()
+        yield remote.entry("it")
+
+
+both = pytest.mark.parametrize("server", ["stdio", "http"], indirect=True)
+
+
+@asynccontextmanager
+async def connected(*servers: McpServer, pauses: Pauses | None = None) -> AsyncIterator[McpConnections]:
+    connect = partial(McpConnection, sleep=pauses) if pauses else McpConnection
+    connections = McpConnections(servers, connect=connect)
+    async with connections.running():
+        await connections.warm_up(PATIENCE)
+        yield connections
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+def names(connections: McpConnections) -> list[str]:
+    return [each.name for each in connections.tools()]
+
+
+def tool(connections: McpConnections, name: str) -> McpTool:
+    return next(each for each in connections.tools() if each.name == name)
+
+
+async def call(called: McpTool, **arguments: Any) -> ToolMessage:
+    """As the agent's tool node calls it."""
+    message = await called.ainvoke({"type": "tool_call", "id": "1", "name": called.name, "args": arguments})
+    assert isinstance(message, ToolMessage)
+    return message
+
+
+async def said(called: McpTool, **arguments: Any) -> tuple[str, str]:
+    message = await call(called, **arguments)
+    return message.status, str(message.content)
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+# Calls
+
+
+@both
+async def test_tools_are_listed_and_called(server: McpServer) -> None:
+    async with connected(server) as connections:
+        assert names(connections) == TOOLS
+        add = tool(connections, "add")
+        assert (add.server, add.mcp_name, add.description) == ("it", "add", "Add two numbers.")
+        assert set(add.args_schema["properties"]) == {"a", "b"}
+        assert await said(add, a=1, b=2) == ("success", "3")
+        status = connections.status()["it"]
+        assert (status["state"], status["tools"], status["reason"]) == ("connected", len(TOOLS), None)
+
+
+@both
+async def test_only_allowed_tools_are_offered(server: McpServer) -> None:
+    allowed = McpServer(server.name, server.at, allow=("add", "pid", "no_such_tool"))
+    with capture_logs() as lines:
+        async with connected(allowed) as connections:
+            assert names(connections) == ["add", "pid"]
+    (warning,) = [line for line in lines if line["event"] == "mcp_tools_not_there"]
+    assert warning["tools"] == ["no_such_tool"]
+
+
+@both
+async def test_what_a_tool_reports_as_its_error_is_told_to_the_model(server: McpServer) -> None:
+    async with connected(server) as connections:
+        status, text = await said(tool(connections, "fail"))
+        assert status == "error" and "no room left" in text
+        status, text = await said(tool(connections, "add"), a="many", b=2)
+        assert status == "error" and "valid integer" in text
+        assert connections.status()["it"]["state"] == "connected"
+
+
+@both
+async def test_arguments_may_have_any_name_and_answers_any_form(server: McpServer) -> None:
+    async with connected(server) as connections:
+        assert await said(tool(connections, "address"), self="x", config="y") == ("success", "x y")
+        image = "[an image (image/png), which cannot be shown here]"
+        assert await said(tool(connections, "picture")) == ("success", f"before\n{image}")
+        _, text = await said(tool(connections, "long"), length=100_001)
+        assert text == "x" * 100_000 + "\n[cut here: these are the first 100,000 of 100,001 characters]"
+
+
+@both
+async def test_many_calls_go_on_at_once(server: McpServer) -> None:
+    async with connected(server) as connections:
+        waiting = asyncio.create_task(call(tool(connections, "hang")))
+        add = tool(connections, "add")
+        answers = await asyncio.gather(*(said(add, a=number, b=1) for number in range(50)))
+        assert answers == [("success", str(number + 1)) for number in range(50)]
+        assert not waiting.done()
+        waiting.cancel()
+
+
+@both
+async def test_a_tool_that_hangs_costs_its_call_alone(server: McpServer) -> None:
+    async with connected(McpServer(server.name, server.at, timeout=0.3)) as connections:
+        hang, seen, pid = (tool(connections, name) for name in ("hang", "seen_calls", "pid"))
+        before = await said(pid)
+        assert await said(hang) == ("error", "The tool did not answer within 0.3 seconds. Go on without it.")
+        async with asyncio.timeout(PATIENCE):
+            while await said(seen) != ("success", "1 1"):  # the server was told, and gave the call up
+                pass
+        assert await said(pid) == before
+        assert connections.status()["it"]["state"] == "connected"
+
+
+@both
+async def test_a_cancelled_turn_cancels_its_call_alone(server: McpServer) -> None:
+    async with connected(server) as connections:
+        hang, seen, pid = (tool(connections, name) for name in ("hang", "seen_calls", "pid"))
+        before = await said(pid)
+        turns = [asyncio.create_task(call(hang)) for _ in range(2)]
+        async with asyncio.timeout(PATIENCE):
+            while await said(seen) != ("success", "2 0"):
+                pass
+        turns[0].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await turns[0]
+        async with asyncio.timeout(PATIENCE):
+            while await said(seen) != ("success", "2 1"):
+                pass
+        assert not turns[1].done()
+        assert await said(pid) == before
+        turns[1].cancel()
+
+
+# Servers that go and come
+
+
+async def test_a_server_that_dies_within_a_call_is_started_again() -> None:
+    pauses = Pauses()
+    async with connected(over_stdio("it"), pauses=pauses) as connections:
+        pid, version = tool(connections, "pid"), connections.version
+        _, before = await said(pid)
+        assert await said(tool(connections, "die")) == ("error", "The tool failed: Connection closed")
+        await until(lambda: pauses.begun == [1.0])
+        assert connections.tools() == () and connections.version > version
+        status = connections.status()["it"]
+        assert (status["state"], status["tools"], status["reason"]) == ("down", 0, "it closed the connection")
+        status, text = await said(pid)
+        assert status == "error" and "its server is down" in text
+        pauses.end()
+        await until(lambda: names(connections) == TOOLS)
+        _, after = await said(pid)  # a tool of before the crash works again
+        assert before != after
+
+
+@pytest.mark.parametrize("server", [over_stdio("it"), of_the_old_kind("it")], ids=["new", "old"])
+async def test_a_server_that_dies_between_calls_is_started_again(server: McpServer) -> None:
+    pauses = Pauses()
+    async with connected(server, pauses=pauses) as connections:
+        offered = names(connections)
+        _, pid = await said(tool(connections, "pid"))
+        os.kill(int(pid), signal.SIGKILL)
+        await until(lambda: pauses.begun == [1.0])
+        pauses.end()
+        await until(lambda: names(connections) == offered)
+
+
+async def test_a_remote_server_that_dies_within_a_call_is_found_again(http: HttpMcpServer) -> None:
+    pauses = Pauses()
+    async with connected(http.entry("it"), pauses=pauses) as connections:
+        hang, seen = tool(connections, "hang"), tool(connections, "seen_calls")
+        turn = asyncio.create_task(said(hang))
+        async with asyncio.timeout(PATIENCE):
+            while await said(seen) != ("success", "1 0"):
+                pass
+        await http.kill()
+        assert await turn == ("error", "The tool failed: the connection broke")
+        await until(lambda: pauses.begun == [1.0])
+        assert connections.status()["it"]["reason"] in ("it cannot be reached", "the connection broke")
+        await http.start()
+        pauses.end()
+        await until(lambda: names(connections) == TOOLS)
+        assert await said(seen) == ("success", "0 0")
+
+
+async def test_a_remote_server_that_is_down_at_the_start_is_tried_until_it_comes_up() -> None:
+    pauses, other = Pauses(), of_the_old_kind()
+    async with aclosing(HttpMcpServer()) as http, connected(http.entry(), other, pauses=pauses) as connections:
+        await until(lambda: pauses.begun == [1.0])
+        pauses.end()
+        await until(lambda: pauses.begun == [1.0, 2.0])
+        status = connections.status()
+        assert (status["http"]["state"], status["http"]["reason"]) == ("down", "it cannot be reached")
+        assert {each.server for each in connections.tools()} == {"old"}
+        await http.start()
+        pauses.end()
+        await until(lambda: {each.server for each in connections.tools()} == {"old", "http"})
+        assert connections.status()["http"]["state"] == "connected"
+
+
+async def test_a_program_that_is_not_there_at_the_start_is_tried_until_it_is(tmp_path: Path) -> None:
+    program, pauses = tmp_path / "server", Pauses()
+    async with connected(McpServer("it", McpCommand(str(program))), pauses=pauses) as connections:
+        reason = "it cannot be started (No such file or directory)"
+        assert connections.status()["it"]["reason"] == reason
+        at = of_the_old_kind().at
+        assert isinstance(at, McpCommand)
+        await asyncio.to_thread(program.write_text, f"#!/bin/sh\nexec {sys.executable} {at.args[0]}\n")
+        await asyncio.to_thread(program.chmod, 0o700)
+        pauses.end()
+        await until(lambda: connections.status()["it"]["state"] == "connected")
+
+
+async def test_a_start_does_not_wait_for_a_server_that_says_nothing() -> None:
+    silent = McpServer("it", McpCommand(sys.executable, ("-c", "import sys; sys.stdin.read()")))
+    connections = McpConnections([silent])
+    async with connections.running():
+        await connections.warm_up(0.05)
+        assert connections.tools() == ()
+        assert connections.status()["it"]["state"] == "connecting"
+
+
+async def test_a_server_that_does_not_come_up_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent.tools.mcp.session, "CONNECT_WITHIN", 0.2)
+    silent = McpServer("it", McpCommand(sys.executable, ("-c", "import sys; sys.stdin.read()")))
+    async with connected(silent, pauses=Pauses()) as connections:
+        assert connections.status()["it"]["reason"] == "it did not answer in time"
+
+
+async def test_a_connection_lasts_longer_than_it_may_take_to_make() -> None:
+    async with connected(of_the_old_kind()) as connections:
+        pid = tool(connections, "pid")
+        before = await said(pid)
+        loop, late = asyncio.get_running_loop(), asyncio.Event()
+        loop.call_later(agent.tools.mcp.session.CONNECT_WITHIN + 1, late.set)
+        time = loop.time
+        loop.time = lambda: time() + agent.tools.mcp.session.CONNECT_WITHIN + 1  # type: ignore[method-assign]
+        await late.wait()
+        assert await said(pid) == before
+
+
+async def test_a_server_that_stands_still_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent.tools.mcp.session, "LIST_WITHIN", 0.2)
+    monkeypatch.setattr(mcp.client.stdio, "PROCESS_TERMINATION_TIMEOUT", 0.1)
+    monkeypatch.setattr(mcp.client.stdio, "FORCE_KILL_TIMEOUT", 0.1)
+    pauses = Pauses()
+    async with connected(of_the_old_kind("it", timeout=0.2), pauses=pauses) as connections:
+        pid = tool(connections, "pid")
+        before = await said(pid)
+        os.kill(int(before[1]), signal.SIGSTOP)
+        assert await said(pid) == ("error", "The tool did not answer within 0.2 seconds. Go on without it.")
+        await until(lambda: pauses.begun == [1.0])
+        assert connections.status()["it"]["reason"] == "it did not answer in time"
+        assert gone(int(before[1]))
+        pauses.end()
+        await until(lambda: connections.status()["it"]["state"] == "connected")
+        assert await said(pid) != before
+
+
+async def test_a_refusal_is_told_without_the_secret_that_was_refused() -> None:
+    heads: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        writer.close()
+
+    with capture_logs() as lines:
+        async with aclosing(HttpMcpServer()) as place:
+            server = place.entry("it", headers={"Authorization": "s3cret"})
+            async with (
+                await asyncio.start_server(refuse, "127.0.0.1", place.port, reuse_port=True),
+                connected(server, pauses=Pauses()) as connections,
+            ):
+                assert connections.status()["it"]["reason"] == "it answered with HTTP status 401"
+    assert heads and all(b"authorization: s3cret" in head.lower() for head in heads)
+    assert "s3cret" not in str(lines)
+
+
+# Tools that change
+
+
+@both
+async def test_a_tool_that_was_renamed_is_offered_under_its_new_name(server: McpServer) -> None:
+    async with connected(server) as connections:
+        version = connections.version
+        await call(tool(connections, "rename"), old="add", new="plus", tell=True)
+        await until(lambda: "plus" in names(connections) and "add" not in names(connections))
+        assert connections.version == version + 1
+        assert await said(tool(connections, "plus"), a=1, b=2) == ("success", "3")
+
+
+@both
+async def test_a_tool_that_was_renamed_unheard_is_missed_by_the_first_call(server: McpServer) -> None:
+    async with connected(server) as connections:
+        add = tool(connections, "add")
+        await call(tool(connections, "rename"), old="add", new="plus", tell=False)
+        assert await said(add, a=1, b=2) == ("error", "Unknown tool: add")
+        await until(lambda: "plus" in names(connections) and "add" not in names(connections))
+
+
+async def test_a_server_of_the_old_kind_is_understood() -> None:
+    async with connected(of_the_old_kind("old", "bytes")) as connections:
+        # On several pages, one of them twice; two are the same to OpenAI.
+        assert [each.mcp_name for each in connections.tools()] == ["deaf", "grow", "pid", "say.it", "say_it"]
+        assert len(set(names(connections))) == 5
+        await call(tool(connections, "grow"), tool="new")
+        await until(lambda: "new" in names(connections))
+        assert await said(tool(connections, "new"), a="é") == ("success", 'new {"a": "\\u00e9"}')
+
+
+async def test_tools_of_one_name_are_told_apart_by_their_servers(http: HttpMcpServer) -> None:
+    pauses = Pauses()
+    async with connected(over_stdio("a"), http.entry("b"), pauses=pauses) as connections:
+        assert names(connections) == [f"{server}_{name}" for server in "ab" for name in TOOLS]
+        assert await said(tool(connections, "b_add"), a=1, b=2) == ("success", "3")
+        await call(tool(connections, "b_die"))
+        await until(lambda: pauses.begun == [1.0])
+        assert names(connections) == [f"a_{name}" for name in TOOLS]  # they do not change their names meanwhile
+
+
+# Reload and shut-down
+
+
+async def test_a_reload_changes_only_what_is_new() -> None:
+    stays, goes, comes = over_stdio("stays"), of_the_old_kind("goes"), of_the_old_kind("comes")
+    async with connected(stays, goes) as connections:
+        pid = tool(connections, "stays_pid")
+        before, old = await said(pid), tool(connections, "grow")
+        connections.use([comes, over_stdio("stays")])
+        await connections.warm_up(PATIENCE)
+        assert {each.server for each in connections.tools()} == {"stays", "comes"}
+        assert list(connections.status()) == ["comes", "stays"]
+        assert await said(pid) == before
+        status, text = await said(old, tool="x")
+        assert status == "error" and "its server is down" in text
+        connections.use([])
+        assert (connections.tools(), connections.status()) == ((), {})
+
+
+async def test_a_server_with_other_settings_is_started_anew() -> None:
+    async with connected(over_stdio("it")) as connections:
+        before = await said(tool(connections, "pid"))
+        connections.use([over_stdio("it", env={"KEY": "other"})])
+        await connections.warm_up(PATIENCE)
+        assert await said(tool(connections, "pid")) != before
+        assert await said(tool(connections, "variable"), name="KEY") == ("success", "other")
+
+
+async def test_children_end_with_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mcp.client.stdio, "PROCESS_TERMINATION_TIMEOUT", 0.1)
+    monkeypatch.setattr(mcp.client.stdio, "FORCE_KILL_TIMEOUT", 0.1)
+    async with connected(over_stdio("good"), of_the_old_kind("bad", "stubborn")) as connections:
+        started = [int((await said(tool(connections, name)))[1]) for name in ("good_pid", "bad_pid")]
+        turn = asyncio.create_task(said(tool(connections, "deaf")))
+        assert not any(map(gone, started))
+    assert all(map(gone, started))
+    status, _ = await turn
+    assert status == "error"
+
+
+async def test_a_call_to_a_server_that_reads_nothing_can_be_cancelled_at_once() -> None:
+    async with connected(of_the_old_kind()) as connections:
+        deaf = asyncio.create_task(call(tool(connections, "deaf")))
+        speaks = [asyncio.create_task(call(tool(connections, "grow"), tool="x" * 300_000)) for _ in range(2)]
+        await asyncio.wait([deaf, *speaks], timeout=0.2)
+        async with asyncio.timeout(1):  # telling the server has five seconds of its own
+            for each in (deaf, *speaks):
+                each.cancel()
+            await asyncio.wait([deaf, *speaks])
+
+
+async def test_what_a_child_writes_to_its_standard_error_is_logged_without_secrets() -> None:
+    with capture_logs() as lines:
+        async with connected(over_stdio("it", env={"KEY": "s3cret-value"})):
+            await until(lambda: any(line["event"] == "mcp_server_says" for line in lines))
+    (line,) = [line for line in lines if line["event"] == "mcp_server_says"]
+    assert (line["line"], line["log_level"]) == ("this line is for the log: ***", "debug")
+    assert sum(line["event"] == "mcp_server_prints_rubbish" for line in lines) == 1
+    assert "s3cret" not in str(lines)
+
+
+async def test_a_server_whose_variable_is_not_set_is_not_started() -> None:
+    server = McpServer("it", McpCommand("/no/such/program"), missing=("WEATHER_KEY",))
+    with capture_logs() as lines:
+        async with connected(server) as connections:
+            assert connections.status()["it"]["reason"] == "not set in the environment: WEATHER_KEY"
+    assert [line["event"] for line in lines] == ["mcp_server_down"]

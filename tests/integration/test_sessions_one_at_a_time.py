@@ -1,0 +1,168 @@
+"""Of many turns that want one session one runs; the others are refused, wait in line, or take over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from agent.database import open_database
+from agent.sessions.events import SessionEnded
+from config.agent_file import AgentProfile
+from config.errors import SessionBusy
+from router.fake_provider import FakeProvider
+from tests.support.serving import Served, direct, fake, serving, through_litellm
+from tests.support.session_client import SessionClient, assert_error, client_of, text_of
+from tests.support.session_rig import SessionRig, assert_whole, becomes, queries, session_rig
+
+SECOND = 1.0
+"""What the wire contract allows; everything here takes a few milliseconds."""
+
+
+@pytest.fixture
+async def vendor() -> AsyncIterator[FakeProvider]:
+    async with FakeProvider() as provider:
+        yield provider
+
+
+@pytest.fixture
+async def server(tmp_path: Path, database_url: SecretStr, vendor: FakeProvider) -> AsyncIterator[Served]:
+    models = [
+        lane(f"silent-{name}", vendor.base_url, "fake-silent", first_token_timeout=20)
+        for name, lane in (("direct", direct), ("litellm", through_litellm))
+    ]
+    async with serving(tmp_path, fake(), *models, agent={"tools": []}, database_url=database_url) as served:
+        yield served
+
+
+@pytest.fixture
+async def client(server: Served) -> AsyncIterator[SessionClient]:
+    async with client_of(server) as client:
+        yield client
+
+
+@pytest.fixture
+async def rig(database_url: SecretStr, tmp_path: Path) -> AsyncIterator[SessionRig]:
+    async with AsyncExitStack() as closing:
+        url = database_url.get_secret_value()
+        database = await closing.enter_async_context(open_database(url, tmp_path, 5, 10.0))
+        yield await closing.enter_async_context(session_rig(database, AgentProfile("Be kind.", tools=())))
+
+
+async def test_of_fifty_one_runs_and_the_others_are_told_when_to_come_back(
+    client: SessionClient, vendor: FakeProvider
+) -> None:
+    asked = [
+        asyncio.create_task(client.post("invoke", query=f"{n}", session_id="s", model="silent-direct"))
+        for n in range(50)
+    ]
+    for count, answer in enumerate(asyncio.as_completed(asked), 1):
+        refused = await answer
+        assert_error(refused, 409, "session_busy")
+        assert 1 <= int(refused.headers["retry-after"]) <= 10
+        if count == 49:
+            break
+    (running,) = [each for each in asked if not each.done()]
+    assert (await client.status())["last_query"] == str(asked.index(running))
+    assert len(vendor.log) == 1
+    stopped = (await client.http.post("/agent/cancel/ann/s")).json()
+    assert stopped["status"] == "idle"
+    assert (await running).json()["error"]["code"] == "cancelled"
+    assert await client.said() == [("user", str(asked.index(running)))]
+
+
+async def test_those_that_wait_in_line_run_in_the_order_in_which_they_came(rig: SessionRig) -> None:
+    turns = [rig.asked(f"{n}", on_busy="enqueue") for n in range(30)]
+    for each in await asyncio.gather(*(turn.whole() for turn in turns)):
+        assert isinstance(each[-1], SessionEnded)
+    assert [turn.heard for turn in turns] == [f"You said: {n}" for n in range(30)]
+    history = await rig.history()
+    assert_whole(history)
+    assert queries(history) == [f"{n}" for n in range(30)]
+    assert len(history) == 60
+
+
+async def test_one_in_the_line_that_hangs_up_holds_nobody_up(rig: SessionRig) -> None:
+    first = rig.asked("/wait 60s", on_busy="enqueue")
+    await first.read(1)
+    gone = [asyncio.create_task(rig.asked(f"gone {n}", on_busy="enqueue").whole()) for n in range(3)]
+    last = asyncio.create_task(rig.asked("last", on_busy="enqueue").whole())
+    for _ in range(3):
+        assert await rig.status() == "running"  # each takes as long as they need to get into the line
+    for each in gone:
+        each.cancel()
+    await asyncio.wait(gone)
+    await first.aclose()
+    assert isinstance((await last)[-1], SessionEnded)
+    assert queries(await rig.history()) == ["/wait 60s", "last"]
+
+
+async def test_everything_that_is_acknowledged_is_in_the_history(client: SessionClient) -> None:
+    answers = await asyncio.gather(
+        *(client.post("invoke", query=f"{n}", session_id="s", on_busy="enqueue") for n in range(30))
+    )
+    assert Counter(each.status_code for each in answers) == {200: 30}
+    said = await client.said()
+    assert sorted(text for role, text in said if role == "user") == sorted(f"{n}" for n in range(30))
+    for (_, query), (_, answer) in zip(said[::2], said[1::2], strict=True):
+        assert answer == f"You said: {query}"
+
+
+@pytest.mark.parametrize("lane", ["direct", "litellm"])
+async def test_a_newer_message_takes_over_down_to_the_vendors_socket(
+    client: SessionClient, vendor: FakeProvider, lane: str
+) -> None:
+    older = asyncio.create_task(client.post("invoke", query="older", session_id="s", model=f"silent-{lane}"))
+    await becomes(lambda: len(vendor.log) == 1)
+    async with asyncio.timeout(SECOND):
+        newest = await client.invoke("newest", on_busy="supersede", model="fake")
+        await becomes(lambda: vendor.log[-1].ended_by == "caller" and vendor.open_lines == 0)
+    assert newest["message"] == "You said: newest"
+    assert (await older).json()["error"]["code"] == "cancelled"
+    assert await client.said() == [("user", "older"), ("user", "newest"), ("assistant", "You said: newest")]
+
+
+async def test_of_many_that_take_over_the_last_one_is_answered(client: SessionClient, vendor: FakeProvider) -> None:
+    asked = []
+    for n in range(8):
+        taking_over = client.post("invoke", query=f"{n}", session_id="s", model="silent-direct", on_busy="supersede")
+        asked.append(asyncio.create_task(taking_over))
+        await becomes(lambda n=n: len(vendor.log) == n + 1)
+    newest = await client.invoke("newest", on_busy="supersede", model="fake")
+    assert newest["message"] == "You said: newest"
+    answers = [(await each).json() for each in asked]
+    assert [each["error"]["code"] for each in answers] == ["cancelled"] * 8
+    assert [text for role, text in await client.said() if role == "user"] == [*map(str, range(8)), "newest"]
+    await becomes(lambda: vendor.open_lines == 0)
+
+
+async def test_a_stream_that_is_taken_over_ends_with_an_error_event(client: SessionClient) -> None:
+    async with client.streaming("invoke", query="/say One\n/wait 60s") as events, aclosing(events):
+        heard = [await anext(events)]
+        assert (await client.invoke("newest", on_busy="supersede"))["status"] == "completed"
+        heard += [event async for event in events]
+    assert (text_of(heard), heard[-1]["type"], heard[-1]["code"]) == ("One", "error", "cancelled")
+    assert (await client.said())[1] == ("assistant", "One")
+
+
+async def test_cancelling_waits_for_the_turn_and_not_for_those_in_line(rig: SessionRig) -> None:
+    first = asyncio.create_task(rig.asked("/wait 60s", on_busy="enqueue").whole())
+
+    async def runs() -> bool:
+        return await rig.service.look_up("ann", "s") is not None and await rig.status() == "running"
+
+    await becomes(runs)
+    second = rig.asked("/wait 61s", on_busy="enqueue")
+    waiting = asyncio.create_task(second.read(1))
+    async with asyncio.timeout(10):
+        await rig.service.cancel("ann", "s")
+        await first
+        await waiting
+    with pytest.raises(SessionBusy):
+        await rig.asked("refused").whole()
+    await second.aclose()

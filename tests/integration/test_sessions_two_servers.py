@@ -1,0 +1,132 @@
+"""Two server processes on one database: for a session they are one server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+
+from router.fake_provider import FakeProvider
+from tests.support.marks import Marks
+from tests.support.redis_server import redis_server
+from tests.support.server_process import client_of_process, running, server_in
+from tests.support.serving import direct, fake
+from tests.support.session_client import SessionClient, assert_error
+from tests.support.session_rig import becomes
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SOON = 5.0
+"""Seconds: the servers look twice a second whether somebody wants a turn to end, or hear it; the machine is busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Two:
+    """The same user at two servers, and what works for both."""
+
+    here: SessionClient
+    there: SessionClient
+    vendor: FakeProvider
+    marks: Marks
+
+    def of(self, user: str) -> tuple[SessionClient, SessionClient]:
+        self.vendor.log.reset()
+        return self.here.of(user), self.there.of(user)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["sqlite", "postgres", "postgres and redis"])
+async def two(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Two]:
+    folder = tmp_path_factory.mktemp("servers")
+    settings = {"database_url": f"sqlite:///{folder}/switchboard.db"}
+    marks = Marks(folder)
+    async with AsyncExitStack() as closing:
+        vendor = await closing.enter_async_context(FakeProvider())
+        if "postgres" in request.param:
+            settings["database_url"] = request.getfixturevalue("postgres_for_all").new_database()
+        if "redis" in request.param:
+            settings["redis_url"] = (await closing.enter_async_context(redis_server())).url
+        models = (fake(), direct("silent", vendor.base_url, "fake-silent", first_token_timeout=30))
+        servers = [server_in(folder / name, *models, agent=marks.agent, **settings) for name in ("a", "b")]
+        await closing.enter_async_context(running(*servers))
+        here, there = [await closing.enter_async_context(client_of_process(each)) for each in servers]
+        yield Two(here, there, vendor, marks)
+
+
+async def test_of_fifty_one_runs(two: Two) -> None:
+    here, there = two.of("fifty")
+    asked = [
+        asyncio.create_task(each.post("invoke", query="Hi", session_id="s", model="silent"))
+        for each in (here, there) * 25
+    ]
+    for count, answer in enumerate(asyncio.as_completed(asked), 1):
+        assert_error(await answer, 409, "session_busy")
+        if count == 49:
+            break
+    assert len(two.vendor.log) == 1
+    for each in (here, there):
+        assert (await each.status())["status"] == "running"
+    await here.http.post("/agent/cancel/fifty/s")
+
+
+async def test_all_that_wait_in_line_run_one_after_another(two: Two) -> None:
+    here, there = two.of("line")
+    answers = await asyncio.gather(
+        *(
+            each.post("invoke", query=f"{n}", session_id="s", on_busy="enqueue")
+            for n, each in enumerate([here, there] * 8)
+        )
+    )
+    assert Counter(each.status_code for each in answers) == {200: 16}
+    said = await there.said()
+    assert sorted(text for role, text in said if role == "user") == sorted(f"{n}" for n in range(16))
+    assert [answer for _, answer in said[1::2]] == [f"You said: {query}" for _, query in said[::2]]
+    for side in (0, 1):  # each server's own in the order in which they came
+        assert all(said.count(("user", f"{n}")) == 1 for n in range(side, 16, 2))
+
+
+async def test_a_cancel_reaches_the_turn_in_the_other_server_down_to_the_vendors_socket(two: Two) -> None:
+    here, there = two.of("cancelled")
+    running = asyncio.create_task(here.post("invoke", query="Hi", session_id="s", model="silent"))
+    await becomes(lambda: len(two.vendor.log) == 1)
+    async with asyncio.timeout(SOON):
+        stopped = (await there.http.post("/agent/cancel/cancelled/s")).json()
+        await becomes(lambda: two.vendor.log[-1].ended_by == "caller")
+        assert (await running).json()["error"]["code"] == "cancelled"
+    assert stopped["status"] == "idle"
+
+
+async def test_a_newer_message_takes_over_from_the_other_server(two: Two) -> None:
+    here, there = two.of("superseded")
+    older = asyncio.create_task(here.post("invoke", query="older", session_id="s", model="silent"))
+    await becomes(lambda: len(two.vendor.log) == 1)
+    async with asyncio.timeout(SOON):
+        newest = await there.invoke("newest", on_busy="supersede", model="fake")
+        await becomes(lambda: two.vendor.log[-1].ended_by == "caller")
+    assert newest["message"] == "You said: newest"
+    assert (await older).json()["error"]["code"] == "cancelled"
+    assert await here.said() == [("user", "older"), ("user", "newest"), ("assistant", "You said: newest")]
+
+
+async def test_of_many_answers_to_a_review_one_counts(two: Two) -> None:
+    here, there = two.of("reviewed")
+    asked = await here.invoke('/call mark_if_allowed {"name": "reviewed"}')
+    two.marks.let_go("reviewed")
+    answer = {"interrupt_id": asked["interrupt_data"]["interrupt_id"], "response_type": "accept"}
+    answers = await asyncio.gather(*(each.post("resume", session_id="s", **answer) for each in (here, there) * 10))
+    assert Counter(each.status_code for each in answers) == {200: 1, 409: 19}
+    assert two.marks.of("reviewed") == 1
+    assert (await there.said())[-1] == ("assistant", "The tool answered: marked reviewed")
+
+
+async def test_what_one_server_said_the_other_cuts_to_what_was_heard(two: Two) -> None:
+    here, there = two.of("heard")
+    async with here.streaming("invoke", query="/say One two three\n/wait 60s") as events, aclosing(events):
+        await anext(events)
+        found = (await there.http.post("/agent/cancel/heard/s", json={"heard": "One two"})).json()
+    assert (found["status"], found["last_response"]) == ("idle", "One two")
+    assert (await here.said())[-1] == ("assistant", "One two")

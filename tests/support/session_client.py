@@ -1,0 +1,124 @@
+"""A client of `/agent/*` for tests: it speaks for one user, and checks what every answer has in common."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import orjson
+
+from tests.support.serving import Served
+
+Json = dict[str, Any]
+
+
+class SessionClient:
+    """`user_id` is who asks."""
+
+    def __init__(self, http: httpx.AsyncClient, user_id: str = "ann") -> None:
+        self.http = http
+        self.user_id = user_id
+
+    def of(self, user_id: str) -> SessionClient:
+        """The same client for another user."""
+        return SessionClient(self.http, user_id)
+
+    async def post(self, path: str, **body: Any) -> httpx.Response:
+        return await self.http.post(f"/agent/{path}", json={"user_id": self.user_id, **body})
+
+    async def invoke(self, query: str, session_id: str | None = "s", **fields: Any) -> Json:
+        """A turn's answer; the turn has to begin."""
+        return whole(await self.post("invoke", query=query, session_id=session_id, **fields))
+
+    async def resume(self, session_id: str = "s", **fields: Any) -> Json:
+        return whole(await self.post("resume", session_id=session_id, **fields))
+
+    async def stream(self, path: str, session_id: str = "s", **fields: Any) -> list[Json]:
+        """All events of a streamed turn on the session."""
+        response = await self.post(f"{path}/stream", session_id=session_id, **fields)
+        assert response.status_code == 200, response.text
+        assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+        events = [event for event in map(read, response.text.split("\n\n")) if event]
+        assert {event["session_id"] for event in events} == {session_id}
+        return events
+
+    @asynccontextmanager
+    async def streaming(self, path: str, **fields: Any) -> AsyncIterator[AsyncIterator[Json]]:
+        """The events of a streamed turn as they come."""
+        body = {"user_id": self.user_id, "session_id": "s", **fields}
+        async with self.http.stream("POST", f"/agent/{path}/stream", json=body) as response:
+            assert response.status_code == 200
+            yield (event async for line in response.aiter_lines() if (event := read(line)))
+
+    async def status(self, session_id: str = "s") -> Json:
+        return await self.get(f"status/{self.user_id}/{session_id}")
+
+    async def history(self, session_id: str = "s", **page: int) -> list[Json]:
+        return list((await self.get(f"history/{self.user_id}/{session_id}", **page))["messages"])
+
+    async def said(self, session_id: str = "s") -> list[tuple[str, str]]:
+        """Role and text of all that the session holds."""
+        return [(each["role"], each["content"]) for each in await self.history(session_id)]
+
+    async def get(self, path: str, **query: Any) -> Json:
+        response = await self.http.get(f"/agent/{path}", params=query)
+        assert response.status_code == 200, response.text
+        return dict(response.json())
+
+    async def memories(self) -> list[str]:
+        return [each["content"] for each in (await self.get(f"longterm/{self.user_id}"))["memories"]]
+
+
+@asynccontextmanager
+async def client_of(served: Served, user_id: str = "ann") -> AsyncIterator[SessionClient]:
+    async with httpx.AsyncClient(base_url=served.url, headers=served.headers, timeout=20) as http:
+        yield SessionClient(http, user_id)
+
+
+def whole(response: httpx.Response) -> Json:
+    """A turn's answer in one piece."""
+    assert response.status_code == 200, response.text
+    answer: Json = response.json()
+    assert_recent(answer["timestamp"])
+    return answer
+
+
+def read(line: str) -> Json | None:
+    """One event; None for a comment or an empty line."""
+    if not line or line.startswith(":"):
+        return None
+    assert line.startswith("data: ")
+    assert "\n" not in line
+    event: Json = orjson.loads(line[6:])
+    assert_recent(event["timestamp"])
+    return event
+
+
+def text_of(events: list[Json]) -> str:
+    """All that was said in a streamed turn."""
+    return "".join(event["content"] for event in events if event["type"] == "text_chunk")
+
+
+def types_of(events: list[Json]) -> list[str]:
+    """The types in their order, each run of text once."""
+    kinds = [event["type"] for event in events]
+    return [kind for at, kind in enumerate(kinds) if kind != "text_chunk" or kinds[at - 1 : at] != ["text_chunk"]]
+
+
+def assert_error(response: httpx.Response, status: int, code: str, says: str = "") -> Mapping[str, Any]:
+    """The one form that every error has; returns what is in it."""
+    assert response.status_code == status, response.text
+    error: Json = response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["code"] == code
+    assert says in error["message"]
+    return error
+
+
+def assert_recent(timestamp: str) -> None:
+    moment = datetime.fromisoformat(timestamp)
+    assert moment.utcoffset() is not None
+    assert abs((datetime.now(UTC) - moment).total_seconds()) < 60

@@ -1,0 +1,138 @@
+"""The session service without the web: its turns run on the fake model, its threads on a real database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+
+from agent.database import Database
+from agent.events import TextDelta
+from agent.memory.checkpoints import open_checkpoints
+from agent.sessions.events import SessionEvent
+from agent.sessions.opened import open_sessions
+from agent.sessions.requests import Invocation, OnBusy, Resumption
+from agent.sessions.service import SessionService
+from agent.sessions.signals import Signals
+from agent.sessions.store import LEASE
+from agent.tools.review import Answer
+from agent.turns import TurnService
+from config.agent_file import AgentProfile
+from config.deployments import Deployment, Registry, RouterSettings
+from router.breakers import Breakers
+from router.failover import FailoverRouter
+from router.lanes.fake_lane import FakeLane
+from router.registry import LiveRegistry
+
+USER, SESSION = "ann", "s"
+
+
+class _FakeLanes:
+    def __init__(self) -> None:
+        self._lane = FakeLane()
+
+    def for_deployment(self, _: Deployment) -> FakeLane:
+        return self._lane
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRig:
+    """One session of one user."""
+
+    service: SessionService
+
+    def asked(self, query: str, *, on_busy: OnBusy = "reject", decline: bool = True) -> Turn:
+        """A turn with a message; a review that waits is declined, unless `decline` is False."""
+        on_pending = "reject" if decline else "refuse"
+        return Turn(self.service.invoke(Invocation(USER, query, SESSION, on_busy=on_busy, on_pending=on_pending)))
+
+    def answered(self, answer: Answer | None = None) -> Turn:
+        """A turn that goes on after the review, which accepts by default."""
+        return Turn(self.service.resume(Resumption(USER, SESSION, {None: answer or Answer("accept")})))
+
+    async def history(self) -> list[AnyMessage]:
+        return await self.service.history(USER, SESSION)
+
+    async def status(self) -> str:
+        return (await self.service.find(USER, SESSION)).status
+
+
+class Turn:
+    """Reads a turn's events one by one; `heard` is what it said to its reader."""
+
+    def __init__(self, events: Any) -> None:
+        self._events = events
+        self.seen: list[SessionEvent] = []
+
+    async def read(self, count: int | None = None) -> list[SessionEvent]:
+        """The events up to the `count`th, or to the end."""
+        while count is None or len(self.seen) < count:
+            try:
+                self.seen.append(await anext(self._events))
+            except StopAsyncIteration:
+                break
+        return self.seen
+
+    async def aclose(self) -> None:
+        await self._events.aclose()
+
+    async def whole(self) -> list[SessionEvent]:
+        async with aclosing(self._events):
+            return await self.read()
+
+    @property
+    def heard(self) -> str:
+        return "".join(each.text for each in self.seen if isinstance(each, TextDelta))
+
+
+@asynccontextmanager
+async def session_rig(
+    database: Database, profile: AgentProfile, *, signals: Signals | None = None, lease: float = LEASE
+) -> AsyncIterator[SessionRig]:
+    live = LiveRegistry(Registry((Deployment(id="main/fake", group="main", model="fake/echo"),), RouterSettings()))
+    router = FailoverRouter(live, _FakeLanes(), Breakers(lambda: live.current.settings))
+    async with open_checkpoints(database) as checkpoints:
+        turns = TurnService(router, profile, checkpointer=checkpoints)
+        async with open_sessions(turns, database, checkpoints, signals or Signals(), ttl=None, lease=lease) as service:
+            yield SessionRig(service)
+
+
+def assert_whole(history: Sequence[AnyMessage]) -> None:
+    """Every tool call has one result, right behind the message that called; no id stands there twice."""
+    ids = [each.id for each in history]
+    assert len(set(ids)) == len(ids) and None not in ids
+    at = 0
+    while at < len(history):
+        message = history[at]
+        assert not isinstance(message, ToolMessage), "a result without its call"
+        at += 1
+        if isinstance(message, AIMessage) and message.tool_calls:
+            results = history[at : at + len(message.tool_calls)]
+            called = [call["id"] for call in message.tool_calls]
+            assert sorted(str(getattr(each, "tool_call_id", None)) for each in results) == sorted(map(str, called))
+            at += len(results)
+
+
+def queries(history: Sequence[AnyMessage]) -> list[str]:
+    return [str(each.text) for each in history if isinstance(each, HumanMessage)]
+
+
+def spoken(history: Sequence[AnyMessage]) -> str:
+    """What the agent said, without its spacing: events have a space where two of its texts meet."""
+    return "".join("".join(str(each.text).split()) for each in history if isinstance(each, AIMessage))
+
+
+async def becomes(condition: Callable[[], Any], seconds: float = 20.0) -> None:
+    """Wait until `condition` (which may be a coroutine function) is true."""
+    async with asyncio.timeout(seconds):
+        while True:
+            found = condition()
+            if asyncio.iscoroutine(found):
+                found = await found
+            if found:
+                return
+            await asyncio.sleep(0.005)

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langgraph.graph.message import add_messages
+
+from agent.sessions.thread import cut_to_heard, missing_results
+from agent.tools.review import UNKNOWN, UNREVIEWED
+
+
+def calling(*ids: str, text: str = "") -> AIMessage:
+    return AIMessage(
+        text, id=f"ai-{'-'.join(ids)}", tool_calls=[{"name": f"tool_{id}", "args": {}, "id": id} for id in ids]
+    )
+
+
+def result(call_id: str) -> ToolMessage:
+    return ToolMessage("Done.", tool_call_id=call_id, id=f"result-{call_id}")
+
+
+def bare(text: str) -> str:
+    return "".join(text.split())
+
+
+# Results that are missing
+
+
+def test_a_conversation_that_is_whole_lacks_nothing() -> None:
+    for whole in ([], [HumanMessage("Hi")], [HumanMessage("Hi"), AIMessage("Hi")], [calling("a"), result("a")]):
+        assert missing_results(whole) == []
+
+
+def test_a_call_without_a_result_gets_one_that_says_so() -> None:
+    [made] = missing_results([HumanMessage("Hi"), calling("a")])
+    assert isinstance(made, ToolMessage)
+    assert (made.content, made.tool_call_id, made.name, made.status) == (UNKNOWN, "a", "tool_a", "error")
+
+
+def test_what_waited_for_a_review_did_not_run_and_the_rest_is_not_known() -> None:
+    made = missing_results([calling("a", "b", "c"), result("b")], frozenset({"c"}))
+    assert [(each.tool_call_id, each.content) for each in made if isinstance(each, ToolMessage)] == [
+        ("a", UNKNOWN),
+        ("c", UNREVIEWED),
+    ]
+
+
+def test_an_earlier_step_that_used_the_same_id_is_no_answer() -> None:
+    messages = [calling("call_0"), result("call_0"), calling("call_0")]
+    assert [each.tool_call_id for each in missing_results(messages) if isinstance(each, ToolMessage)] == ["call_0"]
+
+
+@given(st.lists(st.sampled_from("abcdef"), unique=True), st.data())
+def test_afterwards_every_call_has_exactly_one_result(ids: list[str], data: st.DataObject) -> None:
+    there = data.draw(st.lists(st.sampled_from(ids), unique=True) if ids else st.just([]))
+    messages: list[AnyMessage] = [HumanMessage("Hi"), calling(*ids), *map(result, there)]
+    whole = [*messages, *missing_results(messages)]
+    assert sorted(each.tool_call_id for each in whole if isinstance(each, ToolMessage)) == sorted(ids)
+
+
+# What was heard
+
+TURN: list[AnyMessage] = [
+    HumanMessage("Earlier.", id="h1"),
+    AIMessage("Earlier answer.", id="a1"),
+    HumanMessage("Now.", id="h2"),
+    calling("x", text="Let me look."),
+    result("x"),
+    AIMessage("It is forty-two, I think.", id="a3"),
+]
+
+
+def after(messages: list[AnyMessage], heard: str) -> tuple[list[AnyMessage], str]:
+    changes, kept = cut_to_heard(messages, heard)
+    left: Any = add_messages(list(messages), list(changes))  # type: ignore[arg-type]
+    return left, kept
+
+
+def calls_of(messages: list[AnyMessage]) -> list[Any]:
+    return [call for each in messages if isinstance(each, AIMessage) for call in each.tool_calls]
+
+
+def spoken(messages: list[AnyMessage]) -> list[str]:
+    return [str(each.text) for each in messages if isinstance(each, AIMessage)]
+
+
+def test_an_answer_that_was_heard_whole_stays_as_it_is() -> None:
+    assert cut_to_heard(TURN, "Let me  look.\nIt is forty-two, I think. ") == (
+        [],
+        "Let me  look.\nIt is forty-two, I think.",
+    )
+
+
+def test_an_answer_is_cut_where_the_user_broke_in() -> None:
+    messages, kept = after(TURN, "Let me look. It is forty")
+    assert spoken(messages) == ["Earlier answer.", "Let me look.", "It is forty"]
+    assert kept == "Let me look. It is forty"
+
+
+def test_what_was_not_heard_at_all_goes_and_a_call_stays_with_its_result() -> None:
+    messages, kept = after(TURN, "Let me")
+    assert spoken(messages) == ["Earlier answer.", "Let me"]
+    assert [each.id for each in messages] == ["h1", "a1", "h2", "ai-x", "result-x"]
+    messages, kept = after(TURN, "  ")
+    assert (spoken(messages), kept) == (["Earlier answer.", ""], "")
+    [called] = [each for each in messages if isinstance(each, AIMessage) and each.tool_calls]
+    assert called.id == "ai-x"
+
+
+def test_nothing_of_an_earlier_turn_is_touched() -> None:
+    messages: list[AnyMessage] = [*TURN, HumanMessage("And?", id="h3")]
+    assert cut_to_heard(messages, "") == ([], "")
+
+
+def test_texts_without_spaces_are_told_apart() -> None:
+    turn = [
+        HumanMessage("你好", id="h"),
+        calling("x", text="请稍等。"),
+        result("x"),
+        AIMessage("答案是四十二。", id="a"),
+    ]
+    assert cut_to_heard(turn, "请稍等。答案是四十二。") == ([], "请稍等。答案是四十二。")
+    messages, kept = after(turn, "请稍等。答案")
+    assert (spoken(messages), kept) == (["请稍等。", "答案"], "请稍等。答案")
+
+
+def test_more_than_was_said_was_not_heard_from_the_agent() -> None:
+    messages, kept = after(TURN, "Let me look. It is forty-two, I think. Goodbye!")
+    assert (messages, kept) == (TURN, "Let me look. It is forty-two, I think.")
+
+
+TEXTS = st.lists(st.text(st.sampled_from("ab c\n你。"), max_size=8), min_size=1, max_size=4)
+
+
+@given(TEXTS, st.integers(min_value=0), st.sampled_from(["", " ", "\n "]))
+def test_exactly_what_was_heard_stays_and_no_call_is_lost(texts: list[str], cut: int, between: str) -> None:
+    """Whatever the turn is made of, and wherever the user breaks in."""
+    turn: list[AnyMessage] = [HumanMessage("Hi", id="h0"), AIMessage("Before.", id="a0"), HumanMessage("Hi", id="h")]
+    for at, text in enumerate(texts):
+        calls = at < len(texts) - 1
+        turn += [calling(str(at), text=text), result(str(at))] if calls else [AIMessage(text, id="last")]
+    said = between.join(texts)
+    heard = said[: cut % (len(said) + 1)]
+    messages, kept = after(turn, heard)
+    assert bare("".join(spoken(messages)[1:])) == bare(heard) == bare(kept)
+    assert messages[:3] == turn[:3]
+    assert [each for each in messages if isinstance(each, ToolMessage)] == [
+        each for each in turn if isinstance(each, ToolMessage)
+    ]
+    assert calls_of(messages) == calls_of(turn)
+
+
+@given(TEXTS, st.text(max_size=20))
+def test_telling_what_was_heard_twice_changes_nothing_more(texts: list[str], heard: str) -> None:
+    turn: list[AnyMessage] = [
+        HumanMessage("Hi", id="h"),
+        *(AIMessage(text, id=str(at)) for at, text in enumerate(texts)),
+    ]
+    once, kept = after(turn, heard)
+    again, kept_again = after(once, heard)
+    assert (again, kept_again) == (once, kept)

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import asyncio
+from math import fsum
+
+import orjson
+import pytest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+
+from config.deployments import Deployment, Limits
+from config.errors import AllDeploymentsFailed, ContextWindowExceeded, ModelUnavailable
+from router.embedding import BATCH, Embedder
+from tests.contract.local_vendor import LocalVendor, Reply, answering, local_vendor, stalling
+from tests.support.virtual_clock import run_virtually
+
+KEY = "sk-proj-4mZr8Qb2Lw7Xt9Kc3Vn6Hd1Fs5Gy0Pj"
+
+
+def embedder(*models: str, **fields: object) -> Embedder:
+    deployments = [Deployment(id=f"vectors/{each}", group="vectors", model=each, **fields) for each in models]  # type: ignore[arg-type]
+    return Embedder("vectors", lambda: deployments)
+
+
+def nearness(one: list[float], other: list[float]) -> float:
+    return fsum(a * b for a, b in zip(one, other, strict=True))
+
+
+# The fake one
+
+
+async def test_texts_with_the_same_words_are_near_and_others_far() -> None:
+    window, near, far = await embedder("fake/embedding").embed(
+        ["She likes a table by the window.", "a window TABLE", "He is allergic to nuts."]
+    )
+    assert nearness(window, near) > 0.5 > 0.3 > nearness(window, far)
+
+
+async def test_chinese_is_compared_by_its_characters() -> None:
+    window, near, far = await embedder("fake/embedding").embed(["她喜欢靠窗的座位", "靠窗座位", "他对坚果过敏"])
+    assert nearness(window, near) > 0.5 > nearness(window, far)
+
+
+async def test_a_text_has_the_same_vector_always_and_one_without_words_that_of_nothing() -> None:
+    first, second, empty = await embedder("fake/embedding").embed(["Nuts!", "nuts", "…"])
+    assert first == second != empty and not any(empty)
+    # Stored vectors outlive the process, so its hashes must not depend on it.
+    assert [at for at, each in enumerate(first) if each] == [3]
+
+
+# Failing over
+
+
+async def test_the_next_deployment_is_asked_when_one_fails() -> None:
+    with capture_logs() as logs:
+        vectors = await embedder("fake/503", "fake/401", "fake/embedding").embed(["Hi"])
+    assert len(vectors) == 1
+    assert [(each["deployment"], each["status"]) for each in logs] == [
+        ("vectors/fake/503", 503),
+        ("vectors/fake/401", 401),
+    ]
+
+
+async def test_when_all_fail_the_error_names_the_group() -> None:
+    with pytest.raises(AllDeploymentsFailed, match="'vectors'"):
+        await embedder("fake/503", "fake/typo").embed(["Hi"])
+
+
+async def test_what_is_wrong_everywhere_is_asked_once() -> None:
+    with capture_logs() as logs, pytest.raises(ContextWindowExceeded):
+        await embedder("fake/context", "fake/embedding").embed(["Hi"])
+    assert logs == []
+
+
+async def test_one_without_its_key_is_passed_over() -> None:
+    deployments = [
+        Deployment(id="a", group="vectors", model="fake/503", missing=("KEY",)),
+        Deployment(id="b", group="vectors", model="fake/embedding"),
+    ]
+    assert len(await Embedder("vectors", lambda: deployments).embed(["Hi"])) == 1
+    with pytest.raises(ModelUnavailable, match="'vectors' cannot be used: KEY not set"):
+        await Embedder("vectors", lambda: deployments[:1]).embed(["Hi"])
+    with pytest.raises(ModelUnavailable, match="no such group"):
+        await Embedder("vectors", list).embed(["Hi"])
+
+
+def test_one_that_says_nothing_is_left_after_its_first_token_timeout() -> None:
+    async def seconds() -> float:
+        limits = Limits(first_token_timeout=3.0)
+        with capture_logs() as logs:
+            await embedder("fake/silent", "fake/embedding?first=2s", limits=limits).embed(["Hi"])
+        assert [each["error"] for each in logs] == ["vendor_silent"]
+        return asyncio.get_running_loop().time()
+
+    assert run_virtually(seconds()) == 5.0
+
+
+def test_vectors_of_another_model_have_another_space() -> None:
+    assert embedder("openai/small").space == embedder("openai/small", "azure/small").space
+    spaces = {
+        embedder("openai/small").space,
+        embedder("openai/large").space,
+        embedder("openai/large", params={"dimensions": 256}).space,
+        embedder().space,
+    }
+    assert len(spaces) == 4
+
+
+# Over the wire
+
+
+def vectors_of(count: int) -> Reply:
+    """`count` vectors in the wrong order; the nth begins with n."""
+    rows = [{"object": "embedding", "index": n, "embedding": [float(n), 0.5]} for n in reversed(range(count))]
+    return rows_of(*rows)
+
+
+def rows_of(*rows: object) -> Reply:
+    usage = {"prompt_tokens": 1, "total_tokens": 1}
+    return answering("200 OK", orjson.dumps({"object": "list", "data": rows, "model": "small", "usage": usage}))
+
+
+def over(vendor: LocalVendor, **fields: object) -> Embedder:
+    return embedder("openai/text-embedding-3-small", api_base=vendor.url, api_key=SecretStr(KEY), **fields)
+
+
+async def test_a_vendor_is_asked_with_its_key_and_the_deployments_parameters() -> None:
+    async with local_vendor(vectors_of(2)) as vendor:
+        assert await over(vendor, params={"dimensions": 2}).embed(["a", "b"]) == [[0.0, 0.5], [1.0, 0.5]]
+    (request,) = vendor.requests
+    assert request.path == "/v1/embeddings" and request.headers["authorization"] == f"Bearer {KEY}"
+    asked = {name: request.body[name] for name in ("input", "model", "dimensions")}
+    assert asked == {"input": ["a", "b"], "model": "text-embedding-3-small", "dimensions": 2}
+
+
+async def test_many_texts_are_asked_for_in_parts_and_come_back_in_order() -> None:
+    async with local_vendor(vectors_of(BATCH)) as vendor:
+        vectors = await over(vendor).embed([f"text {n}" for n in range(2 * BATCH)])
+    assert [each[0] for each in vectors] == [*range(BATCH), *range(BATCH)]
+    assert [text for each in vendor.requests for text in each.body["input"]] == [f"text {n}" for n in range(2 * BATCH)]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        vectors_of(1),
+        vectors_of(3),
+        rows_of(*({"index": n, "embedding": [0.5] * (n + 1)} for n in range(2))),
+        rows_of(*({"index": n, "embedding": []} for n in range(2))),
+        rows_of(*({"index": n, "embedding": ["x"]} for n in range(2))),
+        rows_of(*({"index": n} for n in range(2))),
+        answering("200 OK", b"<html>Bad gateway</html>", "text/html"),
+        answering("200 OK", b"{}"),
+        answering("429 Too Many Requests", b'{"error": {"message": "slow down"}}'),
+    ],
+)
+async def test_an_answer_that_is_none_is_a_failure(reply: Reply) -> None:
+    async with local_vendor(reply) as vendor:
+        with pytest.raises(AllDeploymentsFailed):
+            await over(vendor).embed(["a", "b"])
+    assert len(vendor.requests) == 1  # nobody but us decides on retries
+
+
+async def test_no_key_gets_into_the_log() -> None:
+    reply = answering("401 Unauthorized", orjson.dumps({"error": {"message": f"Incorrect API key: {KEY}"}}))
+    async with local_vendor(reply) as vendor:
+        with capture_logs() as logs, pytest.raises(AllDeploymentsFailed):
+            await over(vendor).embed(["a"])
+    assert logs and KEY not in str(logs)
+
+
+async def test_cancelling_hangs_up() -> None:
+    async with local_vendor(stalling()) as vendor:
+        asking = asyncio.create_task(over(vendor).embed(["a"]))
+        await vendor.asked.wait()
+        asking.cancel()
+        await asyncio.wait([asking])
+        assert asking.cancelled()
+        await asyncio.wait_for(vendor.hung_up.wait(), 10)
