@@ -40,9 +40,11 @@ async def read_json_object(request: Request, *, limit: int, optional: bool = Fal
     return value
 
 
-def request_body(model: type[BaseModel]) -> dict[str, Any]:
+def request_body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
     """What OpenAPI is told of a route's body, which is read here, since FastAPI's errors are not ours."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}
+    return {
+        "requestBody": {"required": required, "content": {"application/json": {"schema": model.model_json_schema()}}}
+    }
 
 
 def validated(model: type[M], value: dict[str, Any], *, error: type[RequestError] = RequestError) -> M:

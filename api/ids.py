@@ -7,5 +7,9 @@ MAX_ID = 256
 
 
 def is_plain_id(value: str) -> bool:
-    """Whether it is one: not blank, not too long, and nothing but printable characters without a slash."""
-    return bool(value.strip()) and len(value) <= MAX_ID and "/" not in value and value.isprintable()
+    """Whether it is one: not blank, not too long, and nothing but printable characters without a slash.
+
+    Clients resolve the dots of a path away.
+    """
+    fits = len(value) <= MAX_ID and "/" not in value and value.isprintable()
+    return fits and bool(value.strip()) and value not in (".", "..")

@@ -27,6 +27,8 @@ routes = APIRouter(prefix="/agent", tags=["sessions"], dependencies=[Depends(aut
 B = TypeVar("B", bound=BaseModel)
 
 PathId = Annotated[str, Path(), AfterValidator(plain_id)]
+OPTIONAL_BODY = request_body(CancelBody, required=False)
+
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=10_000_000)]
 
@@ -59,7 +61,7 @@ async def resume_stream(request: Request) -> Response:
     return _stream(request, _sessions(request).resume(body.resumption), body.session_id)
 
 
-@routes.post("/cancel/{user_id}/{session_id}", summary="End the running turn", openapi_extra=request_body(CancelBody))
+@routes.post("/cancel/{user_id}/{session_id}", summary="End the running turn", openapi_extra=OPTIONAL_BODY)
 async def cancel(request: Request, user_id: PathId, session_id: PathId) -> dict[str, Any]:
     """Down to the vendor's connection. The body may be left out."""
     body = await _read(request, CancelBody, optional=True)

@@ -13,7 +13,7 @@ from tests.support.serving import serving
 from tests.support.session_client import SessionClient, assert_error, client_of
 
 LONG = "x" * 10_000
-BAD_IDS = ["", " ", "\t", "a/b", "../a", "a\nb", "a\x00b", "a\x7fb", "a\u2028b", "x" * 257, LONG]
+BAD_IDS = ["", " ", ".", "..", "\t", "a/b", "../a", "a\nb", "a\x00b", "a\x7fb", "a\u2028b", "x" * 257, LONG]
 BAD_TTLS: list[Any] = [0, -1, "60", True, False, 1e30, 10**30, 1.5, 60.0, [], {}]
 BAD_QUERIES: list[Any] = ["", " ", "\n\t ", "\u3000", "a\x00b", "x" * 100_001, "x" * 1_000_000, None, 5, ["Hi"]]
 
@@ -63,6 +63,8 @@ PATHS = [
 @pytest.mark.parametrize(("method", "path"), PATHS, ids=[f"{method} {path}" for method, path in PATHS])
 async def test_a_bad_id_in_a_path(client: SessionClient, method: str, path: str) -> None:
     for bad in BAD_IDS:
+        if bad in (".", ".."):
+            continue  # the client resolves them away
         refused = await client.http.request(method, "/agent/" + path.format(quote(bad, safe="")), json={"ttl": 5})
         if "/" in bad or not bad:
             assert refused.json()["error"]["code"] in ("not_found", "method_not_allowed")
