@@ -10,7 +10,7 @@ run: $(READY) .env
 	$(BIN)/switchboard serve
 
 test: lint types tests/clients/node_modules
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 lint: $(READY)
 	$(BIN)/ruff check .
