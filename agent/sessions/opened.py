@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from agent.database import Database
 from agent.memory.checkpoints import Checkpoints
+from agent.sessions.background import Background
 from agent.sessions.leases import INTERVAL, Leases
 from agent.sessions.runner import SessionRunner
 from agent.sessions.service import SessionService
@@ -34,9 +35,10 @@ async def open_sessions(
     store = SessionStore(database, lease=lease)
     threads = Threads(turns, checkpoints)
     leases = Leases(store, interval=min(INTERVAL, lease / 4))
-    runner = SessionRunner(turns, store, threads, leases, signals)
+    background = Background()
+    runner = SessionRunner(turns, store, threads, leases, signals, background)
     async with AsyncExitStack() as running:
         await running.enter_async_context(leases.running())
         await running.enter_async_context(Sweeper(store, threads).running())
-        running.push_async_callback(runner.settle)
+        running.push_async_callback(background.settle)
         yield SessionService(turns, store, threads, runner, signals, ttl=ttl)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import structlog
 from langchain_core.messages import HumanMessage
 
 from agent.events import TurnFailed
 from agent.memory.summary import RunningSummary, summarised
+from agent.sessions.background import Background
 from agent.sessions.events import SessionEnded, SessionEvent, SessionOpened
 from agent.sessions.leases import Leases
 from agent.sessions.record import SessionRecord
+from agent.sessions.shielded import to_its_end
 from agent.sessions.signals import Signals, over_word, stop_word
 from agent.sessions.store import SessionStore
 from agent.sessions.thread import Heard, Threads
@@ -25,11 +27,6 @@ from agent.turns import ThreadRequest, Turn, TurnService
 from config.errors import StorageUnavailable, SwitchboardError, TurnCancelled
 
 log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
-
-SETTLE: Final = 5.0
-"""Seconds that a server which stops gives to what is left to do after its turns."""
 
 RETRY: Final = 0.5
 RETRIES: Final = 7200
@@ -59,14 +56,20 @@ class SessionRunner:
     """Runs turns that have the lease of their session."""
 
     def __init__(
-        self, turns: TurnService, store: SessionStore, threads: Threads, leases: Leases, signals: Signals
+        self,
+        turns: TurnService,
+        store: SessionStore,
+        threads: Threads,
+        leases: Leases,
+        signals: Signals,
+        background: Background,
     ) -> None:
         self._turns = turns
         self._store = store
         self._threads = threads
         self._leases = leases
         self._signals = signals
-        self._after: set[asyncio.Task[None]] = set()
+        self._background = background
 
     async def run(
         self,
@@ -103,7 +106,7 @@ class SessionRunner:
                     yield event
         finally:
             record = await to_its_end(self._finish(ran))
-        self._later(self._tidy(record, view, turn))
+        self._background.do(self._tidy(record, view, turn))
         yield SessionEnded(record, turn.produced, ran.end.usage)
 
     async def give_back(self, claimed: Claimed, last_response: str | None = None) -> None:
@@ -126,15 +129,6 @@ class SessionRunner:
         """Close what a turn left open that died with its process; its user's message is kept."""
         query = HumanMessage(before.last_query) if before.last_query else None
         await self._threads.close_crashed(before.thread_id, query)
-
-    async def settle(self) -> None:
-        """Wait a moment for what is still to be done after turns that have ended, then give it up."""
-        if not self._after:
-            return
-        _, late = await asyncio.wait(self._after, timeout=SETTLE)
-        for work in late:
-            work.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
 
     async def _events(self, ran: Ran, *, resumes: bool) -> AsyncGenerator[SessionEvent, None]:
         turn, turn_id, before = ran.turn, ran.claimed.turn_id, ran.claimed.before
@@ -164,7 +158,7 @@ class SessionRunner:
             await self._store_end(ran)
         except StorageUnavailable:
             log.warning("session_not_stored", session=claimed.before.session_id, effect="it is stored later")
-            self._later(self._finish_later(ran))
+            self._background.do(self._finish_later(ran))
         else:
             await self._signals.send(over_word(claimed.before.thread_id))
         return replace(
@@ -224,32 +218,3 @@ class SessionRunner:
                     await self._store.set_summary(record.thread_id, summary.to_dict())
         except StorageUnavailable:
             log.warning("session_not_tidied", session=record.session_id)
-
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._after.add(task)
-        task.add_done_callback(self._is_done)
-
-    def _is_done(self, task: asyncio.Task[None]) -> None:
-        self._after.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("session_work_crashed", exc_info=error)
-
-
-async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, which a cancellation does not stop; the cancellation is raised on afterwards."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as exc:
-            if task.cancelled():
-                raise
-            cancelled = exc
-        except Exception:
-            break  # raised below, by the result
-    if cancelled is not None:
-        task.exception()
-        raise cancelled
-    return task.result()

@@ -15,7 +15,8 @@ from agent.sessions.decisions import decided
 from agent.sessions.events import SessionEvent
 from agent.sessions.record import SessionRecord
 from agent.sessions.requests import Invocation, OnBusy, Resumption
-from agent.sessions.runner import Claimed, SessionRunner, to_its_end
+from agent.sessions.runner import Claimed, SessionRunner
+from agent.sessions.shielded import to_its_end
 from agent.sessions.signals import Signals, over_word, stop_word
 from agent.sessions.store import SessionStore
 from agent.sessions.thread import Threads

@@ -39,7 +39,7 @@ class Two:
         return self.here.of(user), self.there.of(user)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["sqlite", "postgres", "postgres and redis"])
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["sqlite", "postgres and redis"])
 async def two(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Two]:
     folder = tmp_path_factory.mktemp("servers")
     settings = {"database_url": f"sqlite:///{folder}/switchboard.db"}
@@ -85,8 +85,6 @@ async def test_all_that_wait_in_line_run_one_after_another(two: Two) -> None:
     said = await there.said()
     assert sorted(text for role, text in said if role == "user") == sorted(f"{n}" for n in range(16))
     assert [answer for _, answer in said[1::2]] == [f"You said: {query}" for _, query in said[::2]]
-    for side in (0, 1):  # each server's own in the order in which they came
-        assert all(said.count(("user", f"{n}")) == 1 for n in range(side, 16, 2))
 
 
 async def test_a_cancel_reaches_the_turn_in_the_other_server_down_to_the_vendors_socket(two: Two) -> None:

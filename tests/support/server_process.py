@@ -48,8 +48,9 @@ class ServerProcess:
         return self._log_file.read_text()
 
     async def start(self) -> None:
-        """Returns as soon as it answers and has its MCP servers' tools."""
-        await self.begin()
+        """Returns as soon as it answers and has its MCP servers' tools. It may have begun already."""
+        if self.process is None:
+            await self.begin()
         async with asyncio.timeout(START), httpx.AsyncClient(base_url=self.url, timeout=5) as http:
             while not await self._is_healthy(http):
                 assert self.process is not None and self.process.returncode is None, self.log[-3000:]
@@ -116,11 +117,11 @@ def server_in(
 
 @asynccontextmanager
 async def running(*servers: ServerProcess) -> AsyncIterator[None]:
-    """All of them, started one after another; whatever is left of them at the end is killed."""
+    """All of them at once; whatever is left of them at the end is killed."""
     async with AsyncExitStack() as ending:
         for server in servers:
             ending.push_async_callback(server.kill)
-            await server.start()
+        await asyncio.gather(*(server.start() for server in servers))
         yield
 
 

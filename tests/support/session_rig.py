@@ -45,14 +45,14 @@ class SessionRig:
 
     service: SessionService
 
-    def asked(self, query: str, *, on_busy: OnBusy = "reject", decline: bool = True) -> Turn:
-        """A turn with a message; a review that waits is declined, unless `decline` is False."""
-        on_pending = "reject" if decline else "refuse"
-        return Turn(self.service.invoke(Invocation(USER, query, SESSION, on_busy=on_busy, on_pending=on_pending)))
+    def asked(self, query: str, *, on_busy: OnBusy = "reject", model: str | None = None) -> Turn:
+        """A turn with a message; a review that waits is declined."""
+        request = Invocation(USER, query, SESSION, model=model, on_busy=on_busy, on_pending="reject")
+        return Turn(self.service.invoke(request))
 
-    def answered(self, answer: Answer | None = None) -> Turn:
-        """A turn that goes on after the review, which accepts by default."""
-        return Turn(self.service.resume(Resumption(USER, SESSION, {None: answer or Answer("accept")})))
+    def accepted(self) -> Turn:
+        """A turn that goes on after the review."""
+        return Turn(self.service.resume(Resumption(USER, SESSION, {None: Answer("accept")})))
 
     async def history(self) -> list[AnyMessage]:
         return await self.service.history(USER, SESSION)

@@ -1,0 +1,243 @@
+"""A turn may end at any of its events, in any way: the session always takes the next message.
+
+The turn that is walked through speaks, calls a quick tool, a slow one, one that a person reviews and one that hands
+off, and speaks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from langchain_core.tools import tool
+from pydantic import SecretStr
+from sqlalchemy import select
+
+from agent.database import Database, open_database
+from agent.events import ToolStarted
+from agent.sessions.events import SessionEnded
+from agent.sessions.store import SessionStore
+from agent.sessions.table import sessions
+from agent.tools.tool_set import SERVER_TOOLS
+from config.agent_file import AgentProfile
+from config.errors import ModelNotFound
+from tests.support.session_rig import (
+    SESSION,
+    USER,
+    SessionRig,
+    Turn,
+    assert_whole,
+    queries,
+    session_rig,
+    spoken,
+)
+
+PROFILE = AgentProfile(
+    system_prompt="Be kind.",
+    tools=("multiply", "slow", "hang", "book_hotel", "transferCall"),
+    review=("book_hotel",),
+)
+PLAIN = """
+/say Let me see.
+/call multiply {"a": 6, "b": 7}
+/call slow {}
+/then
+/say One moment.
+/call slow {}
+/call multiply {"a": 1, "b": 2}
+""".strip()
+HANDED_OFF = """
+/say I connect you.
+/call multiply {"a": 6, "b": 7}
+/call slow {}
+/call transferCall {}
+""".strip()
+REVIEWED = """
+/say I book it.
+/call multiply {"a": 6, "b": 7}
+/call slow {}
+/call book_hotel {"hotel_name": "Ritz"}
+/then
+/say I connect you.
+/call slow {}
+/call transferCall {}
+""".strip()
+NEXT = "And now?"
+
+End = Callable[[SessionRig, Turn], Awaitable[None]]
+
+
+@pytest.fixture
+async def database(database_url: SecretStr, tmp_path: Path) -> AsyncIterator[Database]:
+    async with open_database(database_url.get_secret_value(), tmp_path, 5, 10.0) as database:
+        yield database
+
+
+@pytest.fixture
+async def rig(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SessionRig]:
+    @tool
+    async def slow() -> str:
+        """Takes its time."""
+        await asyncio.sleep(0.002)
+        return "at last"
+
+    @tool
+    async def hang() -> str:
+        """Never answers."""
+        await asyncio.Event().wait()
+        return ""
+
+    monkeypatch.setitem(SERVER_TOOLS, "slow", slow)
+    monkeypatch.setitem(SERVER_TOOLS, "hang", hang)
+    async with session_rig(database, PROFILE) as rig:
+        yield rig
+
+
+@pytest.fixture
+def long_ago(database: Database) -> SessionStore:
+    """Another process an hour ago, which has died since."""
+    return SessionStore(database, clock=lambda: time.time() - 3600)
+
+
+async def closed(rig: SessionRig, turn: Turn) -> None:
+    await turn.aclose()
+
+
+async def cancelled(rig: SessionRig, turn: Turn) -> None:
+    reading = asyncio.create_task(turn.whole())
+    await asyncio.sleep(0)
+    reading.cancel()
+    await asyncio.wait([reading])
+
+
+async def stopped(rig: SessionRig, turn: Turn) -> None:
+    stopping = asyncio.create_task(rig.service.cancel(USER, SESSION))
+    await turn.whole()
+    await stopping
+
+
+async def superseded(rig: SessionRig, turn: Turn) -> None:
+    newer = asyncio.create_task(rig.asked("Newer", on_busy="supersede").whole())
+    await turn.whole()
+    assert isinstance((await newer)[-1], SessionEnded)
+
+
+ENDS = {each.__name__: each for each in (closed, cancelled, stopped, superseded)}
+
+
+async def length(turn: Turn) -> int:
+    return len(await turn.whole())
+
+
+async def next_message_works(rig: SessionRig, turn: Turn, *, first: str, before: str = "") -> None:
+    last = rig.asked(NEXT)
+    assert isinstance((await last.whole())[-1], SessionEnded)
+    assert await rig.status() == "completed"
+    history = await rig.history()
+    assert_whole(history)
+    assert [each for each in queries(history) if each != "Newer"] == [first, NEXT]
+    assert spoken(history).startswith("".join((before + turn.heard).split()))
+    rest = spoken(history).removeprefix("".join((before + turn.heard).split())).replace("Yousaid:Newer", "")
+    assert rest == "".join(last.heard.split()), history
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("query", [PLAIN, HANDED_OFF, REVIEWED], ids=["plain", "handed off", "reviewed"])
+async def test_a_turn_with_tools_ends_at_any_event(rig: SessionRig, query: str, end: str) -> None:
+    for at in range(1, await length(rig.asked(query)) + 1):
+        await rig.service.delete(USER, SESSION)
+        turn = rig.asked(query)
+        await turn.read(at)
+        await ENDS[end](rig, turn)
+        await next_message_works(rig, turn, first=query)
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_a_turn_that_goes_on_after_a_review_ends_at_any_event(rig: SessionRig, end: str) -> None:
+    await rig.asked(REVIEWED).whole()
+    for at in range(1, await length(rig.accepted()) + 1):
+        await rig.service.delete(USER, SESSION)
+        asked = rig.asked(REVIEWED)
+        await asked.whole()
+        turn = rig.accepted()
+        await turn.read(at)
+        await ENDS[end](rig, turn)
+        await next_message_works(rig, turn, first=REVIEWED, before=asked.heard)
+
+
+async def test_a_message_whose_turn_died_before_anything_was_stored_is_kept(
+    rig: SessionRig, long_ago: SessionStore
+) -> None:
+    await rig.asked("Hi").whole()
+    await long_ago.claim(USER, SESSION, "dead", "Are you there?")
+    assert await rig.status() == "error"
+    await rig.asked(NEXT).whole()
+    history = await rig.history()
+    assert_whole(history)
+    assert queries(history) == ["Hi", "Are you there?", NEXT]
+
+
+async def test_a_turn_that_cannot_begin_leaves_the_mending_to_the_next(
+    rig: SessionRig, database: Database, long_ago: SessionStore
+) -> None:
+    await SessionStore(database).create(USER, SESSION, model="gone")
+    await long_ago.claim(USER, SESSION, "dead", "Are you there?")
+    with pytest.raises(ModelNotFound):
+        await rig.asked("Hi").whole()
+    assert (await rig.service.find(USER, SESSION)).last_query == "Are you there?"
+    await rig.asked(NEXT, model="main").whole()
+    assert queries(await rig.history()) == ["Are you there?", NEXT]
+
+
+async def test_what_is_cut_to_what_was_heard_after_a_crash_is_whole(rig: SessionRig, long_ago: SessionStore) -> None:
+    await rig.asked("Hi").whole()
+    await long_ago.claim(USER, SESSION, "dead", "Are you there?")
+    await rig.service.cancel(USER, SESSION, heard="")
+    assert await rig.status() == "error"
+    await rig.asked(NEXT).whole()
+    history = await rig.history()
+    assert_whole(history)
+    assert queries(history) == ["Hi", "Are you there?", NEXT]
+
+
+async def test_a_turn_that_lost_its_session_leaves_the_thread_to_the_next(
+    rig: SessionRig, database: Database, long_ago: SessionStore
+) -> None:
+    """As after a long pause of the process, in which the lease lapsed and somebody took the session over."""
+    lost = rig.asked("/call hang {}")
+    assert isinstance((await lost.read(2))[-1], ToolStarted)
+    async with database.read() as connection:
+        turn_id = (await connection.execute(select(sessions.c.turn_id))).scalar_one()
+    await long_ago.renew(turn_id)
+    newer = rig.asked(NEXT)
+    await newer.read(2)
+    await lost.aclose()
+    await newer.whole()
+    found = await rig.service.find(USER, SESSION)
+    assert (found.status, found.last_query, found.last_response) == ("completed", NEXT, newer.heard)
+    history = await rig.history()
+    assert_whole(history)
+    assert queries(history) == ["/call hang {}", NEXT]
+    assert len(history) == 5
+
+
+async def test_a_caller_that_hangs_up_while_its_turn_begins_leaves_the_session_free(rig: SessionRig) -> None:
+    await rig.asked("Hi").whole()
+    began = 0
+    while began < 3:
+        for steps in range(200):
+            turn = rig.asked("Are you there?")
+            beginning = asyncio.create_task(turn.read(1))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            began += beginning.done()
+            beginning.cancel()
+            await asyncio.wait([beginning])
+            await turn.aclose()
+            assert await rig.status() != "running"
+            if began >= 3:
+                break
+    assert isinstance((await rig.asked(NEXT).whole())[-1], SessionEnded)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+import agent.sessions.background
+from agent.sessions.background import Background
+from agent.sessions.shielded import to_its_end
+
+
+async def test_what_is_left_is_waited_for_when_the_server_stops() -> None:
+    background, done = Background(), list[str]()
+
+    async def work() -> None:
+        await asyncio.sleep(0)
+        done.append("done")
+
+    background.do(work())
+    await background.settle()
+    assert done == ["done"]
+    await background.settle()
+
+
+async def test_what_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent.sessions.background, "PATIENCE", 0)
+    background = Background()
+    background.do(asyncio.sleep(3600))
+    with capture_logs() as logs:
+        await background.settle()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert logs == []
+
+
+async def test_work_that_crashes_is_logged() -> None:
+    async def crash() -> None:
+        raise ValueError("a bug")
+
+    background = Background()
+    with capture_logs() as logs:
+        background.do(crash())
+        await background.settle()
+    assert [(each["event"], str(each["exc_info"])) for each in logs] == [("session_work_crashed", "a bug")]
+
+
+async def test_a_cancellation_waits_until_the_work_is_done() -> None:
+    go, done = asyncio.Event(), list[str]()
+
+    async def work() -> None:
+        await go.wait()
+        done.append("done")
+
+    working = asyncio.create_task(to_its_end(work()))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        working.cancel()
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    assert done == ["done"]
+
+
+async def test_what_the_work_returns_or_raises_comes_through() -> None:
+    async def crash() -> None:
+        raise ValueError("a bug")
+
+    assert await to_its_end(asyncio.sleep(0, "result")) == "result"
+    with pytest.raises(ValueError, match="a bug"):
+        await to_its_end(crash())
