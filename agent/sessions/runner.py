@@ -23,7 +23,8 @@ from agent.sessions.store import SessionStore
 from agent.sessions.thread import Heard, Threads
 from agent.sessions.turn_end import TurnEnd
 from agent.sessions.view import ThreadView
-from agent.turns import ThreadRequest, Turn, TurnService
+from agent.turn import Turn
+from agent.turns import ThreadRequest, TurnService
 from config.errors import StorageUnavailable, SwitchboardError, TurnCancelled
 
 log = structlog.get_logger(__name__)

@@ -11,7 +11,8 @@ from uuid import uuid4
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
-from agent.turns import Turn, TurnService
+from agent.turn import Turn
+from agent.turns import TurnService
 from api.auth import SECURITY, authenticate, caller_of
 from api.body import read_json_object, request_body, validated
 from api.openai.encode import AnswerHead, chunks, completion, error_event

@@ -1,0 +1,53 @@
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from langchain_core.callbacks import AsyncCallbackHandler
+from langchain_core.messages import AIMessage, HumanMessage
+
+from router.chat_model import chat_model
+from tests.support.scripted_lane import ScriptedLane, call, deployment, finish, router_over, text, usage
+
+ANSWER = [
+    text("One "),
+    text("moment"),
+    text("."),
+    call("multiply", '{"a": 6, "b": 7}'),
+    finish("tool_calls"),
+    usage(5, 9),
+]
+
+
+class Listener(AsyncCallbackHandler):
+    """What a tracer does: it is told of the model's beginning and end."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    async def on_chat_model_start(self, *_: Any, **__: Any) -> None:
+        self.told.append("start")
+
+    async def on_llm_end(self, *_: Any, **__: Any) -> None:
+        self.told.append("end")
+
+
+async def asked(callbacks: Sequence[Any]) -> tuple[AIMessage, list[str]]:
+    heard: list[str] = []
+    turn = router_over(ScriptedLane({"a": [ANSWER]}), deployment("a")).begin("main")
+    try:
+        model = chat_model(turn, {}, heard.append)
+        return await model.ainvoke([HumanMessage("hi")], {"callbacks": list(callbacks)}), heard
+    finally:
+        await turn.aclose()
+
+
+@pytest.mark.parametrize("traced", [False, True])
+async def test_text_is_heard_as_it_comes_and_the_message_is_whole(traced: bool) -> None:
+    listener = Listener()
+    message, heard = await asked([listener] if traced else [])
+    assert heard == ["One ", "moment", "."]
+    assert message.text == "One moment."
+    assert [(each["name"], each["args"]) for each in message.tool_calls] == [("multiply", {"a": 6, "b": 7})]
+    assert message.usage_metadata is not None and message.usage_metadata["output_tokens"] == 9
+    assert message.response_metadata["finish_reason"] == "tool_calls"
+    assert listener.told == (["start", "end"] if traced else [])
