@@ -16,13 +16,11 @@ from starlette.exceptions import HTTPException
 from agent.memory.checkpoints import open_checkpoints
 from agent.memory.long_term import LongTermMemory
 from agent.sessions.opened import open_sessions
-from agent.sessions.redis_signals import RedisSignals
 from agent.sessions.signals import Signals
 from agent.tools.mcp.connections import McpConnections
 from agent.turns import TurnService
 from api.auth import TokenCheck
 from api.errors import InvalidBody, MethodNotAllowed, RouteNotFound, error_response
-from api.log import configure_logging
 from api.openai.routes import routes as openai_routes
 from api.ops.routes import routes as ops_routes
 from api.reload import Reload, log_registry
@@ -32,7 +30,7 @@ from api.state import State
 from api.storage import database_of
 from config.agent_file import AgentProfile
 from config.errors import RequestError, SwitchboardError
-from config.settings import Settings, load_settings, require_tokens
+from config.settings import Settings, require_tokens
 from router.breakers import Breakers
 from router.embedding import Embedder
 from router.failover import FailoverRouter
@@ -47,13 +45,6 @@ log = structlog.get_logger(__name__)
 
 MCP_PATIENCE: Final = 2.0
 """Seconds that a start waits for the MCP servers, so that the first turns have their tools."""
-
-
-def create_app_from_environment() -> FastAPI:
-    """What uvicorn's workers call: the command line leaves the settings in the environment."""
-    settings = load_settings()
-    configure_logging(settings.log_level, as_json=settings.log_json)
-    return create_app(settings)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -91,6 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
             )
             # What start-up made lives as long as the process, so the collector need not look through it in a turn.
             gc.freeze()
+            gc.enable()  # `api.worker` switches it off
             await running.enter_async_context(reload.running(turns, lanes))
             yield State(
                 settings=settings,
@@ -133,6 +125,8 @@ async def _signals(settings: Settings) -> AsyncIterator[Signals]:
     if settings.redis_url is None:
         yield Signals()
         return
+    from agent.sessions.redis_signals import RedisSignals  # its client takes 5 MB
+
     signals = RedisSignals(settings.redis_url.get_secret_value())
     async with signals.running():
         yield signals

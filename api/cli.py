@@ -54,7 +54,7 @@ def serve(
     import uvicorn
 
     uvicorn.run(
-        "api.app:create_app_from_environment",
+        "api.worker:create_app_from_environment",
         factory=True,
         host=settings.host,
         port=settings.port,

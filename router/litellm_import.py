@@ -23,8 +23,9 @@ litellm.num_retries = 0
 # Where a vendor names no usage LiteLLM would guess it at the end of the turn, and first fetch a tokenizer to do so.
 litellm.disable_token_counter = True
 litellm.disable_hf_tokenizer_download = True
-# Counting tokens is off, so the tokenizer of Claude that LiteLLM keeps as parsed JSON would only take up 25 MB.
-litellm.utils.json_data = {}
+# Counting tokens is off, so the tokenizer of Claude that LiteLLM keeps as JSON, as text and parsed, would only take up
+# 27 MB.
+litellm.utils.json_data, litellm.utils.claude_json_str = {}, ""
 for _name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
     # Its log lines repeat messages and vendors' answers; what matters is raised, and logged by the router.
     logging.getLogger(_name).setLevel(logging.ERROR)

@@ -115,7 +115,7 @@ def test_serve_hands_what_was_asked_for_to_the_processes_that_serve(
     result = run("serve", "--port", "8123", "--models", "mine.yaml", "--workers", "2")
     assert result.exit_code == 0
     (call,) = served
-    assert (call["target"], call["factory"]) == ("api.app:create_app_from_environment", True)
+    assert (call["target"], call["factory"]) == ("api.worker:create_app_from_environment", True)
     assert (call["host"], call["port"], call["workers"], call["access_log"]) == ("127.0.0.1", 8123, 2, False)
     assert os.environ["SWITCHBOARD_MODELS_FILE"] == str(directory / "mine.yaml")
     assert (os.environ["SWITCHBOARD_PORT"], os.environ["OPENAI_API_KEY"]) == ("8123", "sk")

@@ -1,0 +1,39 @@
+"""What a serving process does at its start, beside building the app. Each in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MODELS = "model_list:\n  - {model_name: fast, litellm_params: {model: fake/echo}}\n"
+
+
+def printed(code: str, directory: Path, **variables: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=directory)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.strip()
+
+
+def test_the_collector_rests_while_modules_are_loaded_and_runs_once_the_server_does(tmp_path: Path) -> None:
+    (tmp_path / "models.yaml").write_text(MODELS)
+    code = (
+        "import asyncio, gc\n"
+        "from api.worker import create_app_from_environment\n"
+        "app = create_app_from_environment()\n"
+        "async def states():\n"
+        "    built = gc.isenabled()\n"
+        "    async with app.router.lifespan_context(app):\n"
+        "        return built, gc.isenabled(), gc.get_freeze_count() > 100_000\n"
+        "print(asyncio.run(states()))"
+    )
+    assert printed(code, tmp_path, SWITCHBOARD_API_TOKENS="token") == "(False, True, True)"
+
+
+def test_what_only_some_servers_use_is_not_loaded_by_all(tmp_path: Path) -> None:
+    code = (
+        "import api.app, sys\n"
+        "print([name for name in ('redis', 'psycopg', 'alembic', 'mcp', 'numpy') if name in sys.modules])"
+    )
+    assert printed(code, tmp_path) == "[]"
