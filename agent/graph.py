@@ -113,10 +113,15 @@ def compile_graph(tools: ToolSet, checkpointer: BaseCheckpointSaver[Any] | None 
             context_schema=TurnContext,
             checkpointer=checkpointer,
         )
+    steps = [graph.builder.nodes["agent"].runnable]
     for branches in graph.builder.branches.values():
         for branch in branches.values():
+            steps.append(branch.path)
             # LangGraph would hop to a thread for these, at each step; they only look at the last messages.
             branch.path.afunc = None
+    for step in steps:
+        # Tracers see the node; the function in it would be a second run of the same name, in a task of its own.
+        step.trace = False
     return cast(AgentGraph, graph)
 
 

@@ -80,6 +80,7 @@ class TurnService:
     ) -> None:
         self.router = router
         self.profile = profile
+        self._system_prompt = SystemMessage(profile.system_prompt)
         self.mcp = mcp or McpConnections(())
         self.memory = memory
         self._checkpointer = checkpointer
@@ -89,6 +90,7 @@ class TurnService:
     def use(self, profile: AgentProfile) -> None:
         """Turns that begin from now on run `profile`; those that run keep the one they began with."""
         self.profile = profile
+        self._system_prompt = SystemMessage(profile.system_prompt)
         self._graphs = {}
         self.mcp.use(profile.mcp_servers)
 
@@ -183,7 +185,7 @@ class TurnService:
         theirs = any(isinstance(message, SystemMessage) for message in messages)
         if theirs and self.profile.system_prompt_mode == "replace":
             return list(messages)
-        return [SystemMessage(content=self.profile.system_prompt), *messages]
+        return [self._system_prompt, *messages]
 
 
 def _with_memories(recollection: Recollection | None) -> View | None:

@@ -101,15 +101,28 @@ async def until_hang_up(request: Request, work: Coroutine[Any, Any, T]) -> T:
     Raises:
         CallerGone: the caller hung up, so nobody will read an answer.
     """
-    task = asyncio.create_task(work)
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101
+    cancels, gone, over = task.cancelling(), False, False
+
+    def stop(_: object) -> None:
+        nonlocal gone
+        if not over:
+            gone = True
+            task.cancel()
+
     hang_up = asyncio.create_task(_hang_up(request.receive))
+    hang_up.add_done_callback(stop)
     try:
-        await asyncio.wait({task, hang_up}, return_when=asyncio.FIRST_COMPLETED)
+        return await work
+    except asyncio.CancelledError:
+        # As asyncio.timeout() does: a cancellation that came from elsewhere goes on.
+        if gone and task.uncancel() <= cancels:
+            raise CallerGone("The caller hung up.") from None
+        raise
     finally:
-        await _stop(task, hang_up)
-    if task.cancelled():
-        raise CallerGone("The caller hung up.")
-    return task.result()
+        over = True
+        hang_up.cancel()
 
 
 async def _hang_up(receive: Receive) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from functools import cached_property
-from typing import Any, cast
+from functools import cache, cached_property
+from typing import Any, Final, cast
 
 from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.language_models import LanguageModelInput
@@ -23,6 +23,10 @@ from router.failover import RoutedTurn
 from router.lanes.base import Chunk
 
 from langchain_litellm import ChatLiteLLMRouter  # isort: skip
+
+
+PLAIN_DELTA: Final = frozenset({"role", "content"})
+NO_CHOICE: Final[Mapping[str, Any]] = {"delta": {}, "finish_reason": None}
 
 
 class TurnChatModel(ChatLiteLLMRouter):  # type: ignore[misc]  # its package has no types
@@ -65,33 +69,45 @@ def chat_model(turn: RoutedTurn, params: Mapping[str, Any], hear: Callable[[str]
 
     `hear` gets the text of an answer as it comes; `ainvoke` then returns the whole message.
     """
-    model = TurnChatModel(router=turn, model=turn.model, model_kwargs=dict(params), streaming=True)
+    known = {"router": turn, "model": turn.model, "model_kwargs": dict(params)}
+    model: TurnChatModel = _blank().model_copy(update=known)
     model._hear = hear
     return model
 
 
+@cache
+def _blank() -> TurnChatModel:
+    """Copied for each step, since checking what never changes would cost 0.1 ms."""
+    return TurnChatModel(router=None, model="", streaming=True)
+
+
 async def _heard(chunks: AsyncGenerator[Chunk, None], hear: Callable[[str], None]) -> AsyncGenerator[Chunk, None]:
-    """The chunks, once their text is heard; text that comes in many goes on in one."""
+    """The chunks, once their text is heard. Plain ones go on as one: most answers are a single chunk to LangChain."""
     said: list[str] = []
+    reason = usage = None
     async with aclosing(chunks):
         async for chunk in chunks:
-            choice = chunk["choices"][0] if chunk["choices"] else {}
-            delta = choice.get("delta", {})
+            choice = chunk["choices"][0] if chunk["choices"] else NO_CHOICE
+            delta = choice["delta"]
             if text := delta.get("content"):
                 hear(text)
-                if not delta.keys() - {"role", "content"} and choice["finish_reason"] is None:
-                    said.append(text)
-                    continue
+            if delta.keys() <= PLAIN_DELTA:
+                said.append(text or "")
+                reason = choice["finish_reason"] or reason
+                usage = chunk.get("usage") or usage
+                continue
             if said:
-                yield _text("".join(said))
+                yield _plain("".join(said), reason, usage)
                 said.clear()
+                reason = usage = None
             yield chunk
-        if said:
-            yield _text("".join(said))
+    if said:
+        yield _plain("".join(said), reason, usage)
 
 
-def _text(content: str) -> Chunk:
-    return {"choices": [{"index": 0, "delta": {"role": "assistant", "content": content}, "finish_reason": None}]}
+def _plain(content: str, reason: str | None = None, usage: object = None) -> Chunk:
+    delta = {"role": "assistant", "content": content}
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}], "usage": usage}
 
 
 def _is_traced(config: RunnableConfig | None) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -114,14 +114,11 @@ class RoutedTurn:
     _open: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
-    def model_list(self) -> list[dict[str, Any]]:
-        """The deployments in LiteLLM's form, without keys: langchain-litellm reads it to decide on replaying
-        thinking blocks.
+    def model_list(self) -> Sequence[Mapping[str, Any]]:
+        """Nothing. langchain-litellm looks here, at some length, for who could be given a model's earlier thoughts
+        again; the next step may run on another vendor, so `router.answer` lets none through.
         """
-        return [
-            {"model_name": self.model, "litellm_params": {"model": each.model, "api_base": each.api_base}}
-            for each in self.registry.usable(self.registry.resolve(self.model) or "")
-        ]
+        return ()
 
     async def acompletion(
         self, *, messages: Sequence[dict[str, Any]], stream: bool = True, **params: Any

@@ -17,6 +17,7 @@ from api.auth import SECURITY, authenticate, caller_of
 from api.body import read_json_object, request_body, validated
 from api.openai.encode import AnswerHead, chunks, completion, error_event
 from api.openai.wire import ChatCompletionRequest
+from api.plain_route import PlainRoute
 from api.sse import EventStream, until_hang_up
 from config.errors import ModelNotFound
 from config.settings import Settings
@@ -29,8 +30,6 @@ routes = APIRouter(tags=["OpenAI"])
 DESCRIPTION = {**request_body(ChatCompletionRequest), **SECURITY}
 
 
-@routes.post("/chat/completions", include_in_schema=False)
-@routes.post("/v1/chat/completions", summary="Run one agent turn", openapi_extra=DESCRIPTION)
 async def chat_completions(request: Request) -> Response:
     """Streamed as `chat.completion.chunk` events with `stream: true`, else one `chat.completion`."""
     caller = caller_of(request)
@@ -59,6 +58,18 @@ async def chat_completions(request: Request) -> Response:
     own = time.perf_counter() - began - turn.record.vendor_seconds
     headers = {**served_headers(turn), "x-switchboard-overhead-ms": f"{own * 1000:.1f}"}
     return Response(orjson.dumps(answer), headers=headers, media_type="application/json")
+
+
+for path, documented in (("/v1/chat/completions", True), ("/chat/completions", False)):
+    routes.add_api_route(
+        path,
+        chat_completions,
+        methods=["POST"],
+        summary="Run one agent turn",
+        openapi_extra=DESCRIPTION,
+        include_in_schema=documented,
+        route_class_override=PlainRoute,
+    )
 
 
 def served_headers(turn: Turn) -> Mapping[str, str]:

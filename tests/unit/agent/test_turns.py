@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.messages import HumanMessage, SystemMessage
+from langchain_core.tracers import context
 
 from agent.events import Event, HandOff, TextDelta, ToolFinished, ToolStarted, TurnFailed, TurnFinished, Usage
 from agent.tools.caller_tools import CallerTool
@@ -269,3 +272,29 @@ async def test_graphs_are_compiled_once_for_each_set_of_tools() -> None:
 def test_an_unknown_model_is_refused_before_anything_runs() -> None:
     with pytest.raises(ModelNotFound):
         Rig(DONE).service.begin(TurnRequest("gpt-9", [HumanMessage("Hi")]))
+
+
+class Tracer(AsyncCallbackHandler):
+    """Notes the runs that begin, as a tracer does."""
+
+    def __init__(self) -> None:
+        self.runs: list[str] = []
+
+    async def on_chain_start(self, *_: Any, name: str, **__: Any) -> None:
+        self.runs.append(name)
+
+    async def on_chat_model_start(self, *_: Any, **__: Any) -> None:
+        self.runs.append("model")
+
+    async def on_tool_start(self, serialized: dict[str, Any], *_: Any, **__: Any) -> None:
+        self.runs.append(serialized["name"])
+
+
+async def test_a_tracer_sees_each_step_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tracer, hook = Tracer(), ContextVar[Tracer | None]("hook", default=None)
+    monkeypatch.setattr(context, "_configure_hooks", [(hook, True, None, None)])
+    hook.set(tracer)
+    rig = Rig([text("Let me see. "), call("multiply", '{"a":6,"b":7}'), finish("tool_calls"), usage(5, 4)], DONE)
+    heard = [each.text for each in await rig.events() if isinstance(each, TextDelta)]
+    assert heard == ["Let me see. ", "Done."]
+    assert tracer.runs == ["LangGraph", "agent", "model", "tools", "multiply", "agent", "model"]

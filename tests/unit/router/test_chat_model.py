@@ -51,3 +51,22 @@ async def test_text_is_heard_as_it_comes_and_the_message_is_whole(traced: bool) 
     assert message.usage_metadata is not None and message.usage_metadata["output_tokens"] == 9
     assert message.response_metadata["finish_reason"] == "tool_calls"
     assert listener.told == (["start", "end"] if traced else [])
+
+
+async def test_a_plain_answer_is_one_chunk_to_langchain() -> None:
+    plain = [text("One "), text("moment"), finish("length"), usage(5, 9)]
+    heard: list[str] = []
+    turn = router_over(ScriptedLane({"a": [plain]}), deployment("a")).begin("main")
+    model = chat_model(turn, {}, heard.append)
+    chunks = [each.message async for each in model._astream([HumanMessage("hi")])]
+    await turn.aclose()
+    assert [(each.text, each.response_metadata["finish_reason"]) for each in chunks] == [("One moment", "length")]
+    assert chunks[0].usage_metadata["output_tokens"] == 9
+    assert heard == ["One ", "moment"]
+
+
+async def test_each_turn_has_its_own_model() -> None:
+    first, second = (router_over(ScriptedLane({}), deployment("a")).begin("main") for _ in range(2))
+    one, other = chat_model(first, {"temperature": 1}, print), chat_model(second, {}, repr)
+    assert (one.router, one.model_kwargs, one._hear) == (first, {"temperature": 1}, print)
+    assert (other.router, other.model_kwargs, other._hear) == (second, {}, repr)
