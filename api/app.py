@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -19,6 +18,7 @@ from agent.sessions.opened import open_sessions
 from agent.sessions.signals import Signals
 from agent.tools.mcp.connections import McpConnections
 from agent.turns import TurnService
+from api import garbage
 from api.auth import TokenCheck
 from api.errors import InvalidBody, MethodNotAllowed, RouteNotFound, error_response
 from api.openai.routes import routes as openai_routes
@@ -80,9 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
                     turns, database, checkpoints, signals, ttl=settings.session_ttl, lease=settings.session_lease
                 )
             )
-            # What start-up made lives as long as the process, so the collector need not look through it in a turn.
-            gc.freeze()
-            gc.enable()  # `api.worker` switches it off
+            garbage.resume()  # `api.worker` pauses it
             await running.enter_async_context(reload.running(turns, lanes))
             yield State(
                 settings=settings,

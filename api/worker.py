@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 from typing import TYPE_CHECKING
+
+from api import garbage
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -14,9 +15,7 @@ def create_app_from_environment() -> FastAPI:
 
     Raises as `api.app.create_app` does.
     """
-    # What is imported stays, and going through it again and again took a quarter of the start. The app's lifespan
-    # switches the collector on again.
-    gc.disable()
+    garbage.pause()  # until the app is built, in its lifespan
     from api.app import create_app
     from api.log import configure_logging
     from config.settings import load_settings
