@@ -75,6 +75,23 @@ class TurnContext:
     said: asyncio.Queue[Said] = field(default_factory=asyncio.Queue, init=False)
     produced: list[AnyMessage] = field(default_factory=list, init=False)
     unfinished: str = field(default="", init=False)
+    _asked: asyncio.Task[Any] | None = field(default=None, init=False)
+
+    def ask_ahead(self, messages: Sequence[AnyMessage]) -> asyncio.Task[Any]:
+        """Ask the model of the next step now, so that the vendor is at work while LangGraph sets out for that step.
+
+        The caller cancels the task when it has come to nothing. Raises as `next_model` does.
+        """
+        step = _Asked(self.next_model(), self.view)
+        self._asked = asyncio.create_task(step.ainvoke({"messages": list(messages)}))
+        return self._asked
+
+    def next_step(self) -> Runnable[Any, Any]:
+        """What LangGraph runs as the model of the next step. Raises as `next_model` does."""
+        if (asked := self._asked) is not None:
+            self._asked = None
+            return _Answering(asked)
+        return _Asked(self.next_model(), self.view)
 
     def next_model(self) -> BaseChatModel:
         """The chat model for the next step.
@@ -154,5 +171,18 @@ class _Asked(Runnable[Any, Any]):
         return await self._model.ainvoke(messages, config, **kwargs)
 
 
+class _Answering(Runnable[Any, Any]):
+    """A model that was asked already."""
+
+    def __init__(self, asked: asyncio.Task[Any]) -> None:
+        self._asked = asked
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        raise NotImplementedError("the agent runs in the event loop alone: use ainvoke")
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        return await self._asked
+
+
 def _model_of_turn(state: Any, runtime: Runtime[TurnContext]) -> Runnable[Any, Any]:
-    return _Asked(runtime.context.next_model(), runtime.context.view)
+    return runtime.context.next_step()

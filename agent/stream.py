@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from unicodedata import east_asian_width
 
+from langchain_core.callbacks import AsyncCallbackManager
 from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 from langgraph.types import Command, Interrupt
 
@@ -78,7 +79,9 @@ async def _stream(
     graph: AgentGraph, start: Start, context: TurnContext
 ) -> AsyncGenerator[str | AnyMessage | Interrupt | Cached, None]:
     """The model's text as it comes, and each message when it is whole. An `End` in `context.said` ends it."""
+    tasks = [context.ask_ahead(start.messages)] if _may_ask_ahead(start) else []
     running = asyncio.create_task(_run_graph(graph, start, context))
+    tasks.append(running)
     try:
         while not isinstance(each := await context.said.get(), End):
             yield each
@@ -86,12 +89,18 @@ async def _stream(
             raise each.error
         await running
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        if going_on := [task for task in tasks if task.cancel()]:
+            await asyncio.gather(*going_on, return_exceptions=True)
+
+
+def _may_ask_ahead(start: Start) -> bool:
+    """Not on a stored thread, which says what is asked, nor for a tracer, which is to see the call within its step."""
+    return start.thread_id is None and not AsyncCallbackManager.configure().handlers
 
 
 async def _run_graph(graph: AgentGraph, start: Start, context: TurnContext) -> None:
     said = context.said
+    await asyncio.sleep(0)  # a request that was asked ahead is written first: the graph does not wait for a millisecond
     # The steps are bounded by the context, which can still say something; LangGraph's own bound is out of the way.
     config: dict[str, Any] = {"recursion_limit": 4 * context.max_steps + 10}
     options: dict[str, Any] = {}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any
@@ -24,6 +25,7 @@ from config.errors import (
     VendorOverloaded,
 )
 from router.failover import Wishes
+from router.lanes.base import Attempt, Chunk
 from tests.support.scripted_lane import HANG, Script, ScriptedLane, call, deployment, finish, router_over, text, usage
 
 PROFILE = AgentProfile(
@@ -272,6 +274,48 @@ async def test_graphs_are_compiled_once_for_each_set_of_tools() -> None:
 def test_an_unknown_model_is_refused_before_anything_runs() -> None:
     with pytest.raises(ModelNotFound):
         Rig(DONE).service.begin(TurnRequest("gpt-9", [HumanMessage("Hi")]))
+
+
+class WritingLane(ScriptedLane):
+    """Sends its request as aiohttp does on Python 3.11: in a task of its own."""
+
+    written = 0
+
+    async def stream(self, attempt: Attempt) -> AsyncGenerator[Chunk, None]:
+        await asyncio.create_task(self._write())
+        async with aclosing(super().stream(attempt)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _write(self) -> None:
+        self.written += 1
+
+
+class BrokenGraph:
+    """Says how much was written when it began, and fails after some rounds of the loop."""
+
+    def __init__(self, lane: WritingLane) -> None:
+        self.lane = lane
+        self.written: int | None = None
+
+    async def astream(self, *_: Any, **__: Any) -> AsyncGenerator[dict[str, Any], None]:
+        self.written = self.lane.written
+        for _round in range(20):
+            await asyncio.sleep(0)
+        raise AllDeploymentsFailed("LangGraph did not set out.")
+        yield {}
+
+
+@pytest.mark.parametrize("script", [[text("Hello."), HANG], [VendorOverloaded("busy")]])
+async def test_the_vendor_is_asked_before_langgraph_sets_out_and_left_when_that_fails(script: Script) -> None:
+    lane = WritingLane({"a": [script]})
+    turn = TurnService(router_over(lane, deployment("a"), num_retries=0), PROFILE).begin(
+        TurnRequest("main", [HumanMessage("Hi")])
+    )
+    turn._graph = graph = BrokenGraph(lane)  # type: ignore[assignment]
+    events = [event async for event in turn.events()]
+    assert isinstance(events[-1], TurnFailed)
+    assert (graph.written, lane.written, lane.closed) == (1, 1, 1)
 
 
 class Tracer(AsyncCallbackHandler):
