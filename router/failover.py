@@ -133,7 +133,7 @@ class RoutedTurn:
         if not stream:
             raise ValueError("the router only streams: build the chat model with streaming=True")
         sent = {key: value for key, value in params.items() if key not in NOT_FOR_VENDORS}
-        chunks = ModelCall(self, messages, sent).chunks()
+        chunks = ModelCall(self, [_without_blank(message) for message in messages], sent).chunks()
         # langchain-litellm does not close the stream that it reads; the turn's end does.
         self._open.push_async_callback(chunks.aclose)
         return chunks
@@ -186,6 +186,15 @@ class _Guide:
     def last_resort(self, deployments: list[Deployment]) -> Deployment:
         by_id = {each.id: each for each in reversed(deployments)}
         return by_id[self.turn.router.breakers.least_recently_failed(each.id for each in deployments)]
+
+
+def _without_blank(message: dict[str, Any]) -> dict[str, Any]:
+    """A tool call without words has none at all, as OpenAI says it. For Anthropic, which refuses an empty text, LiteLLM
+    would make up words, which the model may take for its own and say.
+    """
+    content = message.get("content")
+    blank = isinstance(content, str) and not content.strip()
+    return {**message, "content": None} if blank and message.get("tool_calls") else message
 
 
 def _reachable(registry: Registry, name: str) -> list[str]:

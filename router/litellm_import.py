@@ -20,6 +20,9 @@ litellm.suppress_debug_info = True
 litellm.turn_off_message_logging = True
 litellm.disable_streaming_logging = True
 litellm.num_retries = 0
+# Requests that Anthropic or Bedrock would refuse are mended: a prompt without a message, or a tool's result for a model
+# that is to think, since it wants its thoughts back, and the step before may have run on another vendor.
+litellm.modify_params = True
 # Where a vendor names no usage LiteLLM would guess it at the end of the turn, and first fetch a tokenizer to do so.
 litellm.disable_token_counter = True
 litellm.disable_hf_tokenizer_download = True

@@ -60,6 +60,9 @@ class LiteLLMLane:
                 with suppress(RuntimeError):  # it belongs to a loop that has gone, and its connections with it
                     await client.close()
         await litellm.close_litellm_async_clients()
+        if shared := vars(litellm).get("module_level_aclient"):  # it is made when it is first used, and opens again
+            with suppress(RuntimeError):
+                await shared.close()
         litellm.in_memory_llm_clients_cache.flush_cache()
 
 
