@@ -75,35 +75,31 @@ class TurnContext:
     said: asyncio.Queue[Said] = field(default_factory=asyncio.Queue, init=False)
     produced: list[AnyMessage] = field(default_factory=list, init=False)
     unfinished: str = field(default="", init=False)
-    _asked: asyncio.Task[Any] | None = field(default=None, init=False)
+    _ahead: _Step | None = field(default=None, init=False)
 
     def ask_ahead(self, messages: Sequence[AnyMessage]) -> asyncio.Task[Any]:
         """Ask the model of the next step now, so that the vendor is at work while LangGraph sets out for that step.
 
-        The caller cancels the task when it has come to nothing. Raises as `next_model` does.
+        The caller cancels the task when it has come to nothing. Raises as `next_step` does.
         """
-        step = _Asked(self.next_model(), self.view)
-        self._asked = asyncio.create_task(step.ainvoke({"messages": list(messages)}))
-        return self._asked
+        self._ahead = self._new_step()
+        return self._ahead.begin(messages)
 
     def next_step(self) -> Runnable[Any, Any]:
-        """What LangGraph runs as the model of the next step. Raises as `next_model` does."""
-        if (asked := self._asked) is not None:
-            self._asked = None
-            return _Answering(asked)
-        return _Asked(self.next_model(), self.view)
-
-    def next_model(self) -> BaseChatModel:
-        """The chat model for the next step.
+        """What LangGraph runs as the model of the next step.
 
         Raises:
             StepLimitReached: the last step was asked to do without tools, and called one all the same.
         """
+        step, self._ahead = self._ahead, None
+        return step or self._new_step()
+
+    def _new_step(self) -> _Step:
         self.steps += 1
         if self.steps > self.max_steps:
             raise StepLimitReached(f"The agent did not come to an answer within {self.max_steps} steps.")
-        model: BaseChatModel = chat_model(self.turn, {**self.params, **self._tool_params()}, self.said.put_nowait)
-        return model
+        params = {**self.params, **self._tool_params()}
+        return _Step(chat_model(self.turn, params, self.said.put_nowait), self.view)
 
     def _tool_params(self) -> Mapping[str, Any]:
         if not self.tools.offered:
@@ -154,34 +150,29 @@ class _History(Runnable[Any, Any]):
         return other
 
 
-class _Asked(Runnable[Any, Any]):
-    """The model of the next step, asked with what the turn shows it of the state's messages."""
+class _Step(Runnable[Any, Any]):
+    """The model of one step, asked with what the turn shows it of the messages: when LangGraph is there, or before."""
 
     def __init__(self, model: BaseChatModel, view: View | None) -> None:
         self._model = model
         self._view = view
+        self._begun: asyncio.Task[Any] | None = None
+
+    def begin(self, messages: Sequence[AnyMessage]) -> asyncio.Task[Any]:
+        """Ask now; LangGraph gets this answer, whatever it brings."""
+        self._begun = asyncio.create_task(self._ask(messages))
+        return self._begun
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         raise NotImplementedError("the agent runs in the event loop alone: use ainvoke")
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        messages = input["messages"]
+        return await (self._begun or self._ask(input["messages"], config))
+
+    async def _ask(self, messages: Sequence[AnyMessage], config: RunnableConfig | None = None) -> Any:
         if self._view is not None:
             messages = await self._view(messages)
-        return await self._model.ainvoke(messages, config, **kwargs)
-
-
-class _Answering(Runnable[Any, Any]):
-    """A model that was asked already."""
-
-    def __init__(self, asked: asyncio.Task[Any]) -> None:
-        self._asked = asked
-
-    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        raise NotImplementedError("the agent runs in the event loop alone: use ainvoke")
-
-    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        return await self._asked
+        return await self._model.ainvoke(list(messages), config)
 
 
 def _model_of_turn(state: Any, runtime: Runtime[TurnContext]) -> Runnable[Any, Any]:
