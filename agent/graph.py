@@ -172,7 +172,7 @@ class _Step(Runnable[Any, Any]):
     async def _ask(self, messages: Sequence[AnyMessage], config: RunnableConfig | None = None) -> Any:
         if self._view is not None:
             messages = await self._view(messages)
-        return await self._model.ainvoke(list(messages), config)
+        return await self._model.ainvoke(messages, config)
 
 
 def _model_of_turn(state: Any, runtime: Runtime[TurnContext]) -> Runnable[Any, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -80,7 +81,6 @@ class TurnService:
     ) -> None:
         self.router = router
         self.profile = profile
-        self._system_prompt = SystemMessage(profile.system_prompt)
         self.mcp = mcp or McpConnections(())
         self.memory = memory
         self._checkpointer = checkpointer
@@ -90,7 +90,6 @@ class TurnService:
     def use(self, profile: AgentProfile) -> None:
         """Turns that begin from now on run `profile`; those that run keep the one they began with."""
         self.profile = profile
-        self._system_prompt = SystemMessage(profile.system_prompt)
         self._graphs = {}
         self.mcp.use(profile.mcp_servers)
 
@@ -185,7 +184,12 @@ class TurnService:
         theirs = any(isinstance(message, SystemMessage) for message in messages)
         if theirs and self.profile.system_prompt_mode == "replace":
             return list(messages)
-        return [self._system_prompt, *messages]
+        return [_system_message(self.profile.system_prompt), *messages]
+
+
+@lru_cache(maxsize=8)  # made anew for each turn it would be a fiftieth of it
+def _system_message(prompt: str) -> SystemMessage:
+    return SystemMessage(prompt)
 
 
 def _with_memories(recollection: Recollection | None) -> View | None:

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 class PlainRoute(APIRoute):
     """Calls `endpoint(request)`, which returns the response; FastAPI still documents the route.
 
-    FastAPI would look for dependencies, read the query and make a second stack of contexts: a twentieth of a turn.
+    FastAPI would look for dependencies and read the query for them: 3 % of a turn in the profile.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

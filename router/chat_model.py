@@ -82,7 +82,10 @@ def _blank() -> TurnChatModel:
 
 
 async def _heard(chunks: AsyncGenerator[Chunk, None], hear: Callable[[str], None]) -> AsyncGenerator[Chunk, None]:
-    """The chunks, once their text is heard. Plain ones go on as one: most answers are a single chunk to LangChain."""
+    """The chunks, once their text is heard. Plain ones go on as one: most answers are a single chunk to LangChain.
+
+    The finish reason and the usage come last, as `router.answer` has them.
+    """
     said: list[str] = []
     reason = usage = None
     async with aclosing(chunks):
@@ -97,9 +100,8 @@ async def _heard(chunks: AsyncGenerator[Chunk, None], hear: Callable[[str], None
                 usage = chunk.get("usage") or usage
                 continue
             if said:
-                yield _plain("".join(said), reason, usage)
+                yield _plain("".join(said))
                 said.clear()
-                reason = usage = None
             yield chunk
     if said:
         yield _plain("".join(said), reason, usage)

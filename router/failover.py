@@ -192,9 +192,10 @@ def _without_blank(message: dict[str, Any]) -> dict[str, Any]:
     """A tool call without words has none at all, as OpenAI says it. For Anthropic, which refuses an empty text, LiteLLM
     would make up words, which the model may take for its own and say.
     """
+    if not message.get("tool_calls"):
+        return message
     content = message.get("content")
-    blank = isinstance(content, str) and not content.strip()
-    return {**message, "content": None} if blank and message.get("tool_calls") else message
+    return {**message, "content": None} if isinstance(content, str) and not content.strip() else message
 
 
 def _reachable(registry: Registry, name: str) -> list[str]:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from api.garbage import COLLECT_AFTER
+
 ROOT = Path(__file__).parents[2]
 MODELS = "model_list:\n  - {model_name: fast, litellm_params: {model: fake/echo}}\n"
 
@@ -25,10 +27,10 @@ def test_the_collector_rests_while_modules_are_loaded_and_runs_once_the_server_d
         "async def states():\n"
         "    built = gc.isenabled()\n"
         "    async with app.router.lifespan_context(app):\n"
-        "        return built, gc.isenabled(), gc.get_freeze_count() > 100_000\n"
+        "        return built, gc.isenabled(), gc.get_freeze_count() > 100_000, gc.get_threshold()[0]\n"
         "print(asyncio.run(states()))"
     )
-    assert printed(code, tmp_path, SWITCHBOARD_API_TOKENS="token") == "(False, True, True)"
+    assert printed(code, tmp_path, SWITCHBOARD_API_TOKENS="token") == f"(False, True, True, {COLLECT_AFTER})"
 
 
 def test_what_only_some_servers_use_is_not_loaded_by_all(tmp_path: Path) -> None:

@@ -76,3 +76,13 @@ async def test_a_hang_up_after_the_work_disturbs_nobody() -> None:
     assert await until_hang_up(line.request, done()) == "answer"
     await asyncio.sleep(0)
     await asyncio.sleep(0)
+
+
+async def test_nobody_watches_the_line_once_the_answer_is_there() -> None:
+    async def done() -> str:
+        await asyncio.sleep(0)
+        return "answer"
+
+    assert await until_hang_up(Line().request, done()) == "answer"
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
