@@ -1,4 +1,4 @@
-"""Both databases for every test of a whole server that asks for `database_url`."""
+"""Both databases for every test of a whole server that asks for `database_url`, and a client of its `server`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from tests.support.postgres_server import PostgresServer, postgres_server
+from tests.support.serving import Served
+from tests.support.session_client import SessionClient, client_of
 from tests.support.sqlite_threads import all_are_closed
 
 
@@ -28,3 +30,9 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
         server: PostgresServer = request.getfixturevalue("postgres_for_all")
         server.start()  # a test before this one may have left it stopped
         yield SecretStr(server.new_database())
+
+
+@pytest.fixture
+async def client(server: Served) -> AsyncIterator[SessionClient]:
+    async with client_of(server) as client:
+        yield client

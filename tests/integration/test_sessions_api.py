@@ -54,12 +54,6 @@ async def server(tmp_path: Path, database_url: SecretStr, vendor: FakeProvider) 
 
 
 @pytest.fixture
-async def client(server: Served) -> AsyncIterator[SessionClient]:
-    async with client_of(server) as client:
-        yield client
-
-
-@pytest.fixture
 async def store(tmp_path: Path, database_url: SecretStr) -> AsyncIterator[SessionStore]:
     """The store of another process on the server's database; it blocks while it opens, so it has to come first."""
     async with open_database(database_url.get_secret_value(), tmp_path, 2, 10.0) as database:

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from agent.tools.tool_set import SERVER_TOOLS
 from tests.support.serving import Served, fake, serving
-from tests.support.session_client import SessionClient, client_of
+from tests.support.session_client import SessionClient
 from tests.support.session_rig import becomes
 
 Json = dict[str, Any]
@@ -42,12 +42,6 @@ async def server(tmp_path: Path, database_url: SecretStr, monkeypatch: pytest.Mo
     agent = {"tools": ["multiply", "book_hotel", "transferCall"], "review": ["book_hotel"]}
     async with serving(tmp_path, fake(), agent=agent, database_url=database_url) as served:
         yield served
-
-
-@pytest.fixture
-async def client(server: Served) -> AsyncIterator[SessionClient]:
-    async with client_of(server) as client:
-        yield client
 
 
 async def hears(client: SessionClient, count: int, path: str, **fields: Any) -> list[Json]:

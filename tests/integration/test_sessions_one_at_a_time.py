@@ -17,7 +17,7 @@ from agent.sessions.events import SessionEnded
 from config.agent_file import AgentProfile
 from router.fake_provider import FakeProvider
 from tests.support.serving import Served, direct, fake, serving, through_litellm
-from tests.support.session_client import SessionClient, assert_error, client_of, text_of
+from tests.support.session_client import SessionClient, assert_error, text_of
 from tests.support.session_rig import SessionRig, assert_whole, becomes, queries, session_rig
 
 PROFILE = AgentProfile("Be kind.", tools=())
@@ -40,12 +40,6 @@ async def server(tmp_path: Path, database_url: SecretStr, vendor: FakeProvider) 
     ]
     async with serving(tmp_path, fake(), *models, agent={"tools": []}, database_url=database_url) as served:
         yield served
-
-
-@pytest.fixture
-async def client(server: Served) -> AsyncIterator[SessionClient]:
-    async with client_of(server) as client:
-        yield client
 
 
 @pytest.fixture

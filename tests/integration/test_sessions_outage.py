@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from tests.support.postgres_server import PostgresServer
 from tests.support.serving import Served, fake, serving
-from tests.support.session_client import SessionClient, assert_error, client_of
+from tests.support.session_client import SessionClient, assert_error
 from tests.support.session_rig import becomes
 
 USERS = 8
@@ -34,12 +34,6 @@ async def server(tmp_path: Path, postgres: PostgresServer) -> AsyncIterator[Serv
     models = (fake(), fake("slow", "fake/echo?gap=50ms"))
     async with serving(tmp_path, *models, agent=agent, database_url=url, session_lease=2.0) as served:
         yield served
-
-
-@pytest.fixture
-async def client(server: Served) -> AsyncIterator[SessionClient]:
-    async with client_of(server) as client:
-        yield client
 
 
 def fails(calling: list[asyncio.Task[None]]) -> bool:

@@ -53,12 +53,6 @@ async def server(
         yield served
 
 
-@pytest.fixture
-async def client(server: Served) -> AsyncIterator[SessionClient]:
-    async with client_of(server) as client:
-        yield client
-
-
 async def pending(client: SessionClient, query: str = RITZ) -> list[str]:
     """The interrupt ids after a turn that has to stop for a review."""
     answer = await client.invoke(query)
