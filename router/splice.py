@@ -192,7 +192,10 @@ class Splice:
         if not same_case or (len(ending) == 1 and letters_meet and not (at == 0 and ending.isupper())):
             return False
         if at == 0 and going_on_fits:
-            whole_words = found - 2 if broken and script(ending[-1]) else found
+            spoken = [word for _, word in self._words]
+            # A word that was cut says nothing, unless it is there in whole too ("I, i").
+            cut = broken and script(ending[-1]) and spoken.count(spoken[-1]) == 1
+            whole_words = found - 2 if cut else found
             return whole_words >= 2 and not ending[0].islower()
         if at == 0:
             return found > 0

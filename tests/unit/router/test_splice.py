@@ -234,6 +234,7 @@ JUDGED = {
     "a number that was cut": ("Room 5", "Room 512", "Room 512"),
     "a number that was cut, with a space before it": ("Room 5", " Room 512", "Room 512"),
     "two words, the second cut, with a space before them": ("Good mor", " Good morning", "Good morning"),
+    "a word that was cut and is there in whole too": ("I, i", " I, it's all right", "I, it's all right"),
     "letters that meet by chance": ("Grand Hôtel, ten o’c", "lock", "Grand Hôtel, ten o’clock"),
     "words with apostrophes": ("'Tis I, the king's", "king's men", "'Tis I, the king's men"),
     "a word that begins with an apostrophe": ("'Tis", "'Tis I", "'Tis I"),
