@@ -92,19 +92,19 @@ class _Soak:
         # Caches fill and worker threads start with the first crowd; what grows after it is a leak.
         await self._asking(0, Tally())
         await self._asking(min(WARM_UP, seconds), Tally())
-        await self._settled(Holdings.of(pid))
-        before, tasks = Holdings.of(pid), await self._tasks()
+        before = await self._settled(Holdings.of(pid))
+        tasks = await self._tasks()
         async with asyncio.TaskGroup() as group:
             around = [group.create_task(self._sampling(memory, seconds, tally)), group.create_task(self._hanging_up())]
             await self._asking(seconds, tally)
             for each in around:
                 each.cancel()
-        await self._settled(before)
+        after = await self._settled(before)
         log = (self.directory / f"switchboard-{self.serving.target.port}.log").read_text(errors="replace")
         return Soaked(
             tally,
             before,
-            Holdings.of(pid),
+            after,
             memory,
             (tasks, await self._tasks()),
             await self._in_flight(),
@@ -138,15 +138,16 @@ class _Soak:
             await asyncio.sleep(IDLE)
             self.provider.hang_up_on_idle()
 
-    async def _settled(self, before: Holdings) -> None:
-        """Wait until nothing is held any more, but not for ever."""
+    async def _settled(self, before: Holdings) -> Holdings:
+        """Wait until nothing more is held than `before`, but not for ever; what is held then."""
         until = asyncio.get_running_loop().time() + SETTLED
-        while asyncio.get_running_loop().time() < until:
+        while True:
             self.provider.hang_up_on_idle()
             await asyncio.sleep(0.2)
-            now = Holdings.of(self.serving.process.pid)
-            if not self.provider.open_lines and not now.leaked(before) and not await self._in_flight():
-                return
+            # Counted before /health is asked, whose own connection would count too.
+            now, late = Holdings.of(self.serving.process.pid), asyncio.get_running_loop().time() >= until
+            if late or not (self.provider.open_lines or now.leaked(before) or await self._in_flight()):
+                return now
 
     async def _in_flight(self) -> int:
         return sum(each["in_flight"] for each in (await self._health())["deployments"])
