@@ -5,16 +5,18 @@ them.
 from __future__ import annotations
 
 import asyncio
+import operator
 import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Annotated, Any, Final, NotRequired, TypedDict, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AnyMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.managed import RemainingSteps
 from langgraph.prebuilt import ToolNode, create_react_agent
 from langgraph.runtime import Runtime
 from langgraph.types import Interrupt
@@ -28,6 +30,9 @@ from router.chat_model import chat_model
 from router.failover import RoutedTurn
 
 AgentGraph = CompiledStateGraph[Any, "TurnContext", Any, Any]
+
+TO_AGENT: Final = "branch:to:agent"
+"""LangGraph's channel whose writing runs the agent's node."""
 
 View = Callable[[Sequence[AnyMessage]], Awaitable[list[AnyMessage]]]
 """What the model is sent of the messages that a thread holds: with the system prompt, and trimmed."""
@@ -55,6 +60,7 @@ class TurnContext:
     """What the graph learns at run time: which model this turn runs on, and how it is to be asked.
 
     `params` are OpenAI's sampling parameters, `tool_choice` the caller's wish. `max_steps` bounds the model calls.
+    `asks_ahead` begins a run by asking the model for what the run was given, see `ask_ahead`.
     `view` None sends the messages as they are. `user_id` and `memory` are for the tool that remembers. `answered` are
     the tool calls whose review this turn brings: they are answered, whatever agent.yaml says of their tools by now.
     `produced` are the messages that are whole, `unfinished` the text of the one that is not.
@@ -67,6 +73,7 @@ class TurnContext:
     tools: ToolSet
     tool_choice: str | Mapping[str, Any] | None = None
     max_steps: int = 10
+    asks_ahead: bool = False
     view: View | None = None
     user_id: str | None = None
     memory: LongTermMemory | None = None
@@ -113,6 +120,13 @@ class TurnContext:
         return offered if choice is None else {**offered, "tool_choice": choice}
 
 
+class _Unstored(TypedDict):
+    """The state of a turn that leaves no thread: its messages only grow, so none needs an id to be replaced by."""
+
+    messages: Annotated[list[AnyMessage], operator.add]
+    remaining_steps: NotRequired[RemainingSteps]
+
+
 def compile_graph(tools: ToolSet, checkpointer: BaseCheckpointSaver[Any] | None = None) -> AgentGraph:
     """Compile the agent for one set of tools (about 6 ms); with a `checkpointer` it runs on stored threads."""
     node = ToolNode(list(tools.tools), handle_tool_errors=True, awrap_tool_call=reviewing(tools.reviewed))
@@ -125,7 +139,12 @@ def compile_graph(tools: ToolSet, checkpointer: BaseCheckpointSaver[Any] | None 
             prompt=_History(),
             context_schema=TurnContext,
             checkpointer=checkpointer,
+            state_schema=None if checkpointer else cast(Any, _Unstored),
         )
+    if checkpointer is None:
+        # A step for nothing but to take the input in would be a fifth of LangGraph's time; stored threads keep it,
+        # since it is part of what they store.
+        graph.input_channels = ["messages", TO_AGENT]
     steps = [graph.builder.nodes["agent"].runnable]
     for branches in graph.builder.branches.values():
         for branch in branches.values():
@@ -136,6 +155,12 @@ def compile_graph(tools: ToolSet, checkpointer: BaseCheckpointSaver[Any] | None 
         # Tracers see the node; the function in it would be a second run of the same name, in a task of its own.
         step.trace = False
     return cast(AgentGraph, graph)
+
+
+def first_input(messages: Sequence[AnyMessage], *, stored: bool) -> dict[str, Any]:
+    """What a run begins with, on a stored thread or on none."""
+    given: dict[str, Any] = {"messages": list(messages)}
+    return given if stored else {**given, TO_AGENT: None}
 
 
 class _History(Runnable[Any, Any]):

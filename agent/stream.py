@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 from unicodedata import east_asian_width
 
-from langchain_core.callbacks import AsyncCallbackManager
 from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 from langgraph.types import Command, Interrupt
 
@@ -25,7 +24,7 @@ from agent.events import (
     TurnFinished,
     Usage,
 )
-from agent.graph import AgentGraph, Cached, End, Said, TurnContext
+from agent.graph import AgentGraph, Cached, End, Said, TurnContext, first_input
 
 FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}
 
@@ -79,7 +78,7 @@ async def _stream(
     graph: AgentGraph, start: Start, context: TurnContext
 ) -> AsyncGenerator[str | AnyMessage | Interrupt | Cached, None]:
     """The model's text as it comes, and each message when it is whole. An `End` in `context.said` ends it."""
-    tasks = [context.ask_ahead(start.messages)] if _may_ask_ahead(start) else []
+    tasks = [context.ask_ahead(start.messages)] if context.asks_ahead else []
     running = asyncio.create_task(_run_graph(graph, start, context))
     tasks.append(running)
     try:
@@ -93,27 +92,24 @@ async def _stream(
             await asyncio.gather(*going_on, return_exceptions=True)
 
 
-def _may_ask_ahead(start: Start) -> bool:
-    """Not on a stored thread, which says what is asked, nor for a tracer, which is to see the call within its step."""
-    return start.thread_id is None and not AsyncCallbackManager.configure().handlers
-
-
 async def _run_graph(graph: AgentGraph, start: Start, context: TurnContext) -> None:
-    said = context.said
-    await asyncio.sleep(0)  # a request that was asked ahead is written first: the graph does not wait for a millisecond
+    stored = start.thread_id is not None
     # The steps are bounded by the context, which can still say something; LangGraph's own bound is out of the way.
     config: dict[str, Any] = {"recursion_limit": 4 * context.max_steps + 10}
     options: dict[str, Any] = {}
-    if start.thread_id is not None:
+    if stored:
         config["configurable"] = {"thread_id": start.thread_id}
         options["durability"] = "sync"  # a tool must not run before it is stored that it was called
-    given: Any = {"messages": list(start.messages)} if start.answers is None else Command(resume=dict(start.answers))
-    stream = graph.astream(given, config, context=context, stream_mode="updates", **options)  # type: ignore[call-overload]
+    given: Any = first_input(start.messages, stored=stored)
+    if start.answers is not None:
+        given = Command(resume=dict(start.answers))
     try:
+        await asyncio.sleep(0)  # a request asked ahead is written first: the graph does not wait for a millisecond
         with storage_errors():
-            await _say_updates(stream, said)
+            stream = graph.astream(given, config, context=context, stream_mode="updates", **options)  # type: ignore[call-overload]
+            await _say_updates(stream, context.said)
     finally:
-        said.put_nowait(End())
+        context.said.put_nowait(End())
 
 
 async def _say_updates(stream: AsyncGenerator[dict[str, Any], None], said: asyncio.Queue[Said]) -> None:

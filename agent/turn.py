@@ -48,8 +48,7 @@ class Turn:
 
     async def ask(self, messages: Sequence[AnyMessage]) -> str:
         """The answer of this turn's model to `messages`, without tools; for work beside the conversation."""
-        async with aclosing(self._routed.again()) as routed:
-            answer = await chat_model(routed, {}, lambda _: None).ainvoke(list(messages))
+        answer = await chat_model(self._routed.again(), {}, lambda _: None).ainvoke(list(messages))
         return str(answer.text)
 
     async def events(self) -> AsyncGenerator[Event, None]:
@@ -57,20 +56,24 @@ class Turn:
         vendor.
         """
         began = self._routed.router.clock()
+        deadline = asyncio.get_running_loop().call_at(self._deadline, self._expire)
         try:
-            async with aclosing(self._events()) as events:
+            async with aclosing(run_agent(self._graph, self._start, self._context)) as events:
                 async for event in events:
-                    match event:
-                        case Usage():
-                            self._usage = event
-                        case TurnFinished() | TurnFailed():
-                            self._ended = event
+                    self._note(event)
                     yield event
+        except SwitchboardError as error:
+            self._ended = TurnFailed(error)
+            yield self._ended
+        except Exception:
+            # A bug is ours, and the caller on the line still needs an end.
+            log.exception("turn_crashed", model=self.record.asked)
+            crash = SwitchboardError("Something went wrong here. The operator finds the reason in the log.")
+            self._ended = TurnFailed(crash)
+            yield self._ended
         finally:
-            try:
-                await self._routed.aclose()
-            finally:
-                self._log_turn(self._routed.router.clock() - began)
+            deadline.cancel()
+            self._log_turn(self._routed.router.clock() - began)
 
     def supersede(self) -> None:
         """End the turn now, from outside: a newer request on its session took over."""
@@ -80,21 +83,15 @@ class Turn:
         """End the turn now, from outside, for the reason that `error` tells."""
         self._context.said.put_nowait(End(error))
 
-    async def _events(self) -> AsyncGenerator[Event, None]:
-        late = DeadlineExceeded("The answer did not come within the time that a turn may take.")
-        deadline = asyncio.get_running_loop().call_at(self._deadline, self.end, late)
-        try:
-            async with aclosing(run_agent(self._graph, self._start, self._context)) as events:
-                async for event in events:
-                    yield event
-        except SwitchboardError as error:
-            yield TurnFailed(error)
-        except Exception:
-            # A bug is ours, and the caller on the line still needs an end.
-            log.exception("turn_crashed", model=self.record.asked)
-            yield TurnFailed(SwitchboardError("Something went wrong here. The operator finds the reason in the log."))
-        finally:
-            deadline.cancel()
+    def _expire(self) -> None:
+        self.end(DeadlineExceeded("The answer did not come within the time that a turn may take."))
+
+    def _note(self, event: Event) -> None:
+        match event:
+            case Usage():
+                self._usage = event
+            case TurnFinished():
+                self._ended = event
 
     def _log_turn(self, seconds: float) -> None:
         """One line for each turn: who served, how it went, how long it took. No content and no keys."""

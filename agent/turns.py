@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
+from langchain_core.callbacks import AsyncCallbackManager
 from langchain_core.messages import AnyMessage, SystemMessage
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
@@ -86,6 +87,8 @@ class TurnService:
         self._checkpointer = checkpointer
         self._graphs: dict[object, tuple[ToolSet, AgentGraph]] = {}
         self._running: dict[str, Turn] = {}
+        # A tracer, which the environment names, is to see each call of the model within its step.
+        self._asks_ahead = not AsyncCallbackManager.configure().handlers
 
     def use(self, profile: AgentProfile) -> None:
         """Turns that begin from now on run `profile`; those that run keep the one they began with."""
@@ -108,6 +111,7 @@ class TurnService:
             tools,
             request.tool_choice,
             self.profile.max_steps,
+            asks_ahead=self._asks_ahead,
             view=_with_memories(self.recollection(user_id)),
             user_id=user_id,
             memory=self.memory,
@@ -141,18 +145,20 @@ class TurnService:
         """The agent's tools on stored threads, and the graph that runs them."""
         return self._compiled("thread", lambda: self._tools((), remembers=True, can_review=True), self._checkpointer)
 
-    async def run(self, turn: Turn, session_key: str | None = None) -> AsyncGenerator[Event, None]:
+    def run(self, turn: Turn, session_key: str | None = None) -> AsyncGenerator[Event, None]:
         """The turn's events; on a session, a turn that still runs there is superseded first."""
-        if session_key is not None:
-            if older := self._running.get(session_key):
-                older.supersede()
-            self._running[session_key] = turn
+        return turn.events() if session_key is None else self._run_alone(turn, session_key)
+
+    async def _run_alone(self, turn: Turn, session_key: str) -> AsyncGenerator[Event, None]:
+        if older := self._running.get(session_key):
+            older.supersede()
+        self._running[session_key] = turn
         try:
             async with aclosing(turn.events()) as events:
                 async for event in events:
                     yield event
         finally:
-            if session_key is not None and self._running.get(session_key) is turn:
+            if self._running.get(session_key) is turn:
                 del self._running[session_key]
 
     def _remembers_users(self, routed: RoutedTurn) -> bool:

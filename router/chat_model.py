@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from functools import cache, cached_property
-from typing import Any, Final, cast
+from typing import Any
 
 from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import AIMessage, message_chunk_to_message
-from langchain_core.messages.ai import add_ai_message_chunks
+from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 from pydantic import PrivateAttr
 
@@ -22,11 +21,7 @@ import router.litellm_import  # noqa: F401  (LiteLLM is set up before langchain-
 from router.failover import RoutedTurn
 from router.lanes.base import Chunk
 
-from langchain_litellm import ChatLiteLLMRouter  # isort: skip
-
-
-PLAIN_DELTA: Final = frozenset({"role", "content"})
-NO_CHOICE: Final[Mapping[str, Any]] = {"delta": {}, "finish_reason": None}
+from langchain_litellm import ChatLiteLLM, ChatLiteLLMRouter  # isort: skip
 
 
 class TurnChatModel(ChatLiteLLMRouter):  # type: ignore[misc]  # its package has no types
@@ -49,14 +44,29 @@ class TurnChatModel(ChatLiteLLMRouter):  # type: ignore[misc]  # its package has
         if _is_traced(config):
             traced: AIMessage = await super().ainvoke(input, config, stop=stop, **kwargs)
             return traced
-        messages = self._convert_input(input).to_messages()
-        async with aclosing(self._astream(messages, stop, **kwargs)) as stream:
-            chunks = [generation.message async for generation in stream]
-        return cast(AIMessage, message_chunk_to_message(add_ai_message_chunks(*chunks)))
+        result = await self._agenerate(self._convert_input(input).to_messages(), stop, **kwargs)
+        (generation,) = result.generations
+        message: AIMessage = generation.message
+        message.response_metadata.update(generation.generation_info)
+        return message
 
-    async def acompletion_with_retry(self, run_manager: object = None, **kwargs: Any) -> AsyncGenerator[Chunk, None]:
-        """Ask the router, once: retries happen there alone."""
-        return _heard(await self.router.acompletion(**kwargs), self._hear)
+    async def acompletion_with_retry(self, run_manager: object = None, **kwargs: Any) -> dict[str, Any]:
+        """Ask the router, once: retries happen there alone. It streams; langchain-litellm gets the whole answer."""
+        return await _whole(await self.router.acompletion(**kwargs), self._hear)
+
+    @property
+    def _client_params(self) -> dict[str, Any]:
+        # langchain-litellm's looks through all its fields for keys and addresses, which models.yaml has, and copies the
+        # tools.
+        return {"model": self.model, **self.model_kwargs}
+
+    # The Router's makes a default usage at each answer, a pydantic object.
+    _create_chat_result = ChatLiteLLM._create_chat_result
+
+    def _group_endpoint(self, *_: object) -> None:
+        # Where a model's earlier thoughts could be sent again. Nowhere: the next step may run on another vendor, so
+        # `router.answer` lets none through.
+        return None
 
     @cached_property
     def _serialized(self) -> dict[str, Any]:
@@ -78,38 +88,34 @@ def chat_model(turn: RoutedTurn, params: Mapping[str, Any], hear: Callable[[str]
 @cache
 def _blank() -> TurnChatModel:
     """Copied for each step, since checking what never changes would cost 0.1 ms."""
-    return TurnChatModel(router=None, model="", streaming=True)
+    return TurnChatModel(router=None, model="", streaming=False)
 
 
-async def _heard(chunks: AsyncGenerator[Chunk, None], hear: Callable[[str], None]) -> AsyncGenerator[Chunk, None]:
-    """The chunks, once their text is heard. Plain ones go on as one: most answers are a single chunk to LangChain.
-
-    The finish reason and the usage come last, as `router.answer` has them.
-    """
+async def _whole(chunks: AsyncGenerator[Chunk, None], hear: Callable[[str], None]) -> dict[str, Any]:
+    """The answer as OpenAI gives one that is not streamed, its text heard as it comes."""
     said: list[str] = []
-    reason = usage = None
+    thought: list[str] = []
+    calls: list[dict[str, Any]] = []
+    reason: str | None = None
+    usage: Mapping[str, Any] = {}
     async with aclosing(chunks):
         async for chunk in chunks:
-            choice = chunk["choices"][0] if chunk["choices"] else NO_CHOICE
-            delta = choice["delta"]
-            if text := delta.get("content"):
-                hear(text)
-            if delta.keys() <= PLAIN_DELTA:
-                said.append(text or "")
+            usage = chunk.get("usage") or usage
+            for choice in chunk["choices"]:
+                delta = choice["delta"]
+                if text := delta.get("content"):
+                    hear(text)
+                    said.append(text)
+                thought.append(delta.get("reasoning_content") or "")
+                calls += delta.get("tool_calls") or ()
                 reason = choice["finish_reason"] or reason
-                usage = chunk.get("usage") or usage
-                continue
-            if said:
-                yield _plain("".join(said))
-                said.clear()
-            yield chunk
-    if said:
-        yield _plain("".join(said), reason, usage)
-
-
-def _plain(content: str, reason: str | None = None, usage: object = None) -> Chunk:
-    delta = {"role": "assistant", "content": content}
-    return {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}], "usage": usage}
+    message = {
+        "role": "assistant",
+        "content": "".join(said),
+        "reasoning_content": "".join(thought),
+        "tool_calls": calls,
+    }
+    return {"choices": [{"index": 0, "message": message, "finish_reason": reason}], "usage": usage}
 
 
 def _is_traced(config: RunnableConfig | None) -> bool:

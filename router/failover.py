@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Protocol
@@ -111,40 +110,22 @@ class RoutedTurn:
     deadline: float
     record: TurnRecord
     _hedged: bool = False
-    _open: AsyncExitStack = field(default_factory=AsyncExitStack)
 
-    @property
-    def model_list(self) -> Sequence[Mapping[str, Any]]:
-        """Nothing. langchain-litellm looks here, at some length, for who could be given a model's earlier thoughts
-        again; the next step may run on another vendor, so `router.answer` lets none through.
-        """
-        return ()
-
-    async def acompletion(
-        self, *, messages: Sequence[dict[str, Any]], stream: bool = True, **params: Any
-    ) -> AsyncGenerator[Chunk, None]:
-        """Stream one model call. Its signature is `litellm.Router.acompletion`'s; it always streams.
+    async def acompletion(self, *, messages: Sequence[dict[str, Any]], **params: Any) -> AsyncGenerator[Chunk, None]:
+        """Stream one model call. Its signature is `litellm.Router.acompletion`'s; it always streams, whatever `stream`
+        says. Closing the stream closes everything down to the vendor's connection.
 
         Raises, while the stream is read:
             RequestError: the request is wrong, whichever vendor gets it.
             AllDeploymentsFailed: nothing is left to try.
             AnswerInterrupted: the answer broke after text of it had gone through, and nothing could go on with it.
         """
-        if not stream:
-            raise ValueError("the router only streams: build the chat model with streaming=True")
         sent = {key: value for key, value in params.items() if key not in NOT_FOR_VENDORS}
-        chunks = ModelCall(self, [_without_blank(message) for message in messages], sent).chunks()
-        # langchain-litellm does not close the stream that it reads; the turn's end does.
-        self._open.push_async_callback(chunks.aclose)
-        return chunks
+        return ModelCall(self, [_without_blank(message) for message in messages], sent).chunks()
 
     def again(self) -> RoutedTurn:
         """Another turn on the same model, with a deadline of its own."""
         return self.router.begin(self.record.asked)
-
-    async def aclose(self) -> None:
-        """Close every stream that is still open, down to the vendor's connection."""
-        await self._open.aclose()
 
     def route(self, prompt_chars: int) -> Route:
         """The way of one model call with a prompt of that many characters."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from typing import Any
 
 import orjson
@@ -53,8 +52,7 @@ async def sent(messages: list[BaseMessage], **params: Any) -> dict[str, Any]:
         live = LiveRegistry(Registry((claude,), RouterSettings()))
         turn = FailoverRouter(live, lanes, Breakers(lambda: live.current.settings)).begin("main")
         try:
-            async with aclosing(turn):
-                answer = await chat_model(turn, params, lambda _: None).ainvoke(messages)
+            answer = await chat_model(turn, params, lambda _: None).ainvoke(messages)
         finally:
             await lanes.aclose()
         assert answer.text == "Hello."

@@ -6,7 +6,7 @@ from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.messages import AIMessage, HumanMessage
 
 from router.chat_model import chat_model
-from tests.support.scripted_lane import ScriptedLane, call, deployment, finish, router_over, text, usage
+from tests.support.scripted_lane import ScriptedLane, call, delta, deployment, finish, router_over, text, usage
 
 ANSWER = [
     text("One "),
@@ -34,11 +34,8 @@ class Listener(AsyncCallbackHandler):
 async def asked(callbacks: Sequence[Any]) -> tuple[AIMessage, list[str]]:
     heard: list[str] = []
     turn = router_over(ScriptedLane({"a": [ANSWER]}), deployment("a")).begin("main")
-    try:
-        model = chat_model(turn, {}, heard.append)
-        return await model.ainvoke([HumanMessage("hi")], {"callbacks": list(callbacks)}), heard
-    finally:
-        await turn.aclose()
+    model = chat_model(turn, {}, heard.append)
+    return await model.ainvoke([HumanMessage("hi")], {"callbacks": list(callbacks)}), heard
 
 
 @pytest.mark.parametrize("traced", [False, True])
@@ -53,16 +50,14 @@ async def test_text_is_heard_as_it_comes_and_the_message_is_whole(traced: bool) 
     assert listener.told == (["start", "end"] if traced else [])
 
 
-async def test_a_plain_answer_is_one_chunk_to_langchain() -> None:
-    plain = [text("One "), text("moment"), finish("length"), usage(5, 9)]
+async def test_thoughts_are_kept_and_not_heard() -> None:
+    thoughts = [delta({"role": "assistant", "reasoning_content": each}) for each in ("They are ", "in Paris.")]
     heard: list[str] = []
-    turn = router_over(ScriptedLane({"a": [plain]}), deployment("a")).begin("main")
-    model = chat_model(turn, {}, heard.append)
-    chunks = [each.message async for each in model._astream([HumanMessage("hi")])]
-    await turn.aclose()
-    assert [(each.text, each.response_metadata["finish_reason"]) for each in chunks] == [("One moment", "length")]
-    assert chunks[0].usage_metadata["output_tokens"] == 9
-    assert heard == ["One ", "moment"]
+    turn = router_over(ScriptedLane({"a": [[*thoughts, text("Hi"), finish("length")]]}), deployment("a")).begin("main")
+    message = await chat_model(turn, {}, heard.append).ainvoke([HumanMessage("hi")])
+    assert heard == ["Hi"]
+    assert message.additional_kwargs["reasoning_content"] == "They are in Paris."
+    assert message.response_metadata["finish_reason"] == "length"
 
 
 async def test_each_turn_has_its_own_model() -> None:

@@ -276,9 +276,9 @@ async def test_a_caller_who_hangs_up_does_not_count_against_the_vendor() -> None
     lane = ScriptedLane({"a": [[text("Hel"), HANG]]})
     router = router_over(lane, deployment("a"), allowed_fails=1)
     for _ in range(3):
-        turn = router.begin("main")
-        await anext(await turn.acompletion(messages=[]))
-        await turn.aclose()
+        stream = await router.begin("main").acompletion(messages=[])
+        await anext(stream)
+        await stream.aclose()
     assert router.breakers.state("main/a") == "closed"
 
 
@@ -289,8 +289,8 @@ async def test_a_caller_who_hangs_up_on_a_probe_leaves_its_place_to_the_next() -
     async with asyncio.timeout(1):
         while router.breakers.state("main/a") != "half-open":
             await asyncio.sleep(0.001)
-    probe = router.begin("main")
-    await anext(await probe.acompletion(messages=[]))
+    probe = await router.begin("main").acompletion(messages=[])
+    await anext(probe)
     assert not router.breakers.allows("main/a")
     await probe.aclose()
     assert await answer(router) == "Hello."
@@ -339,9 +339,10 @@ async def test_a_late_first_token_is_raced_and_the_losers_line_is_closed() -> No
 async def test_the_losers_line_does_not_wait_for_the_winners_end() -> None:
     lane = ScriptedLane({"a": [LATE], "b": [[text("Hel"), HANG]]})
     turn = router_over(lane, deployment("a", order=1), deployment("b", order=2), **HEDGED).begin("main")
-    assert said([await anext(await turn.acompletion(messages=[]))]) == "Hel"
+    stream = await turn.acompletion(messages=[])
+    assert said([await anext(stream)]) == "Hel"
     assert lane.closed == 1
-    await turn.aclose()
+    await stream.aclose()
 
 
 async def test_a_hedge_that_fails_does_not_hurt() -> None:
@@ -470,13 +471,13 @@ async def test_an_answer_that_the_vendors_filter_withheld_is_a_policy_violation(
         await answer(router)
 
 
-async def test_closing_the_turn_closes_a_stream_that_nobody_reads_on() -> None:
+async def test_closing_a_stream_that_nobody_reads_on_closes_the_vendors() -> None:
     lane = ScriptedLane({"a": [[text("Hel"), HANG]]})
     turn = router_over(lane, deployment("a")).begin("main")
     stream = await turn.acompletion(messages=[])
     await anext(stream)
     assert turn.router.stats["main/a"].in_flight == 1
-    await turn.aclose()
+    await stream.aclose()
     assert lane.closed == 1
     assert turn.router.stats["main/a"].in_flight == 0
     assert turn.record.attempts[0].outcome == "cancelled"
