@@ -30,6 +30,12 @@ class EventParser:
             BadAnswer: an event is longer than `max_event_bytes`.
         """
         data = self._with_plain_newlines(data)
+        if not self._tail and data.startswith(b"data: ") and data.endswith(b"\n\n"):
+            self._at_start = False
+            payloads = data[6:-2].split(b"\n\ndata: ")
+            # Nothing but events of one line: what vendors nearly always send.
+            if data.count(b"\n") == 2 * len(payloads) and len(data) <= self._max:
+                return [payload for payload in payloads if payload]
         searched = max(len(self._tail) - 1, 0)
         self._tail += data
         if self._at_start and not self._past_bom():

@@ -10,11 +10,13 @@ import logging
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import Any, Final
 from urllib.request import getproxies
 
 import aiohttp
 import orjson
+from aiohttp.client_proto import ResponseHandler
 
 from config.deployments import Deployment
 from config.errors import BadAnswer, SwitchboardError
@@ -46,13 +48,28 @@ def build_http_client() -> aiohttp.ClientSession:
     what aiohttp does.
     """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE, ssl=ssl.create_default_context()),
+        connector=_Connector(limit=0, keepalive_timeout=KEEP_ALIVE, ssl=ssl.create_default_context()),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept-Encoding": ENCODINGS},
         timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
         auto_decompress=False,
         trust_env=bool(getproxies()),
     )
+
+
+class _Connection(ResponseHandler):
+    """aiohttp starts the parser and the transport again after each piece that is read, whether or not they stopped."""
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+
+class _Connector(aiohttp.TCPConnector):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        connection: type[ResponseHandler] = _Connection
+        self._factory = partial(connection, loop=self._loop)
 
 
 class OpenAILane:
@@ -131,7 +148,8 @@ async def _answer(response: aiohttp.ClientResponse, deployment_id: str) -> Async
             for chunk in reader.read(parser.feed(data)):
                 yield chunk
             if reader.ended:
-                await _drain(reads)
+                if not response.content.is_eof():
+                    await _drain(reads)
                 break
     if not reader.ended:
         for chunk in reader.read(parser.finish()):

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 import pytest
+from aiohttp.base_protocol import BaseProtocol
 from pydantic import SecretStr
 
 from config.deployments import Deployment
@@ -302,6 +303,32 @@ async def test_what_is_read_together_is_one_chunk(openai_lane: Lane) -> None:
     words = [event({"content": f"{number} "}) for number in range(20)]
     chunks = await heard(openai_lane, streaming(b"".join([ROLE, *words, END, DONE])))
     assert [joined([chunk]) for chunk in chunks] == ["".join(f"{number} " for number in range(20)), ""]
+
+
+async def test_reading_stops_when_nobody_takes_the_answer_and_goes_on_when_somebody_does(
+    openai_lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = asyncio.Event()
+    pause = BaseProtocol.pause_reading
+    monkeypatch.setattr(BaseProtocol, "pause_reading", lambda protocol: (stopped.set(), pause(protocol))[1])
+    words = [event({"content": "x" * 1000}) for _ in range(2000)]
+    lengths = []
+    async with local_vendor(streaming(ROLE, *words, END, DONE)) as vendor, asyncio.timeout(20):
+        async for chunk in openai_lane.stream(attempt(vendor)):
+            await stopped.wait()
+            lengths.append(len(joined([chunk])))
+    assert sum(lengths) == 2_000_000
+    assert max(lengths) < 1_000_000
+
+
+async def test_the_connection_is_told_to_read_on_only_after_it_has_stopped(
+    openai_lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+    monkeypatch.setattr(BaseProtocol, "resume_reading", lambda *_, **__: told.append(True))
+    words = [event({"content": "word "}) for _ in range(64)]
+    assert len(joined(await heard(openai_lane, streaming(ROLE, *words, END, DONE)))) == 320
+    assert len(told) < 10
 
 
 async def test_a_compressed_stream_is_read(openai_lane: Lane) -> None:

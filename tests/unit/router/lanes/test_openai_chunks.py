@@ -162,6 +162,14 @@ def test_malformed_events_are_counted_and_passed_over() -> None:
     assert reader.malformed == 3
 
 
+def test_broken_events_do_not_make_one_whole_together() -> None:
+    reader = ChunkReader()
+    left, right = event({"content": "a, b"}).split(b", ")
+    chunks = reader.read([event({"content": "c"}), left, right, event({"content": "d"})])
+    assert deltas(chunks) == [{"content": "cd"}]
+    assert reader.malformed == 2
+
+
 def test_one_bad_byte_does_not_lose_the_word_around_it() -> None:
     assert deltas(ChunkReader().read([event({"content": "a?b"}).replace(b"?", b"\xff")])) == [{"content": "a\ufffdb"}]
 
