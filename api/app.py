@@ -97,11 +97,10 @@ def create_app(settings: Settings) -> FastAPI:
         description="An OpenAI-compatible agent gateway.",
         lifespan=lifespan,
         redoc_url=None,
+        # The routes as they are: those of an included router FastAPI would look for twice, at each request.
+        routes=[*openai_routes.routes, *session_routes.routes, *ops_routes.routes],
     )
     app.add_middleware(RequestId)
-    app.include_router(openai_routes)
-    app.include_router(session_routes)
-    app.include_router(ops_routes)
     app.add_exception_handler(SwitchboardError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)

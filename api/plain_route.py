@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.routing import request_response
 
 
 class PlainRoute(APIRoute):
     """Calls `endpoint(request)`, which returns the response; FastAPI still documents the route.
 
-    FastAPI would look for dependencies and read the query for them: 3 % of a turn in the profile.
+    FastAPI would look for dependencies, open stacks for them and read the query for them: 4 % of a turn in the profile.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
-        return endpoint
+    def __init__(self, path: str, endpoint: Callable[[Request], Awaitable[Response]], **documented: Any) -> None:
+        super().__init__(path, endpoint, **documented)
+        self.app = request_response(endpoint)
