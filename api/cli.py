@@ -39,8 +39,10 @@ def serve(
     workers: Annotated[int | None, typer.Option(help="Processes that serve. Default: 1.")] = None,
 ) -> None:
     """Serve the API."""
+    from api import garbage
     from config.settings import environment
 
+    garbage.pause()  # until the app is built: of a process that serves by itself most of the start lies before that
     try:
         settings, registry = _prepare(host=host, port=port, models_file=models, agent_file=agent, workers=workers)
         # LiteLLM reads some variables itself when it sends a request, and worker processes read the settings again.
@@ -51,6 +53,8 @@ def serve(
     _announce(settings, registry)
     _wait_for_database(settings)
 
+    if settings.workers > 1:
+        garbage.resume()  # the workers are processes of their own
     import uvicorn
 
     uvicorn.run(

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from api.garbage import COLLECT_AFTER
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +33,21 @@ def test_the_collector_rests_while_modules_are_loaded_and_runs_once_the_server_d
         "print(asyncio.run(states()))"
     )
     assert printed(code, tmp_path, SWITCHBOARD_API_TOKENS="token") == f"(False, True, True, {COLLECT_AFTER})"
+
+
+@pytest.mark.parametrize(("workers", "collects"), [("1", "False"), ("2", "True")])
+def test_it_rests_from_the_command_line_on_where_that_process_serves(
+    workers: str, collects: str, tmp_path: Path
+) -> None:
+    (tmp_path / "models.yaml").write_text(MODELS)
+    code = (
+        "import gc, uvicorn\n"
+        "uvicorn.run = lambda *_, **__: print(gc.isenabled())\n"
+        "from api.cli import app\n"
+        f"app(['serve', '--workers', '{workers}'])"
+    )
+    said = printed(code, tmp_path, SWITCHBOARD_API_TOKENS="token", SWITCHBOARD_DATA_DIR="data")
+    assert said.splitlines()[-1] == collects
 
 
 def test_what_only_some_servers_use_is_not_loaded_by_all(tmp_path: Path) -> None:
