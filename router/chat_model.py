@@ -92,7 +92,10 @@ def _blank() -> TurnChatModel:
 
 
 async def _whole(chunks: AsyncGenerator[Chunk, None], hear: Callable[[str], None]) -> dict[str, Any]:
-    """The answer as OpenAI gives one that is not streamed, its text heard as it comes."""
+    """The answer as OpenAI gives one that is not streamed, its text heard as it comes.
+
+    An answer that was continued has the usage of each attempt that spoke.
+    """
     said: list[str] = []
     thought: list[str] = []
     calls: list[dict[str, Any]] = []
@@ -100,7 +103,8 @@ async def _whole(chunks: AsyncGenerator[Chunk, None], hear: Callable[[str], None
     usage: Mapping[str, Any] = {}
     async with aclosing(chunks):
         async for chunk in chunks:
-            usage = chunk.get("usage") or usage
+            if more := chunk.get("usage"):
+                usage = _added(usage, more)
             for choice in chunk["choices"]:
                 delta = choice["delta"]
                 if text := delta.get("content"):
@@ -116,6 +120,20 @@ async def _whole(chunks: AsyncGenerator[Chunk, None], hear: Callable[[str], None
         "tool_calls": calls,
     }
     return {"choices": [{"index": 0, "message": message, "finish_reason": reason}], "usage": usage}
+
+
+def _added(usage: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Both together: counts and the counts of their details; what is no count is the newer one's."""
+    added = {**usage, **more}
+    for name, known in usage.items():
+        match known, more.get(name):
+            case int(), int() as count:
+                added[name] = known + count
+            case Mapping(), Mapping() as details:
+                added[name] = _added(known, details)
+            case _, None:
+                added[name] = known
+    return added
 
 
 def _is_traced(config: RunnableConfig | None) -> bool:

@@ -5,7 +5,9 @@ import pytest
 from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.messages import AIMessage, HumanMessage
 
+from config.errors import AnswerCut
 from router.chat_model import chat_model
+from router.lanes.base import Chunk
 from tests.support.scripted_lane import ScriptedLane, call, delta, deployment, finish, router_over, text, usage
 
 ANSWER = [
@@ -58,6 +60,22 @@ async def test_thoughts_are_kept_and_not_heard() -> None:
     assert heard == ["Hi"]
     assert message.additional_kwargs["reasoning_content"] == "They are in Paris."
     assert message.response_metadata["finish_reason"] == "length"
+
+
+async def test_the_usage_is_what_all_attempts_of_an_answer_cost() -> None:
+    def counted(prompt: int, completion: int, cached: int | None) -> Chunk:
+        details = None if cached is None else {"cached_tokens": cached}
+        chunk = usage(prompt, completion)
+        return chunk | {"usage": chunk["usage"] | {"prompt_tokens_details": details}}
+
+    cut = [text("One moment, I am looking it up. "), counted(5, 6, 2), AnswerCut("reset")]
+    rest = [text("Your room is ready."), finish(), counted(9, 7, None)]
+    router = router_over(ScriptedLane({"a": [cut], "b": [rest]}), deployment("a", order=1), deployment("b", order=2))
+    message = await chat_model(router.begin("main"), {}, lambda _: None).ainvoke([HumanMessage("hi")])
+    assert message.usage_metadata is not None
+    assert (message.usage_metadata["input_tokens"], message.usage_metadata["output_tokens"]) == (14, 13)
+    assert message.usage_metadata["total_tokens"] == 27
+    assert message.usage_metadata["input_token_details"]["cache_read"] == 2
 
 
 async def test_each_turn_has_its_own_model() -> None:
