@@ -87,8 +87,8 @@ class TurnService:
         self._checkpointer = checkpointer
         self._graphs: dict[object, tuple[ToolSet, AgentGraph]] = {}
         self._running: dict[str, Turn] = {}
-        # A tracer, which the environment names, is to see each call of the model within its step.
-        self._asks_ahead = not AsyncCallbackManager.configure().handlers
+        # A tracer, which the environment names, is to see each step, and the call of the model within it.
+        self._traced = bool(AsyncCallbackManager.configure().handlers)
 
     def use(self, profile: AgentProfile) -> None:
         """Turns that begin from now on run `profile`; those that run keep the one they began with."""
@@ -111,7 +111,7 @@ class TurnService:
             tools,
             request.tool_choice,
             self.profile.max_steps,
-            asks_ahead=self._asks_ahead,
+            asks_ahead=not self._traced,
             view=_with_memories(self.recollection(user_id)),
             user_id=user_id,
             memory=self.memory,
@@ -180,7 +180,7 @@ class TurnService:
         known = self._graphs.pop(key, None)
         if known is None:
             made = tools()
-            known = made, compile_graph(made, checkpointer)
+            known = made, compile_graph(made, checkpointer, traced=self._traced)
         self._graphs[key] = known  # the dict's order is the order of last use
         if len(self._graphs) > COMPILED_TOOL_SETS:
             del self._graphs[next(iter(self._graphs))]

@@ -1,5 +1,6 @@
 from typing import Any
 
+import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
@@ -36,8 +37,9 @@ async def ran(graph: AgentGraph, config: dict[str, Any], *, stored: bool) -> tup
     return steps, said
 
 
-async def test_a_turn_without_a_thread_begins_with_the_agents_step() -> None:
-    graph = compile_graph(tool_set(PROFILE, (), ()))
+@pytest.mark.parametrize("traced", [False, True])
+async def test_a_turn_without_a_thread_begins_with_the_agents_step(traced: bool) -> None:
+    graph = compile_graph(tool_set(PROFILE, (), ()), traced=traced)
     for _ in range(2):
         steps, said = await ran(graph, {}, stored=False)
         assert (len(steps), said) == (1, ["I heard 2."])
