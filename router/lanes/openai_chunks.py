@@ -127,10 +127,11 @@ class ChunkReader:
         return error
 
     def _delta(self, delta: dict[str, Any]) -> None:
-        if len(delta) == 1 and "content" in delta and type(delta["content"]) is str:  # nearly all of them
-            self._say("content", delta["content"])
+        content = delta.get("content")
+        if content and len(delta) == 1 and isinstance(content, str):  # nearly all of them
+            self._say("content", content)
             return
-        content, thoughts = delta.get("content"), delta.get("reasoning_content") or delta.get("reasoning")
+        thoughts = delta.get("reasoning_content") or delta.get("reasoning")
         if isinstance(content, list):
             content, thoughts = parts(content)
         if thoughts:

@@ -3,7 +3,7 @@ from typing import Any
 import orjson
 import pytest
 
-from config.errors import AnswerCut, BadAnswer
+from config.errors import AnswerCut, BadAnswer, RateLimited
 from router.lanes.base import Chunk
 from router.lanes.openai_chunks import ChunkReader
 
@@ -160,6 +160,13 @@ def test_malformed_events_are_counted_and_passed_over() -> None:
     chunks = reader.read([event({"content": "a"}), b'{"choices": [', b"[]", b"null", event({"content": "b"})])
     assert deltas(chunks) == [{"content": "ab"}]
     assert reader.malformed == 3
+
+
+def test_an_empty_text_is_no_part_of_an_answer() -> None:
+    reader = ChunkReader()
+    assert reader.read([event({"content": ""})]) == []
+    with pytest.raises(RateLimited):  # not an answer that was cut: nothing of one has come
+        reader.read([orjson.dumps({"error": {"message": "slow down", "code": 429}})])
 
 
 def test_broken_events_do_not_make_one_whole_together() -> None:
