@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatResult
 from langchain_core.runnables import RunnableConfig
 from pydantic import PrivateAttr
 
@@ -44,15 +45,23 @@ class TurnChatModel(ChatLiteLLMRouter):  # type: ignore[misc]  # its package has
         if _is_traced(config):
             traced: AIMessage = await super().ainvoke(input, config, stop=stop, **kwargs)
             return traced
-        result = await self._agenerate(self._convert_input(input).to_messages(), stop, **kwargs)
+        messages = input if isinstance(input, list) else self._convert_input(input).to_messages()
+        result = await self._agenerate(messages, stop, **kwargs)
         (generation,) = result.generations
-        message: AIMessage = generation.message
-        message.response_metadata.update(generation.generation_info)
+        message = cast(AIMessage, generation.message)
+        message.response_metadata.update(generation.generation_info or {})
         return message
 
-    async def acompletion_with_retry(self, run_manager: object = None, **kwargs: Any) -> dict[str, Any]:
-        """Ask the router, once: retries happen there alone. It streams; langchain-litellm gets the whole answer."""
-        return await _whole(await self.router.acompletion(**kwargs), self._hear)
+    async def _agenerate(
+        self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: object = None, **kwargs: Any
+    ) -> ChatResult:
+        """Ask the router, once: retries happen there alone. langchain-litellm's own way would also look for what a
+        vendor signed of its earlier thoughts, to send it again; the next step may run on another vendor.
+        """
+        asked, params = self._create_message_dicts(messages, stop)
+        chunks = await self.router.acompletion(messages=asked, **params, **kwargs)
+        result: ChatResult = self._create_chat_result(await _whole(chunks, self._hear))
+        return result
 
     @property
     def _client_params(self) -> dict[str, Any]:
@@ -62,11 +71,6 @@ class TurnChatModel(ChatLiteLLMRouter):  # type: ignore[misc]  # its package has
 
     # The Router's makes a default usage at each answer, a pydantic object.
     _create_chat_result = ChatLiteLLM._create_chat_result
-
-    def _group_endpoint(self, *_: object) -> None:
-        # Where a model's earlier thoughts could be sent again. Nowhere: the next step may run on another vendor, so
-        # `router.answer` lets none through.
-        return None
 
     @cached_property
     def _serialized(self) -> dict[str, Any]:
