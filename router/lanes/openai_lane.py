@@ -83,7 +83,7 @@ class OpenAILane:
         """The answer's chunks; see `Lane.stream`."""
         route = self._route(attempt.deployment)
         try:
-            sent = orjson.dumps(body(route, attempt))
+            sent = body(route, attempt)
         except NotOnThisWire:
             if self._otherwise is None:
                 raise BadAnswer("LiteLLM would not stream this request, so it cannot be sent directly") from None

@@ -54,8 +54,9 @@ class NotOnThisWire(Exception):
 class Route:
     """What does not depend on the request: where a deployment's requests go, with which headers, in whose dialect.
 
-    `worded` keeps the parameters that LiteLLM worded for it last, by the JSON of those that were asked for: wording
-    them costs a quarter of a millisecond, and turn after turn brings the same.
+    `worded` keeps what LiteLLM last made of parameters, by the JSON of those that were asked for: wording them costs a
+    quarter of a millisecond, and turn after turn brings the same. `apart` says that messages play no part in it: then
+    all of the body but its messages is kept, ready to be sent, else the parameters are.
     """
 
     provider: str
@@ -64,6 +65,7 @@ class Route:
     headers: CIMultiDict[str]
     api_base: str | None
     config: Any
+    apart: bool
     worded: dict[bytes, bytes] = field(default_factory=dict)
 
 
@@ -125,22 +127,25 @@ def route(deployment: Deployment) -> Route:
         url, headers = _handler_head(vendor, config, own)
     else:
         url, headers = _sdk_head(vendor, deployment, own)
-    return Route(vendor.provider, vendor.model, URL(url), headers, vendor.api_base, config)
+    apart = type(config).transform_request is litellm.OpenAIGPTConfig.transform_request
+    return Route(vendor.provider, vendor.model, URL(url), headers, vendor.api_base, config, apart)
 
 
-def body(route: Route, attempt: Attempt) -> dict[str, Any]:
+def body(route: Route, attempt: Attempt) -> bytes:
     """The JSON body of the attempt's request: a streamed one, which asks for its usage where the vendor knows that.
 
     Raises:
         NotOnThisWire: the request needs LiteLLM's lane.
         RequestRejected: an impossible message, or a parameter that the model does not take while `drop_params` is off.
     """
-    params, messages = as_json(joined_params(attempt)), orjson.loads(as_json(attempt.messages))
+    asked, messages = as_json(joined_params(attempt)), orjson.loads(as_json(attempt.messages))
     try:
         messages = _utils.validate_and_fix_openai_messages(messages=messages)
         messages = route.config.translate_developer_role_to_system_role(messages=messages)
-        finish = _handler_body if route.provider in OVER_HANDLER else _sdk_body
-        return finish(route, messages, _optional(route, params))
+        if not route.apart:
+            return orjson.dumps(_sent(route, messages, _optional(route, asked)))
+        sent = orjson.dumps({"messages": _sent(route, messages, {})["messages"]})
+        return b"%b,%b" % (sent[:-1], _rest(route, asked)[1:])
     except NotOnThisWire:
         raise
     except tuple(MEANINGS) as exc:
@@ -158,6 +163,17 @@ def _is_litellms_own(name: str) -> bool:
     return "cost_per" not in name and bool(litellm.types.utils.is_litellm_owned_kwarg(name))
 
 
+def _rest(route: Route, asked: bytes) -> bytes:
+    """The body for the parameters that were asked for, without messages."""
+    known = route.worded.get(asked)
+    if known is None:
+        rest = _sent(route, [], _worded(route, orjson.loads(asked)))
+        if not rest["messages"]:  # else the deployment's extra_body brings some, and comes last, as with LiteLLM
+            del rest["messages"]
+        known = _keep(route, asked, orjson.dumps(rest))
+    return known
+
+
 def _optional(route: Route, asked: bytes) -> dict[str, Any]:
     """The parameters that were asked for, as this vendor wants them: the caller's own, to be changed."""
     known = route.worded.get(asked)
@@ -170,10 +186,15 @@ def _optional(route: Route, asked: bytes) -> dict[str, Any]:
     except TypeError:
         return optional
     if orjson.loads(written) == optional:
-        if len(route.worded) >= MAX_WORDED:
-            route.worded.clear()
-        route.worded[asked] = written
+        _keep(route, asked, written)
     return optional
+
+
+def _keep(route: Route, asked: bytes, worded: bytes) -> bytes:
+    if len(route.worded) >= MAX_WORDED:
+        route.worded.clear()
+    route.worded[asked] = worded
+    return worded
 
 
 def _worded(route: Route, asked: dict[str, Any]) -> dict[str, Any]:
@@ -194,6 +215,10 @@ def _worded(route: Route, asked: dict[str, Any]) -> dict[str, Any]:
     if optional.pop("fake_stream", False) or optional.pop("json_mode", False):
         raise NotOnThisWire
     return optional
+
+
+def _sent(route: Route, messages: list[Any], optional: dict[str, Any]) -> dict[str, Any]:
+    return (_handler_body if route.provider in OVER_HANDLER else _sdk_body)(route, messages, optional)
 
 
 def _sdk_body(route: Route, messages: list[Any], optional: dict[str, Any]) -> dict[str, Any]:

@@ -580,6 +580,8 @@ async def test_both_lanes_send_the_same_request(model: str, openai_lane: Lane, l
                 direct = await sent(openai_lane, wanted, vendor)
                 assert isinstance(direct, Received), name
                 assert direct == await sent(litellm_lane, wanted, vendor), f"{name}, with drop_params"
+            again = replace(wanted, messages=HISTORY)  # with what the lane keeps of the first time
+            assert await sent(openai_lane, again, vendor) == await sent(litellm_lane, again, vendor), f"{name}, again"
             assert (messages, params, configured) == before, f"{name}: the attempt was changed"
 
 

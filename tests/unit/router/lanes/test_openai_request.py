@@ -1,19 +1,26 @@
 from typing import Any
 
+import orjson
 import pytest
 from pydantic import SecretStr
 
 from config.deployments import Deployment
 from config.errors import RequestRejected
 from router.lanes.base import Attempt
-from router.lanes.openai_request import MAX_WORDED, NotOnThisWire, body, route
+from router.lanes.openai_request import MAX_WORDED, NotOnThisWire, Route, body, route
 
 USER = [{"role": "user", "content": "hi"}]
 
 
 def request(model: str, messages: list[Any], **params: Any) -> dict[str, Any]:
     deployment = Deployment(id="d", group="g", model=model, api_key=SecretStr("sk-x"), api_base="http://host/v1/")
-    return body(route(deployment), Attempt(deployment, messages, params, 5.0))
+    return sent(route(deployment), messages, params)
+
+
+def sent(to: Route, messages: list[Any], params: dict[str, Any]) -> dict[str, Any]:
+    own = Deployment(id="d", group="g", model=to.model)
+    found: dict[str, Any] = orjson.loads(body(to, Attempt(own, messages, params, 5.0)))
+    return found
 
 
 @pytest.mark.parametrize(
@@ -54,28 +61,40 @@ def test_the_key_and_the_headers_are_in_the_head_and_not_in_the_body() -> None:
     assert str(found.url) == "http://host/v1/chat/completions"
     assert found.headers["Authorization"] == "Other"
     assert found.headers["OpenAI-Organization"] == "o"
-    assert body(found, Attempt(deployment, USER, {}, 5.0)).keys() == {"model", "messages", "stream", "stream_options"}
+    assert orjson.loads(body(found, Attempt(deployment, USER, {}, 5.0))).keys() == {
+        *("model", "messages", "stream", "stream_options"),
+    }
 
 
-def test_parameters_that_were_worded_once_serve_only_those_who_ask_for_the_same() -> None:
-    deployment = Deployment(id="d", group="g", model="openai/m", api_key=SecretStr("sk-x"), api_base="http://host/v1/")
+@pytest.mark.parametrize("model", ["openai/m", "groq/m", "mistral/m", "xai/m"])
+def test_parameters_that_were_worded_once_serve_only_those_who_ask_for_the_same(model: str) -> None:
+    deployment = Deployment(id="d", group="g", model=model, api_key=SecretStr("sk-x"), api_base="http://host/v1/")
     found = route(deployment)
     tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]
+    asked = {"temperature": 0.5, "tools": tools}
+    first = sent(found, USER, asked)
+    assert (first["messages"], first["temperature"], first["tools"]) == (USER, 0.5, tools)
+    assert sent(found, USER, asked) == first
+    other = [{"role": "user", "content": "bye"}]
+    assert sent(found, other, asked) == {**first, "messages": other}
+    cooler = sent(found, USER, {"temperature": 0.7})
+    assert cooler["temperature"] == 0.7
+    assert "tools" not in cooler
 
-    def asked(**params: Any) -> dict[str, Any]:
-        return body(found, Attempt(deployment, USER, params, 5.0))
 
-    first = asked(temperature=0.5, tools=tools)
-    assert asked(temperature=0.7)["temperature"] == 0.7
-    assert "tools" not in asked(temperature=0.7)
-    first["tools"].clear()
-    assert asked(temperature=0.5, tools=tools)["tools"] == tools, "one request's body must not change another's"
-    assert asked(temperature=0.5, tools=tools)["messages"] == USER
+def test_messages_of_a_deployments_extra_body_come_last() -> None:
+    extra = {"extra_body": {"messages": [{"role": "user", "content": "always this"}]}}
+    own = Deployment(
+        id="d", group="g", model="openai/m", api_key=SecretStr("sk-x"), api_base="http://host/v1/", params=extra
+    )
+    said = orjson.loads(body(route(own), Attempt(own, USER, {}, 5.0)))
+    assert said["messages"] == extra["extra_body"]["messages"]
 
 
-def test_a_route_does_not_keep_every_set_of_parameters_that_it_ever_saw() -> None:
-    deployment = Deployment(id="d", group="g", model="openai/m", api_key=SecretStr("sk-x"), api_base="http://host/v1/")
+@pytest.mark.parametrize("model", ["openai/m", "mistral/m"])
+def test_a_route_does_not_keep_every_set_of_parameters_that_it_ever_saw(model: str) -> None:
+    deployment = Deployment(id="d", group="g", model=model, api_key=SecretStr("sk-x"), api_base="http://host/v1/")
     found = route(deployment)
     for seed in range(2 * MAX_WORDED):
-        assert body(found, Attempt(deployment, USER, {"seed": seed}, 5.0))["seed"] == seed
-    assert len(found.worded) <= MAX_WORDED
+        assert sent(found, USER, {"seed": seed})["messages"] == USER
+    assert 0 < len(found.worded) <= MAX_WORDED
