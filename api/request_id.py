@@ -5,7 +5,7 @@ carry it too.
 from __future__ import annotations
 
 import re
-from uuid import uuid4
+from secrets import token_hex
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,7 +25,7 @@ class RequestId:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if USABLE.fullmatch(given) else f"req_{uuid4().hex}"
+        request_id = given if USABLE.fullmatch(given) else f"req_{token_hex(16)}"
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

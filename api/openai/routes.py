@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from secrets import token_hex
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
@@ -41,7 +41,7 @@ async def chat_completions(request: Request) -> Response:
     turn = turns.begin(asked)
     events = turns.run(turn, asked.session_key)
     head = AnswerHead(
-        id=f"chatcmpl-{uuid4().hex}",
+        id=f"chatcmpl-{token_hex(16)}",
         created=int(time.time()),
         model=lambda: turn.record.model,
         function_call=turns.profile.function_call_object,

@@ -56,3 +56,26 @@ def test_what_only_some_servers_use_is_not_loaded_by_all(tmp_path: Path) -> None
         "print([name for name in ('redis', 'psycopg', 'alembic', 'mcp', 'numpy') if name in sys.modules])"
     )
     assert printed(code, tmp_path) == "[]"
+
+
+@pytest.mark.parametrize(("named", "seen"), [({}, "[]"), ({"OTEL_SERVICE_NAME": "voice"}, "['fastapi']")])
+def test_open_telemetry_sees_requests_where_the_environment_names_it(
+    named: dict[str, str], seen: str, tmp_path: Path
+) -> None:
+    (tmp_path / "models.yaml").write_text(MODELS)
+    code = (
+        "from fastapi.testclient import TestClient\n"
+        "from opentelemetry import trace\n"
+        "tracers = []\n"
+        "class Provider(trace.TracerProvider):\n"
+        "    def get_tracer(self, name, *_, **__):\n"
+        "        tracers.append(name)\n"
+        "        return trace.NoOpTracer()\n"
+        "trace.set_tracer_provider(Provider())\n"
+        "from api.worker import create_app_from_environment\n"
+        "with TestClient(create_app_from_environment()) as client:\n"
+        "    tracers.clear()\n"
+        "    assert client.get('/health').status_code == 200\n"
+        "print(sorted(set(tracers)))"
+    )
+    assert printed(code, tmp_path, SWITCHBOARD_API_TOKENS="token", SWITCHBOARD_DATA_DIR="data", **named) == seen
