@@ -9,7 +9,7 @@ from secrets import token_hex
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 USABLE = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -32,5 +32,9 @@ class RequestId:
                 MutableHeaders(scope=message)["x-request-id"] = request_id
             await send(message)
 
-        with bound_contextvars(request_id=request_id):
+        # Its context manager looks through all variables of the context, whoever they belong to.
+        bound = bind_contextvars(request_id=request_id)
+        try:
             await self._app(scope, receive, send_with_id)
+        finally:
+            reset_contextvars(**bound)
