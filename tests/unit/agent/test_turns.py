@@ -318,6 +318,28 @@ async def test_the_vendor_is_asked_before_langgraph_sets_out_and_left_when_that_
     assert (graph.written, lane.written, lane.closed) == (1, 1, 1)
 
 
+async def test_langgraph_sets_out_behind_the_requests_and_the_words_of_all_turns_that_wait() -> None:
+    lane = WritingLane({"a": [[text("Hello."), HANG]] * 8})
+    service = TurnService(router_over(lane, deployment("a"), num_retries=0), PROFILE)
+    heard: list[Event] = []
+    when_set_out: list[tuple[int, int]] = []
+
+    class Graph(BrokenGraph):
+        async def astream(self, *_: Any, **__: Any) -> AsyncGenerator[dict[str, Any], None]:
+            when_set_out.append((self.lane.written, len(heard)))
+            raise AllDeploymentsFailed("Enough was seen.")
+            yield {}
+
+    async def hear() -> None:
+        turn = service.begin(TurnRequest("main", [HumanMessage("Hi")]))
+        turn._graph = Graph(lane)  # type: ignore[assignment]
+        async for event in turn.events():
+            heard.append(event)
+
+    await asyncio.gather(*(hear() for _ in range(8)))
+    assert when_set_out[0] == (8, 8)
+
+
 class Tracer(AsyncCallbackHandler):
     """Notes the runs that begin, as a tracer does."""
 
