@@ -7,7 +7,7 @@ sends for the same attempt and requires it to be equal; a vendor for which it is
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -143,9 +143,9 @@ def body(route: Route, attempt: Attempt) -> bytes:
         messages = _utils.validate_and_fix_openai_messages(messages=messages)
         messages = route.config.translate_developer_role_to_system_role(messages=messages)
         if not route.apart:
-            return orjson.dumps(_sent(route, messages, _optional(route, asked)))
+            return orjson.dumps(_sent(route, messages, orjson.loads(_kept(route, asked, _worded))))
         sent = orjson.dumps({"messages": _sent(route, messages, {})["messages"]})
-        return b"%b,%b" % (sent[:-1], _rest(route, asked)[1:])
+        return b"%b,%b" % (sent[:-1], _kept(route, asked, _rest)[1:])
     except NotOnThisWire:
         raise
     except tuple(MEANINGS) as exc:
@@ -163,38 +163,23 @@ def _is_litellms_own(name: str) -> bool:
     return "cost_per" not in name and bool(litellm.types.utils.is_litellm_owned_kwarg(name))
 
 
-def _rest(route: Route, asked: bytes) -> bytes:
-    """The body for the parameters that were asked for, without messages."""
+def _kept(route: Route, asked: bytes, make: Callable[[Route, dict[str, Any]], dict[str, Any]]) -> bytes:
+    """What `make` makes of the parameters that were asked for, as JSON; made once for all who ask for the same."""
     known = route.worded.get(asked)
     if known is None:
-        rest = _sent(route, [], _worded(route, orjson.loads(asked)))
-        if not rest["messages"]:  # else the deployment's extra_body brings some, and comes last, as with LiteLLM
-            del rest["messages"]
-        known = _keep(route, asked, orjson.dumps(rest))
+        known = orjson.dumps(make(route, orjson.loads(asked)))
+        if len(route.worded) >= MAX_WORDED:
+            route.worded.clear()
+        route.worded[asked] = known
     return known
 
 
-def _optional(route: Route, asked: bytes) -> dict[str, Any]:
-    """The parameters that were asked for, as this vendor wants them: the caller's own, to be changed."""
-    known = route.worded.get(asked)
-    if known is not None:
-        kept: dict[str, Any] = orjson.loads(known)
-        return kept
-    optional = _worded(route, orjson.loads(asked))
-    try:
-        written = orjson.dumps(optional)
-    except TypeError:
-        return optional
-    if orjson.loads(written) == optional:
-        _keep(route, asked, written)
-    return optional
-
-
-def _keep(route: Route, asked: bytes, worded: bytes) -> bytes:
-    if len(route.worded) >= MAX_WORDED:
-        route.worded.clear()
-    route.worded[asked] = worded
-    return worded
+def _rest(route: Route, asked: dict[str, Any]) -> dict[str, Any]:
+    """The body without messages."""
+    rest = _sent(route, [], _worded(route, asked))
+    if not rest["messages"]:  # else the deployment's extra_body brings some, and comes last, as with LiteLLM
+        del rest["messages"]
+    return rest
 
 
 def _worded(route: Route, asked: dict[str, Any]) -> dict[str, Any]:
