@@ -28,30 +28,30 @@ check: $(READY)
 	$(BIN)/switchboard check
 
 bench: $(READY)
-	$(BIN)/python -m tests.bench --out docs/bench
+	$(BIN)/python -m bench --out docs/bench
 
 bench-peers: $(READY)
-	$(BIN)/python -m tests.bench --peers --out docs/bench
+	$(BIN)/python -m bench --peers --out docs/bench
 
 bench-workers: $(READY)
-	$(BIN)/python -m tests.bench --workers
+	$(BIN)/python -m bench --workers
 
 bench-sessions: $(READY)
-	$(BIN)/python -m tests.bench.sessions
+	$(BIN)/python -m bench.sessions
 
-# Whether a turn costs more than tests/bench/baseline.json says; UPDATE=1 agrees to what it costs now.
+# Whether a turn costs more than bench/baseline.json says; UPDATE=1 agrees to what it costs now.
 bench-check: $(READY)
-	$(BIN)/python -m tests.bench.check $(if $(UPDATE),--update)
+	$(BIN)/python -m bench.check $(if $(UPDATE),--update)
 
 bench-profile: $(READY)
-	$(BIN)/python -m tests.bench.profile
+	$(BIN)/python -m bench.profile
 
 # What a caller notices when vendors fail; docs/failover.md has the table.
 exam: $(READY)
-	$(BIN)/python -m tests.exam
+	$(BIN)/python -m bench.exam
 
 soak: $(READY)
-	$(BIN)/python -m tests.soak --minutes 10 --callers 30
+	$(BIN)/python -m bench.soak --minutes 10 --callers 30
 
 .env: | $(READY)
 	$(BIN)/python -m config.first_run

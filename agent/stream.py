@@ -12,7 +12,6 @@ from unicodedata import east_asian_width
 from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 from langgraph.types import Command, Interrupt
 
-from agent.database import storage_errors
 from agent.events import (
     Event,
     FinishReason,
@@ -25,6 +24,7 @@ from agent.events import (
     Usage,
 )
 from agent.graph import AgentGraph, Cached, End, Said, TurnContext, first_input
+from agent.storage.database import storage_errors
 
 OTHERS_FIRST: Final = 10
 """Rounds of the event loop for which LangGraph waits when the model was asked ahead: nobody waits for it as yet, but

@@ -23,7 +23,7 @@ from agent.tools.caller_tools import CallerTool
 from agent.tools.mcp.connections import McpConnections
 from agent.tools.tool_set import ToolSet, tool_set
 from agent.turn import Turn
-from config.agent_file import AgentProfile
+from config.profile.agent_file import AgentProfile
 from router.failover import FailoverRouter, RoutedTurn, Wishes
 
 COMPILED_TOOL_SETS = 64

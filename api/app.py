@@ -13,34 +13,34 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from agent.memory.checkpoints import open_checkpoints
 from agent.memory.long_term import LongTermMemory
 from agent.sessions.opened import open_sessions
 from agent.sessions.signals import Signals
+from agent.storage.checkpoints import open_checkpoints
 from agent.tools.mcp.connections import McpConnections
 from agent.turns import TurnService
 from api import garbage
-from api.auth import TokenCheck
-from api.errors import InvalidBody, MethodNotAllowed, RouteNotFound, error_response
+from api.http.auth import TokenCheck
+from api.http.errors import InvalidBody, MethodNotAllowed, RouteNotFound, error_response
+from api.http.request_id import RequestId
 from api.openai.routes import routes as openai_routes
 from api.ops.routes import routes as ops_routes
 from api.reload import Reload, log_registry
-from api.request_id import RequestId
 from api.sessions.routes import routes as session_routes
 from api.state import State
 from api.storage import database_of
-from config.agent_file import AgentProfile
 from config.errors import RequestError, SwitchboardError
+from config.profile.agent_file import AgentProfile
 from config.settings import Settings, require_tokens
-from router.breakers import Breakers
 from router.embedding import Embedder
 from router.failover import FailoverRouter
-from router.health_probe import HealthProbe, ping
+from router.health.breakers import Breakers
+from router.health.probe import HealthProbe, ping
+from router.health.rate_limits import RateLimits
+from router.health.shared_clock import SharedClock
+from router.health.shared_state import SharedState
 from router.lanes.selection import Lanes
-from router.rate_limits import RateLimits
 from router.registry import LiveRegistry
-from router.shared_clock import SharedClock
-from router.shared_state import SharedState
 
 log = structlog.get_logger(__name__)
 
@@ -144,7 +144,7 @@ async def _router(settings: Settings, registry: LiveRegistry, lanes: Lanes) -> A
     probe = HealthProbe(registry, breakers, lambda deployment: ping(lanes.for_deployment(deployment), deployment))
     async with AsyncExitStack() as running:
         if settings.redis_url is not None:
-            from router.redis_store import RedisStore  # its client takes 5 MB
+            from router.health.redis_store import RedisStore  # its client takes 5 MB
 
             store = RedisStore(settings.redis_url.get_secret_value())
             await running.enter_async_context(SharedState(store, breakers, rate_limits, clock))

@@ -14,7 +14,7 @@ import typer
 from config.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from config.deployments import Deployment, Registry
+    from config.models.deployments import Deployment, Registry
     from config.settings import Settings
 
 app = typer.Typer(help="An OpenAI-compatible agent gateway.", no_args_is_help=True, pretty_exceptions_enable=False)
@@ -78,12 +78,12 @@ def check(
 ) -> None:
     """Check models.yaml and agent.yaml; exit with 1 if something is wrong."""
     if schema:
-        from config.models_schema import schema_text
+        from config.models.schema import schema_text
 
         typer.echo(schema_text(), nl=False)
         return
-    from config.agent_file import check_agent
-    from config.models_file import check_models
+    from config.models.models_file import check_models
+    from config.profile.agent_file import check_agent
     from config.settings import environment, load_settings, unknown_settings
 
     try:
@@ -108,7 +108,7 @@ def fake_provider(
     """Serve a fake OpenAI endpoint whose faults the model name chooses, for load and failure tests."""
     import asyncio
 
-    from router.fake_provider import serve as serve_fake
+    from router.fake.server import serve as serve_fake
 
     try:
         asyncio.run(serve_fake(host, port))
@@ -118,8 +118,8 @@ def fake_provider(
 
 def _prepare(**overrides: Any) -> tuple[Settings, Registry]:
     """Everything that can be wrong, found before anything is started."""
-    from config.agent_file import check_agent
-    from config.models_file import check_models
+    from config.models.models_file import check_models
+    from config.profile.agent_file import check_agent
     from config.settings import environment, load_settings, require_tokens, unknown_settings
 
     settings, environ = load_settings(**overrides), environment()

@@ -18,10 +18,10 @@ import structlog
 from watchfiles import awatch
 
 from agent.turns import TurnService
-from api.followed import Followed, ModelsReading, read_agent
-from config.agent_file import AgentProfile
-from config.deployments import Registry
+from api.watched_file import Followed, ModelsReading, read_agent
 from config.errors import Problem
+from config.models.deployments import Registry
+from config.profile.agent_file import AgentProfile
 from config.settings import ENV_FILE, Settings
 from router.lanes.selection import Lanes
 

@@ -7,7 +7,7 @@ from typing import TypedDict
 from agent.memory.long_term import LongTermMemory
 from agent.sessions.service import SessionService
 from agent.turns import TurnService
-from api.auth import TokenCheck
+from api.http.auth import TokenCheck
 from api.reload import Reload
 from config.settings import Settings
 

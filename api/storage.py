@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 
-from agent.database import Database, open_database
+from agent.storage.database import Database, open_database
 from config.settings import Settings
 
 

@@ -1,4 +1,4 @@
-"""The one error tree. Nothing in it knows HTTP; `api/errors.py` maps it to statuses.
+"""The one error tree. Nothing in it knows HTTP; `api/http/errors.py` maps it to statuses.
 
     SwitchboardError
     ├── ConfigError                    a file or a setting is wrong; carries every Problem found

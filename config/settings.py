@@ -17,10 +17,10 @@ from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from config.agent_file import DEFAULT_AGENT_FILE
 from config.database_url import DATABASE_URLS, is_database_url
 from config.errors import ConfigError, Problem
-from config.sections import nearest
+from config.profile.agent_file import DEFAULT_AGENT_FILE
+from config.reading.sections import nearest
 
 PREFIX = "SWITCHBOARD_"
 ENV_FILE = Path(".env")

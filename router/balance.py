@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from random import Random
 
-from config.deployments import Deployment, RoutingStrategy
-from router.stats import Stats
+from config.models.deployments import Deployment, RoutingStrategy
+from router.health.stats import Stats
 
 EXPLORE = 0.1
 """Share of turns in which `latency-based-routing` ignores what it measured, so that a slow vendor that recovered is

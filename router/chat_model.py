@@ -18,7 +18,7 @@ from langchain_core.outputs import ChatResult
 from langchain_core.runnables import RunnableConfig
 from pydantic import PrivateAttr
 
-import router.litellm_import  # noqa: F401  (LiteLLM is set up before langchain-litellm imports it)
+import router.vendors.litellm_import  # noqa: F401  (LiteLLM is set up before langchain-litellm imports it)
 from router.failover import RoutedTurn
 from router.lanes.base import Chunk
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import structlog
 
-from config.deployments import Deployment
 from config.errors import AllDeploymentsFailed, AttemptError, BadAnswer, ModelUnavailable, VendorSilent
-from router.fake_embedding import fake_embeddings
+from config.models.deployments import Deployment
+from router.fake.fake_embedding import fake_embeddings
 from router.lanes.litellm_lane import UNHURRIED
-from router.litellm_import import litellm
-from router.vendor_errors import from_litellm
+from router.vendors.litellm_import import litellm
+from router.vendors.vendor_errors import from_litellm
 
 log = structlog.get_logger(__name__)
 

@@ -14,20 +14,20 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Protocol
 
-from config.deployments import Deployment, Registry
 from config.errors import ModelNotFound, ModelUnavailable, RequestError
+from config.models.deployments import Deployment, Registry
+from router.attempt import Exchange
+from router.attempt_plan import Route
 from router.balance import order_to_try
-from router.breakers import Breakers
-from router.exchange import Exchange
+from router.health.breakers import Breakers
+from router.health.rate_limits import RateLimits
+from router.health.stats import Stats
 from router.hedge import HedgeBudget
 from router.lanes.base import Chunk, Lane
 from router.model_call import ModelCall
-from router.model_facts import certainly_fits_not
-from router.rate_limits import RateLimits
 from router.registry import LiveRegistry
-from router.route import Route
-from router.stats import Stats
 from router.turn_record import TurnRecord
+from router.vendors.model_facts import certainly_fits_not
 
 NOT_FOR_VENDORS = frozenset({"model", "messages", "stream", "stream_options", "metadata"})
 """What langchain-litellm adds for a litellm.Router; the lanes add their own."""
@@ -149,7 +149,7 @@ class RoutedTurn:
 
 @dataclass(frozen=True, slots=True)
 class _Guide:
-    """What a route asks; see `router.route.Guide`."""
+    """What a route asks; see `router.attempt_plan.Guide`."""
 
     turn: RoutedTurn
     prompt_chars: int

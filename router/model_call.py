@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from config.deployments import Deployment
 from config.errors import (
     AllDeploymentsFailed,
     AnswerInterrupted,
@@ -25,12 +24,13 @@ from config.errors import (
     RequestRejected,
     SwitchboardError,
 )
-from router.exchange import Exchange
+from config.models.deployments import Deployment
+from router.attempt import Exchange
 from router.hedge import raced
 from router.lanes.base import Chunk
-from router.model_facts import supports_prefill
 from router.policy import Decision, GiveUp, NextGroup, RetryHere, decide
-from router.splice import Splice, continuation_messages
+from router.stream.splice import Splice, continuation_messages
+from router.vendors.model_facts import supports_prefill
 
 if TYPE_CHECKING:
     from router.failover import RoutedTurn

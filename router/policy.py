@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from config.deployments import RouterSettings
 from config.errors import (
     AnswerCut,
     AttemptError,
@@ -22,6 +21,7 @@ from config.errors import (
     SwitchboardError,
     VendorOverloaded,
 )
+from config.models.deployments import RouterSettings
 
 BACKOFF_BASE = 0.25
 BACKOFF_CAP = 2.0

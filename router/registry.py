@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from config.deployments import Registry
+from config.models.deployments import Registry
 
 
 class LiveRegistry:

@@ -16,10 +16,10 @@ from sqlalchemy import ColumnElement, Row, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from agent.database import Database
 from agent.memory.embeddings import PatientEmbedder
 from agent.memory.memories_table import NEWEST_FIRST, memories
 from agent.memory.recall import Recall
+from agent.storage.database import Database
 from config.errors import RequestError
 from router.embedding import Embedder
 

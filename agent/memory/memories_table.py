@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, LargeBinary, MetaData, Table, Text, Uuid
 
-from agent.columns import UtcTime
+from agent.storage.columns import UtcTime
 
 memories = Table(
     "memories",

@@ -14,9 +14,9 @@ from uuid import UUID
 import structlog
 from sqlalchemy import and_, or_, select, update
 
-from agent.database import Database
 from agent.memory.embeddings import PatientEmbedder, nearest
 from agent.memory.memories_table import NEWEST_FIRST, memories
+from agent.storage.database import Database
 from config.errors import RequestError, SwitchboardError
 
 log = structlog.get_logger(__name__)

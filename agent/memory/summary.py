@@ -16,8 +16,8 @@ import structlog
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
 
 from agent.memory.trim import CountTokens, system_prompt_length, trimmed, turn_starts
-from config.agent_memory import Trim
 from config.errors import SwitchboardError
+from config.profile.memory import Trim
 
 log = structlog.get_logger(__name__)
 

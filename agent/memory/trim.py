@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
-from config.agent_memory import Trim
+from config.profile.memory import Trim
 
 CountTokens = Callable[[AnyMessage], int]
 

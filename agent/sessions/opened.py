@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from agent.database import Database
-from agent.memory.checkpoints import Checkpoints
 from agent.sessions.background import Background
 from agent.sessions.leases import INTERVAL, Leases
 from agent.sessions.runner import SessionRunner
@@ -15,6 +13,8 @@ from agent.sessions.signals import Signals
 from agent.sessions.store import LEASE, SessionStore
 from agent.sessions.sweeper import Sweeper
 from agent.sessions.thread import Threads
+from agent.storage.checkpoints import Checkpoints
+from agent.storage.database import Database
 from agent.turns import TurnService
 
 

@@ -15,10 +15,10 @@ from uuid import uuid4
 from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from agent.database import Database
 from agent.sessions.record import SessionRecord, Status
 from agent.sessions.row import as_read, as_stored, has_expired, is_held, named, not_expired, over
 from agent.sessions.table import sessions
+from agent.storage.database import Database
 from config.errors import SessionBusy, SessionExists, SessionNotFound, SessionNotReady
 
 Lease = Literal["held", "stop", "lost"]

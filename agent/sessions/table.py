@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Boolean, Column, Index, MetaData, String, Table
 
-from agent.columns import AnyText, Json, UtcTime
+from agent.storage.columns import AnyText, Json, UtcTime
 
 sessions: Final = Table(
     "sessions",

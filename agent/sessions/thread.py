@@ -14,8 +14,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage, ToolMessage
 from langgraph.constants import END
 
-from agent.database import storage_errors
-from agent.memory.checkpoints import Checkpoints, delete_thread, prune
+from agent.storage.checkpoints import Checkpoints, delete_thread, prune
+from agent.storage.database import storage_errors
 from agent.tools.review import UNKNOWN, UNREVIEWED
 from agent.turns import TurnService
 

@@ -9,7 +9,7 @@ from langchain_core.messages import AnyMessage, SystemMessage
 from agent.memory.recollection import Recollection
 from agent.memory.summary import RunningSummary, fitted
 from agent.memory.trim import estimated_tokens
-from config.agent_memory import Trim
+from config.profile.memory import Trim
 
 
 class ThreadView:

@@ -10,7 +10,7 @@ from typing import Any
 
 from agent.tools.hand_off import HandOffTool
 from agent.tools.transfer_call import END_TOOLS, TRANSFER_TOOLS, end_tool, transfer_tool
-from config.agent_file import Destination
+from config.profile.agent_file import Destination
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from agent.tools.mcp.tool import McpTool
 from agent.tools.multiply import multiply
 from agent.tools.remember import remember
 from agent.tools.transfer_call import END_TOOLS, TRANSFER_TOOLS, end_tool, transfer_tool
-from config.agent_file import AgentProfile
+from config.profile.agent_file import AgentProfile
 
 SERVER_TOOLS: dict[str, BaseTool] = {each.name: each for each in (multiply, book_hotel)}
 """The tools that run here, by the name under which agent.yaml switches them on."""

@@ -13,7 +13,7 @@ from typing import Any
 from langchain_core.tools import ToolException
 
 from agent.tools.hand_off import HandOffTool
-from config.agent_file import Destination
+from config.profile.agent_file import Destination
 
 TRANSFER_TOOLS: Mapping[str, str] = {
     "transferCall": "destination",  # Vapi

@@ -14,8 +14,8 @@ import orjson
 
 from agent.events import Event, HandOff, TextDelta, TurnFailed, TurnFinished, Usage
 from agent.tools.transfer_call import END_TOOLS, TRANSFER_TOOLS
-from api.errors import error_object
-from api.sse import DONE
+from api.http.errors import error_object
+from api.http.sse import DONE
 from config.errors import SwitchboardError
 
 

@@ -13,12 +13,12 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from agent.turn import Turn
 from agent.turns import TurnService
-from api.auth import SECURITY, authenticate, caller_of
-from api.body import read_json_object, request_body, validated
+from api.http.auth import SECURITY, authenticate, caller_of
+from api.http.body import read_json_object, request_body, validated
+from api.http.plain_route import PlainRoute
+from api.http.sse import EventStream, until_hang_up
 from api.openai.encode import AnswerHead, chunks, completion, error_event
 from api.openai.wire import ChatCompletionRequest
-from api.plain_route import PlainRoute
-from api.sse import EventStream, until_hang_up
 from config.errors import ModelNotFound
 from config.settings import Settings
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from agent.tools.caller_tools import CallerTool
 from agent.turns import TurnRequest
-from api.ids import is_plain_id
+from api.http.ids import is_plain_id
 from api.openai.messages import to_langchain
 from config.errors import RequestError
 from router.failover import Wishes

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from agent.turns import TurnService
 from api.reload import Reload
-from config.deployments import Deployment
+from config.models.deployments import Deployment
 from router.failover import FailoverRouter
 
 routes = APIRouter(tags=["operations"])

@@ -15,7 +15,7 @@ from langchain_core.messages import AnyMessage, convert_to_openai_messages
 from agent.events import HandOff, ReviewRequested, TextDelta, ToolStarted, TurnFailed, Usage
 from agent.sessions.events import SessionEnded, SessionEvent, SessionOpened
 from agent.sessions.record import SessionRecord
-from api.errors import error_object
+from api.http.errors import error_object
 from config.errors import StorageUnavailable, SwitchboardError
 
 

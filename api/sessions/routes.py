@@ -13,12 +13,12 @@ from pydantic import AfterValidator, BaseModel
 from agent.memory.long_term import LongTermMemory, Memory
 from agent.sessions.events import SessionEvent
 from agent.sessions.service import SessionService
-from api.auth import authenticate
-from api.body import read_json_object, request_body, validated
-from api.errors import InvalidBody
+from api.http.auth import authenticate
+from api.http.body import read_json_object, request_body, validated
+from api.http.errors import InvalidBody
+from api.http.sse import EventStream, until_hang_up
 from api.sessions import encode
 from api.sessions.wire import CancelBody, InvokeBody, MemoryBody, ResumeBody, SessionBody, plain_id
-from api.sse import EventStream, until_hang_up
 from config.errors import MemoryNotFound
 from config.settings import Settings
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from agent.sessions.requests import Invocation, OnBusy, OnPending, Resumption
 from agent.tools.review import Answer
-from api.ids import MAX_ID, is_plain_id
+from api.http.ids import MAX_ID, is_plain_id
 
 MAX_QUERY = 100_000
 MAX_TTL = 10 * 366 * 24 * 3600

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from config.deployments import Deployment
+from config.models.deployments import Deployment
 
 Chunk = dict[str, Any]
 

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import openai
 
-from config.deployments import Deployment
 from config.errors import AnswerCut, VendorSilent
+from config.models.deployments import Deployment
 from router.lanes.arguments import completion_arguments
 from router.lanes.base import Attempt, Chunk
-from router.litellm_import import litellm
-from router.vendor_errors import from_litellm
+from router.vendors.litellm_import import litellm
+from router.vendors.vendor_errors import from_litellm
 
 UNHURRIED: Final = 3600.0
 """Seconds that LiteLLM may take. The lane and the router keep the time; a second clock would only blur whose it was."""

@@ -13,7 +13,7 @@ import orjson
 from config.errors import AnswerCut, AttemptError, SwitchboardError
 from router.lanes.base import Chunk
 from router.lanes.openai_fields import counts, first_choice, fragment, parts
-from router.vendor_errors import from_event
+from router.vendors.vendor_errors import from_event
 
 BROKEN_OFF: Final = frozenset({"error", "network_error", "insufficient_system_resource", "abort"})
 """Finish reasons with which vendors say that they did not finish."""

@@ -17,15 +17,15 @@ import aiohttp
 import orjson
 from aiohttp.client_proto import ResponseHandler
 
-from config.deployments import Deployment
 from config.errors import BadAnswer, SwitchboardError
+from config.models.deployments import Deployment
 from router.lanes.base import Attempt, Chunk, Lane
 from router.lanes.decoding import ENCODINGS, body_of
 from router.lanes.openai_chunks import ChunkReader
 from router.lanes.openai_request import NotOnThisWire, Route, body, route
-from router.sse_events import EventParser
-from router.vendor_complaint import without_secrets
-from router.vendor_errors import from_response, from_transport
+from router.stream.sse_events import EventParser
+from router.vendors.vendor_complaint import without_secrets
+from router.vendors.vendor_errors import from_response, from_transport
 
 KEEP_ALIVE: Final = 30.0
 """Seconds that an idle connection is kept for the next turn; vendors drop theirs after a minute or more."""

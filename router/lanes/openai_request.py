@@ -15,12 +15,12 @@ import orjson
 from multidict import CIMultiDict
 from yarl import URL
 
-from config.deployments import Deployment
 from config.errors import CredentialsRefused, RequestRejected
+from config.models.deployments import Deployment
 from router.lanes.arguments import as_json, joined_params
 from router.lanes.base import Attempt
-from router.litellm_import import litellm
-from router.vendor_errors import MEANINGS, from_litellm
+from router.vendors.litellm_import import litellm
+from router.vendors.vendor_errors import MEANINGS, from_litellm
 
 OVER_SDK: Final = frozenset({"openai", "dashscope", "moonshot", "zai", "nvidia_nim", "cerebras"})
 """Vendors that LiteLLM reaches through the OpenAI client."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Literal
 
-from config.deployments import Deployment
+from config.models.deployments import Deployment
 from router.lanes.base import Lane
 from router.lanes.litellm_lane import LiteLLMLane
 from router.lanes.openai_lane import OpenAILane, build_http_client
@@ -26,7 +26,7 @@ class Lanes:
     @classmethod
     def build(cls) -> Lanes:
         """The real lanes. Call it inside the event loop that will use them, and `aclose` them at its end."""
-        from router.lanes.fake_lane import FakeLane
+        from router.fake.fake_lane import FakeLane
 
         over_litellm = LiteLLMLane()
         return cls(FakeLane(), OpenAILane(build_http_client(), otherwise=over_litellm), over_litellm)

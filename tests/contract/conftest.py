@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.database import Database, open_database
+from agent.storage.database import Database, open_database
 from tests.support.postgres_server import PostgresServer, postgres_server
 from tests.support.sqlite_threads import all_are_closed
 

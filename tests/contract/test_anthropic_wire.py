@@ -9,10 +9,10 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_core.messages.base import BaseMessage
 from pydantic import SecretStr
 
-from config.deployments import Deployment, Registry, RouterSettings
-from router.breakers import Breakers
+from config.models.deployments import Deployment, Registry, RouterSettings
 from router.chat_model import chat_model
 from router.failover import FailoverRouter
+from router.health.breakers import Breakers
 from router.lanes.selection import Lanes
 from router.registry import LiveRegistry
 from tests.contract.local_vendor import Reply, local_vendor, streaming

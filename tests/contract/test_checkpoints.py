@@ -13,8 +13,8 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemM
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 
-from agent.database import Database, open_database, storage_errors
-from agent.memory.checkpoints import Checkpoints, delete_thread, open_checkpoints, prune
+from agent.storage.checkpoints import Checkpoints, delete_thread, open_checkpoints, prune
+from agent.storage.database import Database, open_database, storage_errors
 from config.errors import StorageUnavailable
 from tests.contract.conftest import OpenDatabase
 from tests.support.postgres_server import PostgresServer

@@ -14,10 +14,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 from structlog.testing import capture_logs
 
-from agent.database import Database, open_database
-from agent.migrations.upgrade import VERSION_TABLE
 from agent.sessions.store import SessionStore
 from agent.sessions.table import sessions
+from agent.storage.database import Database, open_database
+from agent.storage.migrations.upgrade import VERSION_TABLE
 from config.errors import ConfigError, StorageUnavailable
 from tests.contract.conftest import OpenDatabase
 from tests.support.postgres_server import PostgresServer
@@ -27,8 +27,8 @@ ROOT = Path(__file__).parents[2]
 PROCESS = """
 import asyncio, sys
 from pathlib import Path
-from agent.database import open_database
-from agent.memory.checkpoints import open_checkpoints
+from agent.storage.database import open_database
+from agent.storage.checkpoints import open_checkpoints
 from agent.sessions.store import SessionStore
 
 async def main(url, folder, name):
@@ -102,12 +102,12 @@ async def test_a_migration_that_fails_leaves_the_tables_as_they_were(
         pass
     versions = tmp_path / "scripts" / "versions"
     versions.mkdir(parents=True)
-    for script in (ROOT / "agent/migrations/versions").glob("*.py"):
+    for script in (ROOT / "agent/storage/migrations/versions").glob("*.py"):
         (versions / script.name).write_text(script.read_text())
     newest = max(script.name[:4] for script in versions.glob("*.py"))
     (versions / "broken.py").write_text(BROKEN.replace("NEWEST", newest))
-    monkeypatch.setattr("agent.migrations.upgrade.FOLDER", versions.parent)
-    monkeypatch.setattr("agent.migrations.revision.NEWEST", "broken")
+    monkeypatch.setattr("agent.storage.migrations.upgrade.FOLDER", versions.parent)
+    monkeypatch.setattr("agent.storage.migrations.revision.NEWEST", "broken")
     for _ in range(2):  # no lock is left behind either
         with pytest.raises(ConfigError):
             async with open_it():
@@ -182,7 +182,7 @@ async def test_more_callers_than_connections_wait_for_their_turn(database: Datab
 async def test_the_start_waits_for_postgres_and_says_so_once(
     postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.database.LOOK", 0.01)
+    monkeypatch.setattr("agent.storage.database.LOOK", 0.01)
     url = postgres.new_database()
     postgres.stop()
 
@@ -206,7 +206,7 @@ async def test_the_start_waits_for_postgres_and_says_so_once(
 async def test_a_postgres_that_does_not_come_up_in_time_is_a_clear_error(
     postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.database.LOOK", 0.01)
+    monkeypatch.setattr("agent.storage.database.LOOK", 0.01)
     url = postgres.url("voices")
     postgres.stop()
     with pytest.raises(ConfigError) as raised:

@@ -16,7 +16,6 @@ import pytest
 from aiohttp.base_protocol import BaseProtocol
 from pydantic import SecretStr
 
-from config.deployments import Deployment
 from config.errors import (
     AnswerCut,
     AttemptError,
@@ -31,6 +30,7 @@ from config.errors import (
     VendorOverloaded,
     VendorSilent,
 )
+from config.models.deployments import Deployment
 from router.lanes.base import Attempt, Chunk, Lane
 from router.lanes.litellm_lane import LiteLLMLane
 from router.lanes.openai_lane import MAX_ERROR_BYTES, OpenAILane, build_http_client

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from sqlalchemy import event, select, update
 from structlog.testing import capture_logs
 
-from agent.database import Database
 from agent.memory.long_term import CONTENT_CHARS, HEADING, LongTermMemory, Memory
 from agent.memory.memories_table import memories
 from agent.memory.recall import BATCH, ON_THE_LOOP
-from config.deployments import Deployment
+from agent.storage.database import Database
 from config.errors import RequestError, RequestRejected, StorageUnavailable
+from config.models.deployments import Deployment
 from router.embedding import Embedder
 from tests.contract.conftest import OpenDatabase
 from tests.support.postgres_server import PostgresServer

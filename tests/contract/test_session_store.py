@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent.database import Database
 from agent.sessions.record import SessionRecord
 from agent.sessions.row import CRASHED
 from agent.sessions.store import SessionStore
+from agent.storage.database import Database
 from config.errors import SessionBusy, SessionExists, SessionNotFound, SessionNotReady, StorageUnavailable
 from tests.contract.conftest import OpenDatabase
 from tests.support.postgres_server import PostgresServer

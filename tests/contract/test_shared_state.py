@@ -12,13 +12,13 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from config.deployments import Deployment, RouterSettings
 from config.errors import CredentialsRefused, RateLimited, VendorOverloaded
-from router.breakers import Breakers
-from router.rate_limits import RateLimits
-from router.redis_store import RedisStore
-from router.shared_clock import SharedClock
-from router.shared_state import SharedState, SharedStore, StoreAway
+from config.models.deployments import Deployment, RouterSettings
+from router.health.breakers import Breakers
+from router.health.rate_limits import RateLimits
+from router.health.redis_store import RedisStore
+from router.health.shared_clock import SharedClock
+from router.health.shared_state import SharedState, SharedStore, StoreAway
 from tests.support.memory_store import MemoryStore
 from tests.support.redis_server import RedisServer, redis_server
 

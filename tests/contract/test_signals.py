@@ -15,7 +15,7 @@ from agent.events import TurnFailed
 from agent.sessions.events import SessionEnded
 from agent.sessions.redis_signals import CHANNEL, RedisSignals
 from agent.sessions.signals import Signals
-from config.agent_file import AgentProfile
+from config.profile.agent_file import AgentProfile
 from tests.contract.conftest import OpenDatabase
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.session_rig import SESSION, USER, SessionRig, becomes, queries, session_rig

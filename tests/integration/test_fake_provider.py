@@ -6,10 +6,10 @@ import openai
 import pytest
 import uvloop
 
-from router.fake_provider import FakeProvider, serve
-from router.fake_provider.behaviours import BEHAVIOURS
-from router.fake_provider.line import MAX_BODY
-from router.sample_text import ANSWER
+from router.fake.sample_text import ANSWER
+from router.fake.server import FakeProvider, serve
+from router.fake.server.behaviours import BEHAVIOURS
+from router.fake.server.line import MAX_BODY
 
 IMPATIENT = httpx.Timeout(30, read=0.5)
 MULTIPLY = {

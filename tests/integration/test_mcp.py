@@ -22,7 +22,7 @@ import agent.tools.mcp.session
 from agent.tools.mcp.connection import McpConnection
 from agent.tools.mcp.connections import McpConnections
 from agent.tools.mcp.tool import McpTool
-from config.mcp_servers import McpCommand, McpServer
+from config.profile.mcp_servers import McpCommand, McpServer
 from tests.support.mcp_server import TOOLS, HttpMcpServer, of_the_old_kind, over_stdio
 
 PATIENCE = 30

@@ -12,8 +12,8 @@ import orjson
 import pytest
 from openai import AsyncOpenAI, BadRequestError, NotFoundError
 
-from router.fake_provider import FakeProvider
-from router.sample_text import ANSWER
+from router.fake.sample_text import ANSWER
+from router.fake.server import FakeProvider
 from tests.support.serving import TOKEN, Served, direct, fake, serving, through_litellm
 
 LOOKUP = {

@@ -14,16 +14,16 @@ from langchain_core.runnables import RunnableConfig
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from agent.database import open_database
-from agent.memory.checkpoints import open_checkpoints
 from agent.sessions.store import SessionStore
 from agent.sessions.sweeper import Sweeper
 from agent.sessions.table import sessions
 from agent.sessions.thread import Threads
+from agent.storage.checkpoints import open_checkpoints
+from agent.storage.database import open_database
 from agent.turns import TurnService
-from config.agent_file import AgentProfile
-from router.fake_provider import FakeProvider
-from router.sample_text import ANSWER
+from config.profile.agent_file import AgentProfile
+from router.fake.sample_text import ANSWER
+from router.fake.server import FakeProvider
 from tests.support.serving import Served, direct, fake, serving
 from tests.support.session_client import SessionClient, assert_error, client_of, read, text_of, types_of, whole
 

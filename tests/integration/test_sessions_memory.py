@@ -12,12 +12,12 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from agent.database import open_database
 from agent.memory.long_term import HEADING as KNOWN
 from agent.memory.summary import HEADING as SUMMARY
 from agent.sessions.store import SessionStore
-from router.fake_provider import FakeProvider
-from router.sample_text import ANSWER
+from agent.storage.database import open_database
+from router.fake.sample_text import ANSWER
+from router.fake.server import FakeProvider
 from tests.support.serving import direct, fake, serving
 from tests.support.session_client import SessionClient, assert_error, client_of
 

@@ -16,14 +16,14 @@ from langchain_core.tools import tool
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from agent.database import Database, open_database
 from agent.events import ToolStarted
 from agent.sessions.events import SessionEnded
 from agent.sessions.store import SessionStore
 from agent.sessions.table import sessions
+from agent.storage.database import Database, open_database
 from agent.tools.tool_set import SERVER_TOOLS
-from config.agent_file import AgentProfile
 from config.errors import ModelNotFound
+from config.profile.agent_file import AgentProfile
 from tests.support.session_rig import (
     SESSION,
     USER,

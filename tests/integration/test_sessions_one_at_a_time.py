@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from agent.database import Database, open_database
 from agent.sessions.events import SessionEnded
-from config.agent_file import AgentProfile
-from router.fake_provider import FakeProvider
+from agent.storage.database import Database, open_database
+from config.profile.agent_file import AgentProfile
+from router.fake.server import FakeProvider
 from tests.support.serving import Served, direct, fake, serving, through_litellm
 from tests.support.session_client import SessionClient, assert_error, text_of
 from tests.support.session_rig import SessionRig, assert_whole, becomes, queries, session_rig

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from config.mcp_servers import McpAddress, McpCommand, McpServer
+from config.profile.mcp_servers import McpAddress, McpCommand, McpServer
 
 START = 30.0
 """Seconds that a server may take to start."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from router.breaker import Verdict
-from router.rate_limits import Usage
-from router.shared_state import Known, News, StoreAway
+from router.health.breaker import Verdict
+from router.health.rate_limits import Usage
+from router.health.shared_state import Known, News, StoreAway
 
 
 class MemoryStore:

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Any
 
-from config.deployments import Deployment, Registry, RouterSettings
-from router.breakers import Breakers
+from config.models.deployments import Deployment, Registry, RouterSettings
 from router.failover import FailoverRouter
+from router.health.breakers import Breakers
 from router.lanes.base import Attempt, Chunk
 from router.registry import LiveRegistry
 

@@ -10,22 +10,22 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
-from agent.database import Database
 from agent.events import TextDelta
-from agent.memory.checkpoints import open_checkpoints
 from agent.sessions.events import SessionEvent
 from agent.sessions.opened import open_sessions
 from agent.sessions.requests import Invocation, OnBusy, Resumption
 from agent.sessions.service import SessionService
 from agent.sessions.signals import Signals
 from agent.sessions.store import LEASE
+from agent.storage.checkpoints import open_checkpoints
+from agent.storage.database import Database
 from agent.tools.review import Answer
 from agent.turns import TurnService
-from config.agent_file import AgentProfile
-from config.deployments import Deployment, Registry, RouterSettings
-from router.breakers import Breakers
+from config.models.deployments import Deployment, Registry, RouterSettings
+from config.profile.agent_file import AgentProfile
 from router.failover import FailoverRouter
-from router.lanes.fake_lane import FakeLane
+from router.fake.fake_lane import FakeLane
+from router.health.breakers import Breakers
 from router.registry import LiveRegistry
 
 USER, SESSION = "ann", "s"

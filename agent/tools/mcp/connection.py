@@ -14,7 +14,7 @@ from langchain_core.tools import ToolException
 
 from agent.tools.mcp.failure import McpFailure
 from agent.tools.mcp.tool import ListedTool
-from config.mcp_servers import McpServer
+from config.profile.mcp_servers import McpServer
 
 if TYPE_CHECKING:
     from agent.tools.mcp.answer import Answer

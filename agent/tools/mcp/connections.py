@@ -16,8 +16,8 @@ from agent.tools.mcp.names import offered_names
 from agent.tools.mcp.tool import McpTool
 from agent.tools.remember import remember
 from agent.tools.transfer_call import END_TOOLS, TRANSFER_TOOLS
-from config.agent_file import KNOWN_TOOLS
-from config.mcp_servers import McpServer
+from config.profile.agent_file import KNOWN_TOOLS
+from config.profile.mcp_servers import McpServer
 
 OWN_NAMES = frozenset({*KNOWN_TOOLS, *TRANSFER_TOOLS, *END_TOOLS, remember.name})
 """Names that have a meaning here, so that no tool of a server is offered under one of them."""

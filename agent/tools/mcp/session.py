@@ -24,7 +24,7 @@ from agent.tools.mcp.answer import Answer, answer, shortened
 from agent.tools.mcp.failure import McpFailure
 from agent.tools.mcp.tool import ListedTool
 from agent.tools.mcp.transport import Http, child, remote
-from config.mcp_servers import McpAddress, McpServer
+from config.profile.mcp_servers import McpAddress, McpServer
 
 log = structlog.get_logger(__name__)
 

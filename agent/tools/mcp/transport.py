@@ -15,7 +15,7 @@ from mcp.shared.message import SessionMessage
 from pydantic import SecretStr
 
 from agent.tools.mcp.child_log import child_log
-from config.mcp_servers import McpAddress, McpCommand
+from config.profile.mcp_servers import McpAddress, McpCommand
 
 # What mcp's transports hand out, without the names that it keeps to itself.
 Streams = tuple[Any, Any]

@@ -17,7 +17,7 @@ from agent.tools.mcp.connection import LOOK_EVERY, McpConnection
 from agent.tools.mcp.connections import McpConnections
 from agent.tools.mcp.failure import McpFailure
 from agent.tools.mcp.tool import ListedTool
-from config.mcp_servers import McpCommand, McpServer
+from config.profile.mcp_servers import McpCommand, McpServer
 from tests.support.virtual_clock import run_virtually
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ from agent.events import Event, HandOff, ReviewRequested, ToolFinished, TurnFini
 from agent.tools.review import DECLINED, Answer, resume_value
 from agent.tools.tool_set import SERVER_TOOLS
 from agent.turns import ThreadRequest, TurnService
-from config.agent_file import AgentProfile
+from config.profile.agent_file import AgentProfile
 from tests.support.scripted_lane import Script, ScriptedLane, call, deployment, finish, router_over, text
 
 TOOLS = ("transferCall", "multiply", "book_hotel")

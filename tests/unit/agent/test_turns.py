@@ -14,8 +14,6 @@ from langchain_core.tracers import context
 from agent.events import Event, HandOff, TextDelta, ToolFinished, ToolStarted, TurnFailed, TurnFinished, Usage
 from agent.tools.caller_tools import CallerTool
 from agent.turns import TurnRequest, TurnService
-from config.agent_file import AgentProfile, Destination
-from config.deployments import Limits
 from config.errors import (
     AllDeploymentsFailed,
     DeadlineExceeded,
@@ -24,6 +22,8 @@ from config.errors import (
     TurnSuperseded,
     VendorOverloaded,
 )
+from config.models.deployments import Limits
+from config.profile.agent_file import AgentProfile, Destination
 from router.failover import Wishes
 from router.lanes.base import Attempt, Chunk
 from tests.support.scripted_lane import HANG, Script, ScriptedLane, call, deployment, finish, router_over, text, usage

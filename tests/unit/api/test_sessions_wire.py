@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from agent.sessions.requests import Invocation, Resumption
 from agent.tools.review import Answer
-from api.body import validated
-from api.errors import InvalidBody
+from api.http.body import validated
+from api.http.errors import InvalidBody
 from api.sessions.wire import CancelBody, InvokeBody, ResumeBody, SessionBody
 
 ASK = {"user_id": "ann", "query": "Hi"}

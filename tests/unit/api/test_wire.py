@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agent.turns import TurnRequest
-from api.body import validated
+from api.http.body import validated
 from api.openai.wire import ChatCompletionRequest
 from config.errors import RequestError
 from router.failover import Wishes

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from config.agent_file import DEFAULT_AGENT_FILE
 from config.errors import ConfigError
+from config.profile.agent_file import DEFAULT_AGENT_FILE
 from config.settings import Settings, environment, load_settings, require_tokens, unknown_settings
 
 

@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config import litellm_keys
-from config.agent_file import DEFAULT_AGENT_FILE, Destination, load_agent
-from config.models_file import check_models, load_models
-from config.models_schema import (
+from config.models.models_file import check_models, load_models
+from config.models.schema import (
     GeneralSection,
     LiteLLMParams,
     LiteLLMSection,
@@ -24,8 +23,9 @@ from config.models_schema import (
     models_schema,
     schema_text,
 )
-from config.sections import Section
-from config.vendor_keys import KEY_VARIABLES
+from config.models.vendor_keys import KEY_VARIABLES
+from config.profile.agent_file import DEFAULT_AGENT_FILE, Destination, load_agent
+from config.reading.sections import Section
 
 ROOT = Path(__file__).parents[3]
 MODELS = ROOT / "models.yaml"

@@ -4,7 +4,7 @@ from collections import Counter
 from random import Random
 
 from router.balance import order_to_try
-from router.stats import Stats
+from router.health.stats import Stats
 from tests.support.scripted_lane import deployment
 
 

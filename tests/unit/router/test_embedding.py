@@ -8,8 +8,8 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from config.deployments import Deployment, Limits
 from config.errors import AllDeploymentsFailed, ContextWindowExceeded, ModelUnavailable
+from config.models.deployments import Deployment, Limits
 from router.embedding import BATCH, Embedder
 from tests.contract.local_vendor import LocalVendor, Reply, answering, local_vendor, stalling
 from tests.support.virtual_clock import run_virtually

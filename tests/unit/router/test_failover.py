@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from config.deployments import Limits
 from config.errors import (
     AllDeploymentsFailed,
     AnswerCut,
@@ -23,6 +22,7 @@ from config.errors import (
     SwitchboardError,
     VendorOverloaded,
 )
+from config.models.deployments import Limits
 from router.failover import FailoverRouter, RoutedTurn, Wishes
 from router.lanes.base import Chunk
 from tests.support.scripted_lane import (

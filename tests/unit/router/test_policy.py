@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.deployments import RouterSettings
 from config.errors import (
     AnswerCut,
     AttemptError,
@@ -21,6 +20,7 @@ from config.errors import (
     VendorOverloaded,
     VendorSilent,
 )
+from config.models.deployments import RouterSettings
 from router.policy import Decision, GiveUp, NextDeployment, NextGroup, RetryHere, decide
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from agent.memory.embeddings import REST, TEXT_CHARS, PatientEmbedder, nearest, pack
-from config.deployments import Deployment
 from config.errors import RequestRejected
+from config.models.deployments import Deployment
 from router.embedding import Embedder
 from tests.support.virtual_clock import run_virtually
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
 from agent.memory.trim import ROOM, estimated_tokens, system_prompt_length, trimmed, turn_starts
-from config.agent_memory import Trim
+from config.profile.memory import Trim
 
 PROMPT = SystemMessage("Be kind.")
 

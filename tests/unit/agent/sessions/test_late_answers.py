@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from agent.database import open_database
 from agent.sessions.record import SessionRecord
 from agent.sessions.requests import Resumption
+from agent.storage.database import open_database
 from agent.tools.review import Answer
-from config.agent_file import AgentProfile
 from config.errors import NotPending
+from config.profile.agent_file import AgentProfile
 from tests.support.session_rig import SESSION, USER, SessionRig, session_rig
 from tests.support.sqlite_threads import all_are_closed
 

@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemM
 from agent.memory.recollection import Recollection
 from agent.memory.summary import HEADING, RunningSummary
 from agent.sessions.view import ThreadView
-from config.agent_memory import Trim
+from config.profile.memory import Trim
 
 TALK: list[AnyMessage] = [
     HumanMessage("One"),

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from config.deployments import Deployment
 from config.errors import RequestRejected
+from config.models.deployments import Deployment
 from router.lanes.arguments import completion_arguments
 from router.lanes.base import Attempt
 

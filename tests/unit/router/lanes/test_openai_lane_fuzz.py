@@ -19,14 +19,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from config.deployments import Deployment
 from config.errors import AnswerCut, BadAnswer, SwitchboardError
-from router.answer import Answer
+from config.models.deployments import Deployment
 from router.lanes.base import Attempt, Chunk
 from router.lanes.openai_chunks import ChunkReader
 from router.lanes.openai_lane import OpenAILane, build_http_client
-from router.sse_events import MAX_EVENT_BYTES, EventParser
-from router.tool_calls import MAX_CALLS
+from router.stream.answer import Answer
+from router.stream.sse_events import MAX_EVENT_BYTES, EventParser
+from router.stream.tool_calls import MAX_CALLS
 from tests.contract.local_vendor import DONE, LocalVendor, Reply, answering, event, local_vendor, streaming
 from tests.support.scripted_lane import fragment
 

@@ -4,8 +4,8 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
-from config.deployments import Deployment
 from config.errors import RequestRejected
+from config.models.deployments import Deployment
 from router.lanes.base import Attempt
 from router.lanes.openai_request import MAX_WORDED, NotOnThisWire, Route, body, route
 

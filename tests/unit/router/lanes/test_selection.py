@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from config.deployments import Deployment
 from config.errors import CredentialsRefused
+from config.models.deployments import Deployment
 from router.lanes.base import Attempt, Chunk
 from router.lanes.openai_request import route
 from router.lanes.selection import Lanes, lane_name

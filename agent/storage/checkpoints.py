@@ -1,0 +1,59 @@
+"""Where LangGraph keeps the threads of sessions: SQLite or PostgreSQL, beside the tables."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+from agent.storage.database import Database, storage_errors
+from agent.storage.sqlite import Sqlite
+from agent.storage.sqlite_checkpoints import SqliteSaver, sqlite_saver
+
+if TYPE_CHECKING:
+    from agent.storage.postgres_checkpoints import PostgresSaver
+
+Checkpoints: TypeAlias = "SqliteSaver | PostgresSaver"
+
+
+@asynccontextmanager
+async def open_checkpoints(database: Database) -> AsyncIterator[Checkpoints]:
+    """The saver for graphs, with its tables made. What its own methods raise is for `storage_errors`.
+
+    Raises:
+        StorageUnavailable: the database is away.
+    """
+    # Only messages and the like are ever read back as objects: who can write to the database cannot run code here.
+    serde = JsonPlusSerializer(allowed_msgpack_modules=None)
+    async with AsyncExitStack() as closing:
+        with storage_errors():
+            async with database.set_up():
+                saver: Checkpoints = await closing.enter_async_context(_saver(database, serde))
+                await saver.setup()
+        yield saver
+
+
+async def prune(saver: Checkpoints, thread_id: str) -> None:
+    """Keep only the thread's newest checkpoint with its pending writes: each repeats the whole list of messages.
+
+    Raises:
+        StorageUnavailable: the database is away.
+    """
+    with storage_errors():
+        await saver.keep_newest(thread_id)
+
+
+async def delete_thread(saver: Checkpoints, thread_id: str) -> None:
+    """Delete all that is stored of the thread. Raises as `prune` does."""
+    with storage_errors():
+        await saver.adelete_thread(thread_id)
+
+
+def _saver(database: Database, serde: JsonPlusSerializer) -> AbstractAsyncContextManager[Checkpoints]:
+    if isinstance(database.backend, Sqlite):
+        return sqlite_saver(database.backend, serde)
+    from agent.storage.postgres_checkpoints import postgres_saver  # its driver takes 9 MB
+
+    return postgres_saver(database.backend, database.pool_size, serde)

@@ -1,0 +1,57 @@
+"""Brings the tables of a database up to this version of the code, by Alembic's scripts in `versions/`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any, Final
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from agent.storage.migrations.revision import VERSION_TABLE
+from config.errors import ConfigError, Problem
+
+FOLDER: Final = Path(__file__).parent
+
+
+async def upgrade(engine: AsyncEngine, name: str) -> None:
+    """Run every script that has not run yet, in one transaction. `name` is the database's, for people.
+
+    Only one process may do so at a time: see `Database.set_up`.
+
+    Raises:
+        ConfigError: a newer version of the code has changed the tables already.
+    """
+    scripts = await asyncio.to_thread(_scripts)
+    async with engine.begin() as connection:
+        await connection.run_sync(_upgrade, scripts, name)
+
+
+def _scripts() -> ScriptDirectory:
+    scripts = ScriptDirectory(FOLDER)
+    scripts.get_heads()  # reads the files, which must not happen in the event loop
+    return scripts
+
+
+def _upgrade(connection: Connection, scripts: ScriptDirectory, name: str) -> None:
+    known = {script.revision for script in scripts.walk_revisions()}
+    ran = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_heads()
+    if strange := sorted(set(ran) - known):
+        message = (
+            f"the database {name} was changed by a newer version of Switchboard (its tables are at {', '.join(strange)}"
+            f", this version knows up to {', '.join(scripts.get_heads())}). Install that version again, or restore the "
+            "backup from before it"
+        )
+        raise ConfigError([Problem(message, key="SWITCHBOARD_DATABASE_URL")])
+
+    def steps(revision: Any, _: Any) -> Any:
+        return scripts._upgrade_revs("head", revision)
+
+    with EnvironmentContext(Config(), scripts, fn=steps) as environment:
+        environment.configure(connection=connection, version_table=VERSION_TABLE)
+        environment.run_migrations()

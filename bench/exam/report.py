@@ -1,0 +1,63 @@
+"""The results as a table, for a terminal or for docs/failover.md."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.exam.examination import Result
+from bench.exam.profile import Profile
+
+COLOURS = {"pass": "green", "partial": "yellow", "fail": "red"}
+COLUMNS = ("scenario", "verdict", "attempts", "vendors asked", "first token", "total")
+
+
+def show(results: Sequence[Result], profile: Profile, console: Console) -> None:
+    """Print the table, and under it what was wrong."""
+    table = Table(title=f"Failover exam, {profile.name} profile", title_justify="left")
+    table.add_column(COLUMNS[0])
+    for name in COLUMNS[1:]:
+        table.add_column(name, justify="right")
+    for result in results:
+        title, verdict, *figures = _cells(result)
+        table.add_row(title, f"[{COLOURS[verdict]}]{verdict}[/]", *figures)
+    console.print(table)
+    for result in results:
+        for note in result.notes:
+            console.print(f"{result.name}: {note}", markup=False, highlight=False)
+    console.print(summary(results), markup=False)
+
+
+def markdown(results: Sequence[Result], profile: Profile) -> str:
+    """The table for docs/failover.md."""
+    limits = profile.limits
+    lines = [
+        f"{summary(results)} (`first_token_timeout` {limits.first_token_timeout:g} s, `stall_timeout` "
+        f"{limits.stall_timeout:g} s, `turn_deadline` {limits.turn_deadline:g} s, `cooldown_time` {profile.rest:g} s)",
+        "",
+        f"| {' | '.join(COLUMNS)} |",
+        f"|{'|'.join(['---'] * 2 + ['---:'] * (len(COLUMNS) - 2))}|",
+    ]
+    lines += [f"| {' | '.join(_cells(result))} |" for result in results]
+    return "\n".join(lines)
+
+
+def summary(results: Sequence[Result]) -> str:
+    """How many there are of each verdict."""
+    count = Counter(result.verdict for result in results)
+    more = [f"{count[verdict]} {verdict}" for verdict in ("partial", "fail") if count[verdict]]
+    return f"{count['pass']} of {len(results)} pass" + "".join(f", {each}" for each in more)
+
+
+def _cells(result: Result) -> tuple[str, ...]:
+    return (
+        result.title,
+        result.verdict,
+        str(result.attempts or "-"),
+        str(result.asked or "-"),
+        "-" if result.first is None else f"{result.first:.2f} s",
+        f"{result.seconds:.2f} s" if result.seconds else "-",
+    )

@@ -1,0 +1,10 @@
+"""The vendor as a process of its own: `python -m bench.vendor PORT`."""
+
+import sys
+
+import uvloop
+
+from router.fake.server import serve
+
+if __name__ == "__main__":
+    uvloop.run(serve("127.0.0.1", int(sys.argv[1])))

@@ -1,0 +1,144 @@
+"""Scripted answers in process: the default with no key, and what load tests and failure rehearsals run on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from config.errors import CredentialsRefused
+from config.models.deployments import Deployment
+from router.fake.fake_answer import answer, failing_answer, text_of
+from router.fake.fake_failures import NAMED, SILENCE, failure, is_failure
+from router.fake.fake_script import Act, Call, Fail, Finish, Say, Wait
+from router.fake.sample_json import sample_arguments
+from router.fake.sample_text import count_pieces, pieces_of
+from router.fake.timing import Metronome, Pace, split_pace
+from router.lanes.base import Attempt, Chunk
+
+
+class FakeLane:
+    """A vendor that needs no network: `fake/echo` does what the last user message says, `fake/429` always fails.
+
+    A pace may follow the name (`fake/echo?first=200ms&gap=20ms&tokens=64`). Tokens are words; `docs/fake-model.md`
+    describes the script language.
+    """
+
+    async def stream(self, attempt: Attempt) -> AsyncGenerator[Chunk, None]:
+        """The scripted answer. Raises what the script asks for, and CredentialsRefused for an unknown fake model."""
+        name, pace = _model(attempt.deployment.model)
+        params = {**attempt.deployment.params, **attempt.params}
+        acts = answer(attempt.messages, params, pace.tokens) if name == "echo" else failing_answer(name)
+        frame, metronome = _Frame(attempt.deployment.model), Metronome(pace)
+        spoken = calls = 0
+        finish: str | None = None
+        for act in _bounded(acts, params):
+            match act:
+                case Fail():
+                    await _fail(act, spoken=spoken > 0)
+                case Wait(seconds):
+                    await metronome.pause(seconds)
+                case Finish(reason):
+                    finish = reason
+                    break
+                case Say() | Call():
+                    await metronome.beat()
+                    if not spoken and not calls:
+                        yield frame.role()
+                    if isinstance(act, Say):
+                        yield frame.text(act.text)
+                        spoken += 1
+                    else:
+                        yield frame.call(calls, act.name, _arguments(act, params))
+                        calls += 1
+        yield frame.finish(finish or ("tool_calls" if calls else "stop"))
+        yield frame.usage(sum(count_pieces(text_of(message)) for message in attempt.messages), spoken)
+
+    async def warm_up(self, deployments: Sequence[Deployment]) -> None:
+        """Nothing to load."""
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+class _Frame:
+    """The chunks of one answer."""
+
+    def __init__(self, model: str) -> None:
+        self._head = {
+            "id": f"chatcmpl-{uuid4().hex}",
+            "object": "chat.completion.chunk",
+            "created": int(time.time()),
+            "model": model,
+        }
+
+    def role(self) -> Chunk:
+        return self._chunk({"role": "assistant", "content": ""})
+
+    def text(self, piece: str) -> Chunk:
+        return self._chunk({"content": piece})
+
+    def call(self, index: int, name: str, arguments: str) -> Chunk:
+        function = {"name": name, "arguments": arguments}
+        call = {"index": index, "id": f"call_{uuid4().hex[:24]}", "type": "function", "function": function}
+        return self._chunk({"tool_calls": [call]})
+
+    def finish(self, reason: str) -> Chunk:
+        return self._chunk({}, reason)
+
+    def usage(self, prompt: int, completion: int) -> Chunk:
+        total = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+        return {**self._head, "choices": [], "usage": total}
+
+    def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> Chunk:
+        return {**self._head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+
+def _model(model: str) -> tuple[str, Pace]:
+    try:
+        name, pace = split_pace(model.removeprefix("fake/"))
+    except ValueError as exc:
+        raise CredentialsRefused(f"the fake model's pace: {exc}", status=404) from exc
+    if name != "echo" and not is_failure(name):
+        known = ", ".join(f"fake/{each}" for each in ("echo", *NAMED, "429", "503"))
+        raise CredentialsRefused(f"there is no fake model {model!r}; there are {known}", status=404)
+    return name, pace
+
+
+async def _fail(act: Fail, *, spoken: bool) -> None:
+    if act.kind in SILENCE:
+        await asyncio.get_running_loop().create_future()
+    raise failure(act.kind, retry_after=act.retry_after, spoken=spoken)
+
+
+def _arguments(call: Call, params: Mapping[str, Any]) -> str:
+    if call.arguments is not None:
+        return call.arguments
+    tools = params.get("tools") or ()
+    tool = next((each for each in tools if each.get("function", {}).get("name") == call.name), None)
+    return orjson.dumps(sample_arguments(tool) if tool else {}).decode()
+
+
+def _bounded(acts: list[Act], params: Mapping[str, Any]) -> Iterator[Act]:
+    """The acts with their words one by one, up to the first stop sequence or the greatest number of tokens."""
+    stop, limit = params.get("stop"), params.get("max_completion_tokens") or params.get("max_tokens")
+    stops = [stop] if isinstance(stop, str) else list(stop or ())
+    said = 0
+    for act in acts:
+        if not isinstance(act, Say):
+            yield act
+            continue
+        end = min((at for each in stops if each and (at := act.text.find(each)) >= 0), default=None)
+        for piece in pieces_of(act.text[:end]):
+            if limit and said >= limit:
+                yield Finish("length")
+                return
+            yield Say(piece)
+            said += 1
+        if end is not None:
+            yield Finish("stop")
+            return

@@ -1,0 +1,130 @@
+"""The script language of the fake model: what the last user message tells it to do, line by line.
+
+    /say TEXT                 speak TEXT
+    /tokens N                 speak N words of sample text
+    /wait 500ms               be silent for that long
+    /call NAME [ARGUMENTS]    call a tool; ARGUMENTS is passed on as it stands (the least that the tool's schema takes
+                              when it is left out)
+    /fail KIND [RETRY-AFTER]  fail like a vendor: an HTTP status, or one of `fake_failures.NAMED`
+    /finish REASON            end with this finish_reason
+    /then                     what follows is for the next step, when the tools' results are there
+
+A message is a script when its first line is one of these. The other lines of a script are spoken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from config.errors import RequestRejected
+from router.fake.fake_failures import NAMED, is_failure
+from router.fake.sample_text import sample_pieces
+from router.fake.timing import MAX_TOKENS, duration
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """`seconds` of silence."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call. `arguments` is the JSON text to send; None asks for what the tool's schema needs."""
+
+    name: str
+    arguments: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """`kind` is a failure of `fake_failures`; `retry_after` is in seconds."""
+
+    kind: str
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    reason: str
+
+
+Act = Say | Wait | Call | Fail | Finish
+DIRECTIVES = ("say", "tokens", "wait", "call", "fail", "finish", "then")
+
+
+def read_script(message: str) -> list[list[Act]] | None:
+    """The acts for each step of the turn; None when the message is no script. Raises RequestRejected."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    if not lines or _directive(lines[0]) is None:
+        return None
+    steps: list[list[Act]] = [[]]
+    for line in lines:
+        directive = _directive(line)
+        if directive == "then":
+            steps.append([])
+        else:
+            _add(steps[-1], _act(directive, line))
+    return steps
+
+
+def _directive(line: str) -> str | None:
+    word = line.partition(" ")[0]
+    return word[1:] if word.startswith("/") and word[1:] in DIRECTIVES else None
+
+
+def _add(acts: list[Act], act: Act) -> None:
+    if isinstance(act, Say) and any(isinstance(earlier, Say) for earlier in acts):
+        act = Say(" " + act.text)
+    acts.append(act)
+
+
+def _act(directive: str | None, line: str) -> Act:
+    first, _, rest = line.partition(" ")
+    rest = rest.strip()
+    try:
+        match directive:
+            case "say":
+                return Say(rest)
+            case "tokens":
+                return Say("".join(sample_pieces(_count(rest))))
+            case "wait":
+                return Wait(duration(rest))
+            case "call":
+                return _call(rest)
+            case "fail":
+                return _fail(rest)
+            case "finish":
+                return Finish(rest or "stop")
+    except ValueError as exc:
+        raise RequestRejected(f"the fake model's script: {line!r}: {exc}", status=400) from exc
+    if first.startswith("/"):
+        known = ", ".join(f"/{each}" for each in DIRECTIVES)
+        raise RequestRejected(f"the fake model's script: unknown line {line!r}; it knows {known}", status=400)
+    return Say(line)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= MAX_TOKENS):
+        raise ValueError(f"it needs a whole number from 1 to {MAX_TOKENS}")
+    return int(text)
+
+
+def _call(rest: str) -> Call:
+    name, _, arguments = rest.partition(" ")
+    if not name:
+        raise ValueError("it needs a tool's name")
+    return Call(name, arguments.strip() or None)
+
+
+def _fail(rest: str) -> Fail:
+    kind, _, wait = rest.partition(" ")
+    if not is_failure(kind):
+        raise ValueError(f"unknown failure; it knows {', '.join(NAMED)} and the HTTP statuses that vendors fail with")
+    return Fail(kind, duration(wait.strip()) if wait else None)

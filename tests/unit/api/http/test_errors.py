@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import orjson
+import pytest
+
+from api import errors as api_errors
+from api.http.errors import error_object, error_response, status_of
+from config.errors import (
+    AllDeploymentsFailed,
+    AttemptError,
+    ConfigError,
+    Problem,
+    SwitchboardError,
+)
+
+
+def kinds(root: type[SwitchboardError] = SwitchboardError) -> Iterator[type[SwitchboardError]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from kinds(child)
+
+
+def made(kind: type[SwitchboardError]) -> SwitchboardError:
+    return kind([Problem("wrong")]) if issubclass(kind, ConfigError) else kind("Told.")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", list(kinds()), ids=lambda kind: kind.__name__)
+def test_every_error_has_a_status_a_code_of_its_own_and_openais_shape(kind: type[SwitchboardError]) -> None:
+    error = made(kind)
+    assert 400 <= status_of(error) < 600
+    told = error_object(error)["error"]
+    assert set(told) == {"message", "type", "param", "code"}
+    assert told["code"] == kind.code
+    assert [each for each in kinds() if each.code == kind.code] == [kind]
+
+
+@pytest.mark.parametrize("kind", list(kinds(AttemptError)), ids=lambda kind: kind.__name__)
+def test_what_a_vendor_said_never_reaches_a_caller(kind: type[AttemptError]) -> None:
+    error = kind("One attempt failed.", vendor_text="Incorrect API key provided: sk-secret")
+    assert b"sk-secret" not in bytes(error_response(error).body)
+
+
+def test_the_time_to_come_back_is_a_header_in_whole_seconds() -> None:
+    response = error_response(AllDeploymentsFailed("Later.", retry_after=1.2))
+    assert (response.status_code, response.headers["retry-after"]) == (503, "2")
+
+
+def test_who_is_refused_learns_which_scheme_to_use() -> None:
+    response = error_response(api_errors.Unauthorized("Who?"))
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert orjson.loads(bytes(response.body))["error"]["type"] == "authentication_error"

@@ -1,0 +1,88 @@
+import asyncio
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+
+from api.http.errors import CallerGone
+from api.http.sse import until_hang_up
+
+
+class Line:
+    """A caller's connection, and work that goes on until it is cancelled."""
+
+    def __init__(self) -> None:
+        self.gone = asyncio.Event()
+        self.request = Request({"type": "http"}, self._receive)
+        self.begun = asyncio.Event()
+        self.stopped = False
+
+    async def _receive(self) -> MutableMapping[str, Any]:
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def work(self) -> None:
+        try:
+            self.begun.set()
+            await asyncio.Event().wait()
+        finally:
+            self.stopped = True
+
+
+async def test_a_hang_up_cancels_the_work_and_nothing_else() -> None:
+    line = Line()
+
+    async def handler() -> int:
+        with pytest.raises(CallerGone):
+            await until_hang_up(line.request, line.work())
+        await asyncio.sleep(0)  # would raise, were the handler still to be cancelled
+        task = asyncio.current_task()
+        assert task is not None
+        return task.cancelling()
+
+    handling = asyncio.create_task(handler())
+    await line.begun.wait()
+    line.gone.set()
+    assert await handling == 0
+    assert line.stopped
+
+
+@pytest.mark.parametrize("hangs_up", [False, True])
+async def test_a_cancellation_from_elsewhere_goes_on(hangs_up: bool) -> None:
+    line = Line()
+    handling = asyncio.create_task(until_hang_up(line.request, line.work()))
+    await line.begun.wait()
+    if hangs_up:
+        line.gone.set()
+        for _ in range(3):  # until the hang-up is known, but before its cancellation arrives
+            await asyncio.sleep(0)
+            if handling.cancelling():
+                break
+    handling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await handling
+    assert line.stopped
+
+
+async def test_a_hang_up_after_the_work_disturbs_nobody() -> None:
+    line = Line()
+
+    async def done() -> str:
+        line.gone.set()
+        await asyncio.sleep(0)  # the hang-up is seen in the same round of the loop in which the work ends
+        return "answer"
+
+    assert await until_hang_up(line.request, done()) == "answer"
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+async def test_nobody_watches_the_line_once_the_answer_is_there() -> None:
+    async def done() -> str:
+        await asyncio.sleep(0)
+        return "answer"
+
+    assert await until_hang_up(Line().request, done()) == "answer"
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}

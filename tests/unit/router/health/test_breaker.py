@@ -1,0 +1,342 @@
+"""When a deployment rests, for how long, and who tries it first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from config.errors import (
+    AnswerCut,
+    AttemptError,
+    BadAnswer,
+    ConnectionFailed,
+    CredentialsRefused,
+    RateLimited,
+    VendorOverloaded,
+    VendorSilent,
+)
+from config.models.deployments import Limits, RouterSettings
+from router.health.breaker import WINDOW, Verdict
+from router.health.breakers import Breakers, Trial
+
+COOLDOWN = 5.0
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def breakers(clock: Clock) -> Breakers:
+    return breakers_with(clock)
+
+
+def breakers_with(clock: Clock, **settings: Any) -> Breakers:
+    chosen = RouterSettings(**{"allowed_fails": 3, "cooldown_time": COOLDOWN, **settings})
+    return Breakers(lambda: chosen, clock)
+
+
+def fail(breakers: Breakers, times: int = 1, error: AttemptError | None = None, deployment_id: str = "x") -> None:
+    for _ in range(times):
+        breakers.begin(deployment_id).failed(error or VendorOverloaded("503"))
+
+
+def succeed(breakers: Breakers, deployment_id: str = "x") -> None:
+    breakers.begin(deployment_id).succeeded()
+
+
+def rest(breakers: Breakers) -> float | None:
+    return breakers.retry_after(["x"])
+
+
+COUNTED = [VendorOverloaded, ConnectionFailed, VendorSilent, BadAnswer, AnswerCut, RateLimited]
+
+
+@pytest.mark.parametrize("kind", COUNTED)
+def test_it_opens_at_the_last_failure_that_is_allowed(breakers: Breakers, kind: type[AttemptError]) -> None:
+    fail(breakers, 2, kind("no"))
+    assert breakers.state("x") == "closed" and breakers.allows("x")
+    fail(breakers, 1, kind("no"))
+    assert breakers.state("x") == "open" and not breakers.allows("x")
+    assert (breakers.reason("x"), rest(breakers)) == (kind.code, COOLDOWN)
+    assert breakers.allows("y") and breakers.state("y") == "closed"
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_with_none_or_one_allowed_the_first_failure_opens_it(clock: Clock, allowed: int) -> None:
+    breakers = breakers_with(clock, allowed_fails=allowed)
+    fail(breakers)
+    assert breakers.state("x") == "open"
+
+
+def test_failures_add_up_within_a_minute_whatever_went_well_between_them(breakers: Breakers, clock: Clock) -> None:
+    fail(breakers)
+    succeed(breakers)
+    clock.now += WINDOW - 1
+    fail(breakers)
+    clock.now += 1
+    fail(breakers)
+    assert breakers.state("x") == "closed"
+    fail(breakers)
+    assert breakers.state("x") == "open"
+
+
+def test_retry_after_opens_it_at_once_and_for_just_that_time(breakers: Breakers, clock: Clock) -> None:
+    fail(breakers, 1, RateLimited("429", retry_after=42.0))
+    assert rest(breakers) == 42.0
+    clock.now += 41.9
+    assert not breakers.allows("x")
+    clock.now += 0.1
+    assert breakers.allows("x") and breakers.state("x") == "half-open" and rest(breakers) is None
+
+
+def test_a_retry_after_of_nothing_counts_like_any_failure(breakers: Breakers) -> None:
+    fail(breakers, 2, RateLimited("429", retry_after=0.0))
+    assert breakers.state("x") == "closed"
+    fail(breakers, 1, RateLimited("429", retry_after=0.0))
+    assert rest(breakers) == COOLDOWN
+
+
+def test_a_refused_key_opens_it_at_once(breakers: Breakers) -> None:
+    fail(breakers, 1, CredentialsRefused("401"))
+    assert rest(breakers) == COOLDOWN
+
+
+def test_without_a_cooldown_only_retry_after_makes_it_rest(clock: Clock) -> None:
+    breakers = breakers_with(clock, cooldown_time=0.0)
+    fail(breakers, 10)
+    fail(breakers, 1, CredentialsRefused("401"))
+    assert breakers.state("x") == "closed" and breakers.allows("x")
+    fail(breakers, 1, RateLimited("429", retry_after=1.0))
+    assert rest(breakers) == 1.0
+
+
+def test_after_the_rest_a_single_attempt_probes_and_its_success_closes(breakers: Breakers, clock: Clock) -> None:
+    fail(breakers, 3)
+    clock.now += COOLDOWN
+    probe = breakers.begin("x")
+    assert probe.is_probe and breakers.state("x") == "half-open" and not breakers.allows("x")
+    assert not breakers.begin("x").is_probe
+    probe.succeeded()
+    assert breakers.state("x") == "closed" and breakers.allows("x") and breakers.reason("x") is None
+    fail(breakers, 2)
+    assert breakers.state("x") == "closed"
+
+
+def test_a_probe_that_fails_makes_it_rest_again_from_now_on(breakers: Breakers, clock: Clock) -> None:
+    fail(breakers, 3)
+    clock.now += COOLDOWN
+    probe = breakers.begin("x")
+    clock.now += 2
+    probe.failed(VendorSilent("silent"))
+    assert (breakers.state("x"), breakers.reason("x"), rest(breakers)) == ("open", "vendor_silent", COOLDOWN)
+
+
+def test_a_probe_that_was_hung_up_counts_nothing_and_makes_room_for_the_next(breakers: Breakers, clock: Clock) -> None:
+    fail(breakers, 3)
+    clock.now += COOLDOWN
+    breakers.begin("x").cancelled()
+    assert breakers.state("x") == "half-open" and breakers.allows("x")
+    assert breakers.begin("x").is_probe
+
+
+def test_hang_ups_never_count(breakers: Breakers) -> None:
+    for _ in range(100):
+        breakers.begin("x").cancelled()
+    assert breakers.state("x") == "closed" and breakers.verdicts() == {}
+
+
+def test_a_probe_that_is_never_heard_of_again_gives_way(clock: Clock) -> None:
+    breakers = breakers_with(clock, limits=Limits(first_token_timeout=20.0))
+    fail(breakers, 3)
+    clock.now += COOLDOWN
+    breakers.begin("x")
+    clock.now += 19.9
+    assert not breakers.allows("x")
+    clock.now += 0.1
+    assert breakers.begin("x").is_probe
+
+
+def test_a_probe_that_was_given_up_does_not_make_room_beside_the_one_that_followed(
+    breakers: Breakers, clock: Clock
+) -> None:
+    fail(breakers, 3)
+    clock.now += COOLDOWN
+    given_up = breakers.begin("x")
+    clock.now += COOLDOWN
+    assert breakers.begin("x").is_probe
+    given_up.cancelled()
+    assert not breakers.allows("x")
+
+
+def test_a_long_answer_closes_it_although_others_have_probed_since(breakers: Breakers, clock: Clock) -> None:
+    fail(breakers, 3)
+    clock.now += COOLDOWN
+    probe = breakers.begin("x")
+    clock.now += 3 * COOLDOWN
+    breakers.begin("x")
+    probe.succeeded()
+    assert breakers.state("x") == "closed"
+
+
+def test_only_the_first_end_of_a_trial_counts(breakers: Breakers, clock: Clock) -> None:
+    trial = breakers.begin("x")
+    for _ in range(5):
+        trial.failed(VendorOverloaded("503"))
+    assert breakers.state("x") == "closed"
+    fail(breakers, 2)
+    clock.now += COOLDOWN
+    probe = breakers.begin("x")
+    probe.failed(VendorOverloaded("503"))
+    probe.cancelled()
+    probe.succeeded()
+    assert breakers.state("x") == "open"
+
+
+def test_an_answer_that_began_before_the_opening_does_not_close_it(breakers: Breakers) -> None:
+    early = breakers.begin("x")
+    fail(breakers, 1, RateLimited("429", retry_after=30.0))
+    early.succeeded()
+    assert rest(breakers) == 30.0
+
+
+def test_failures_that_began_before_the_opening_do_not_shorten_or_restart_the_rest(
+    breakers: Breakers, clock: Clock
+) -> None:
+    early = [breakers.begin("x") for _ in range(3)]
+    fail(breakers, 3)
+    clock.now += 1
+    early[0].failed(VendorSilent("silent"))
+    early[1].failed(RateLimited("429", retry_after=1.0))
+    assert rest(breakers) == COOLDOWN - 1
+    early[2].failed(RateLimited("429", retry_after=30.0))
+    assert rest(breakers) == 30.0
+
+
+def test_the_success_of_an_attempt_that_was_made_all_the_same_closes_it(breakers: Breakers) -> None:
+    fail(breakers, 3)
+    forced = breakers.begin("x")
+    assert not forced.is_probe
+    forced.succeeded()
+    assert breakers.state("x") == "closed"
+
+
+def test_when_all_rest_the_one_that_failed_longest_ago_is_tried(breakers: Breakers, clock: Clock) -> None:
+    for deployment_id in ("b", "a", "c"):
+        fail(breakers, 3, deployment_id=deployment_id)
+        clock.now += 1
+    assert breakers.least_recently_failed(["a", "b", "c"]) == "b"
+    fail(breakers, 1, deployment_id="b")
+    assert breakers.least_recently_failed(["a", "b", "c"]) == "a"
+    assert breakers.least_recently_failed(["a", "never"]) == "never"
+    with pytest.raises(ValueError):
+        breakers.least_recently_failed([])
+
+
+def test_retry_after_is_the_first_end_of_a_rest(breakers: Breakers) -> None:
+    fail(breakers, 1, RateLimited("429", retry_after=9.0), "a")
+    fail(breakers, 1, RateLimited("429", retry_after=3.0), "b")
+    assert breakers.retry_after(["a", "b", "c"]) == 3.0
+    assert breakers.retry_after(["c"]) is None and breakers.retry_after([]) is None
+
+
+def test_a_reload_changes_what_is_allowed_from_the_next_failure_on(clock: Clock) -> None:
+    settings = RouterSettings(allowed_fails=10, cooldown_time=1.0)
+    breakers = Breakers(lambda: settings, clock)
+    fail(breakers, 2)
+    settings = RouterSettings(allowed_fails=3, cooldown_time=7.0)
+    fail(breakers)
+    assert rest(breakers) == 7.0
+
+
+def test_a_deployment_that_is_gone_is_forgotten(breakers: Breakers) -> None:
+    fail(breakers, 3)
+    fail(breakers, 3, deployment_id="y")
+    breakers.keep_only({"y"})
+    assert set(breakers.verdicts()) == {"y"}
+    assert breakers.allows("x") and not breakers.allows("y")
+
+
+def test_of_two_verdicts_the_newer_holds(breakers: Breakers, clock: Clock) -> None:
+    fail(breakers, 3)
+    (mine,) = breakers.verdicts().values()
+    breakers.adopt("x", Verdict(at=mine.at - 1))
+    assert breakers.state("x") == "open"
+    breakers.adopt("x", Verdict(at=mine.at + 10))
+    assert breakers.state("x") == "closed"
+    fail(breakers, 3)
+    assert breakers.verdicts()["x"].at > mine.at + 10  # though the other's clock is ahead
+
+
+def test_what_failed_elsewhere_counts_as_failed_here(breakers: Breakers, clock: Clock) -> None:
+    fail(breakers, deployment_id="x")
+    breakers.adopt("y", Verdict(at=clock.now + 1, until=clock.now + 5, opened=clock.now + 1, error="vendor_silent"))
+    assert breakers.least_recently_failed(["y", "x"]) == "x"
+    assert breakers.reason("y") == "vendor_silent"
+
+
+def test_opening_and_closing_are_in_the_log(breakers: Breakers) -> None:
+    with capture_logs() as logs:
+        fail(breakers, 3, VendorOverloaded("503", vendor_text="vendor's words"))
+        succeed(breakers)
+    assert [(each["event"], each["log_level"], each["deployment"]) for each in logs] == [
+        ("breaker_opened", "warning", "x"),
+        ("breaker_closed", "info", "x"),
+    ]
+    assert "vendor's words" not in repr(logs)
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("begin"), st.just(0)),
+        st.tuples(st.sampled_from(["succeeded", "cancelled", "failed", "limited", "refused"]), st.integers(0, 5)),
+        st.tuples(st.just("later"), st.integers(0, 100)),
+    ),
+    max_size=60,
+)
+
+
+@given(STEPS)
+def test_whatever_happens_one_attempt_at_a_time_probes_and_no_rest_is_for_ever(
+    steps: list[tuple[str, int]],
+) -> None:
+    clock = Clock()
+    breakers, running = breakers_with(clock), list[Trial]()
+    for step, number in steps:
+        if step == "later":
+            clock.now += number / 10
+        elif step == "begin":
+            was_half_open = breakers.state("x") == "half-open" and breakers.allows("x")
+            running.append(breakers.begin("x"))
+            assert running[-1].is_probe == was_half_open
+            assert not (was_half_open and breakers.allows("x"))
+        elif number < len(running):
+            trial = running.pop(number)
+            match step:
+                case "succeeded":
+                    trial.succeeded()
+                case "cancelled":
+                    trial.cancelled()
+                case "failed":
+                    trial.failed(VendorOverloaded("503"))
+                case "limited":
+                    trial.failed(RateLimited("429", retry_after=7.0))
+                case "refused":
+                    trial.failed(CredentialsRefused("401"))
+        assert breakers.allows("x") == (breakers.retry_after(["x"]) is None)
+    clock.now += 7.1
+    assert breakers.allows("x")
+    succeed(breakers)
+    assert breakers.state("x") == "closed"

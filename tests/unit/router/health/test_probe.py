@@ -1,0 +1,216 @@
+"""Checks of deployments that nobody has used for a while."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from config.errors import BadAnswer, RequestRejected, VendorOverloaded, VendorSilent
+from config.models.deployments import Deployment, Limits, Registry, RouterSettings
+from router.health.breakers import Breakers
+from router.health.probe import AT_ONCE, OFF, HealthProbe, ping
+from router.registry import LiveRegistry
+from tests.support.scripted_lane import HANG, ScriptedLane, deployment, finish, text
+from tests.support.virtual_clock import run_virtually
+
+INTERVAL = 60.0
+
+
+class Vendors:
+    """Counts the checks; `failing` maps a deployment's model to what its checks raise."""
+
+    def __init__(self) -> None:
+        self.checked: list[str] = []
+        self.failing: dict[str, Exception] = {}
+        self.under_way = self.most_under_way = 0
+        self.patience: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0)
+
+    async def probe(self, deployment: Deployment) -> None:
+        self.checked.append(deployment.model)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            await self.patience()
+        finally:
+            self.under_way -= 1
+        if (error := self.failing.get(deployment.model)) is not None:
+            raise error
+
+
+class Rig:
+    """Inside a running loop with virtual time, whose clock the breakers go by."""
+
+    def __init__(self, *deployments: Deployment, interval: float | None = INTERVAL) -> None:
+        self.vendors = Vendors()
+        self.registry = LiveRegistry(Registry(deployments, self.settings(interval)))
+        self.breakers = Breakers(lambda: self.registry.current.settings, asyncio.get_running_loop().time)
+        self.health = HealthProbe(self.registry, self.breakers, self.vendors.probe, Random(7))
+
+    @staticmethod
+    def settings(interval: float | None) -> RouterSettings:
+        return RouterSettings(health_check_interval=interval, allowed_fails=1, cooldown_time=5.0)
+
+    def switch(self, interval: float | None) -> None:
+        self.registry.swap(Registry(self.registry.current.deployments, self.settings(interval)))
+
+
+def test_an_idle_deployment_is_checked_once_an_interval() -> None:
+    async def scenario() -> list[str]:
+        rig = Rig(deployment("a"), deployment("b"))
+        task = asyncio.create_task(rig.health.run())
+        await asyncio.sleep(INTERVAL * 3)
+        task.cancel()
+        return rig.vendors.checked
+
+    assert sorted(run_virtually(scenario())) == ["a", "a", "a", "b", "b", "b"]
+
+
+def test_one_that_callers_use_is_left_alone() -> None:
+    async def scenario() -> list[str]:
+        rig = Rig(deployment("used"), deployment("idle"))
+        for _ in range(4):
+            await asyncio.sleep(INTERVAL / 2)
+            rig.breakers.begin("main/used").succeeded()
+        await rig.health.check()
+        return rig.vendors.checked
+
+    assert run_virtually(scenario()) == ["idle"]
+
+
+def test_one_without_its_key_and_one_with_a_wildcard_are_not_checked() -> None:
+    async def scenario() -> list[str]:
+        rig = Rig(deployment("a", missing=("A_KEY",)), deployment("openai/*"), deployment("b"))
+        await rig.health.check()
+        return rig.vendors.checked
+
+    assert run_virtually(scenario()) == ["b"]
+
+
+def test_a_failure_opens_the_breaker_and_a_later_success_closes_it() -> None:
+    async def scenario() -> list[str]:
+        rig, states = Rig(deployment("a"), interval=1.0), []
+        rig.vendors.failing["a"] = VendorOverloaded("503")
+        for pause in (0, 2, 4):
+            await asyncio.sleep(pause)
+            await rig.health.check()
+            states.append(rig.breakers.state("main/a"))
+            rig.vendors.failing.clear()
+        assert len(rig.vendors.checked) == 2  # none while it rests
+        return states
+
+    with capture_logs() as logs:
+        assert run_virtually(scenario()) == ["open", "open", "closed"]
+    assert [each["event"] for each in logs] == ["breaker_opened", "health_check_failed", "breaker_closed"]
+
+
+@pytest.mark.parametrize(
+    ("error", "event"),
+    [(RequestRejected("no max_tokens here"), "health_check_refused"), (RuntimeError("ours"), "health_check_crashed")],
+)
+def test_what_says_nothing_about_the_vendor_counts_nothing_and_ends_no_other_check(error: Any, event: str) -> None:
+    async def scenario() -> Rig:
+        rig = Rig(deployment("a"), deployment("b"), interval=1.0)
+        rig.breakers.begin("main/a").failed(VendorOverloaded("503"))
+        await asyncio.sleep(5)
+        rig.vendors.failing["a"] = error
+        await rig.health.check()
+        assert rig.breakers.state("main/a") == "half-open" and rig.breakers.allows("main/a")
+        return rig
+
+    with capture_logs() as logs:
+        rig = run_virtually(scenario())
+    assert sorted(rig.vendors.checked) == ["a", "b"]
+    assert [each["event"] for each in logs] == ["breaker_opened", event]
+
+
+def test_only_a_few_are_under_way_at_the_same_time() -> None:
+    async def scenario() -> Vendors:
+        rig = Rig(*[deployment(str(number)) for number in range(20)])
+        rig.vendors.patience = lambda: asyncio.sleep(1)
+        await rig.health.check()
+        return rig.vendors
+
+    vendors = run_virtually(scenario())
+    assert (len(vendors.checked), vendors.most_under_way) == (20, AT_ONCE)
+
+
+def test_one_that_a_caller_used_while_it_waited_for_its_turn_is_left_out() -> None:
+    async def scenario() -> list[str]:
+        rig = Rig(*[deployment(str(number)) for number in range(AT_ONCE + 1)])
+        rig.vendors.patience = lambda: asyncio.sleep(1)
+        check = asyncio.create_task(rig.health.check())
+        await asyncio.sleep(0.5)
+        rig.breakers.begin(f"main/{AT_ONCE}").succeeded()
+        await check
+        return rig.vendors.checked
+
+    assert str(AT_ONCE) not in run_virtually(scenario())
+
+
+def test_a_reload_switches_the_checks_on_and_off() -> None:
+    async def scenario() -> tuple[int, int, int]:
+        rig = Rig(deployment("a"), interval=None)
+        task = asyncio.create_task(rig.health.run())
+        await asyncio.sleep(100)
+        off = len(rig.vendors.checked)
+        rig.switch(INTERVAL)
+        await asyncio.sleep(OFF + INTERVAL * 3.5)
+        on = len(rig.vendors.checked)
+        rig.switch(None)
+        await asyncio.sleep(INTERVAL * 10)
+        task.cancel()
+        return off, on, len(rig.vendors.checked)
+
+    off, on, after = run_virtually(scenario())
+    assert off == 0 and on >= 3 and after == on
+
+
+def test_cancelling_ends_the_checks_under_way_and_counts_nothing() -> None:
+    async def scenario() -> Rig:
+        rig = Rig(deployment("a"))
+        rig.vendors.patience = lambda: asyncio.sleep(1000)
+        task = asyncio.create_task(rig.health.run())
+        await asyncio.sleep(INTERVAL * 2)
+        assert rig.vendors.under_way == 1
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert rig.vendors.under_way == 0
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        return rig
+
+    assert run_virtually(scenario()).breakers.verdicts() == {}
+
+
+async def test_a_ping_asks_for_one_token() -> None:
+    lane = ScriptedLane({"a": [[text("p"), finish("length")]]})
+    await ping(lane, deployment("a"))
+    (attempt,) = lane.attempts
+    assert attempt.messages == [{"role": "user", "content": "ping"}]
+    assert attempt.params == {"max_tokens": 1}
+    assert lane.closed == 1
+
+
+async def test_a_model_that_thought_its_one_token_is_well() -> None:
+    await ping(ScriptedLane({"a": [[finish("length")]]}), deployment("a"))
+
+
+async def test_an_empty_answer_to_a_ping_is_a_failure() -> None:
+    with pytest.raises(BadAnswer):
+        await ping(ScriptedLane({"a": [[finish("stop")]]}), deployment("a"))
+
+
+def test_a_ping_waits_no_longer_than_for_a_first_token() -> None:
+    async def scenario() -> float:
+        lane = ScriptedLane({"a": [[HANG]]})
+        with pytest.raises(VendorSilent):
+            await ping(lane, deployment("a", limits=Limits(first_token_timeout=3.0)))
+        assert lane.closed == 1
+        return asyncio.get_running_loop().time()
+
+    assert run_virtually(scenario()) == pytest.approx(3.0)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.errors import BadAnswer
+from router.stream.tool_calls import ToolCallGatherer
+from tests.support.scripted_lane import fragment
+
+
+def whole(*deltas: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    gatherer = ToolCallGatherer()
+    for fragments in deltas:
+        gatherer.add(fragments)
+    return [(call["id"], call["function"]["name"], call["function"]["arguments"]) for call in gatherer.whole()]
+
+
+def test_fragments_of_several_calls_may_be_interleaved() -> None:
+    assert whole(
+        [fragment(0, "x", "add", None)],
+        [fragment(1, "y", "sub", '{"a"')],
+        [fragment(0, None, None, '{"b":1}'), fragment(1, None, None, ":2}")],
+    ) == [("x", "add", '{"b":1}'), ("y", "sub", '{"a":2}')]
+
+
+def test_calls_are_numbered_anew_from_zero() -> None:
+    gatherer = ToolCallGatherer()
+    gatherer.add([fragment(-3, "x", "add", "{}"), fragment(900, "y", "add", "{}")])
+    assert [call["index"] for call in gatherer.whole()] == [0, 1]
+
+
+def test_whole_calls_that_all_come_with_index_zero_stay_apart() -> None:
+    assert whole([fragment(0, "x", "add", "{}")], [fragment(0, "y", "sub", "{}")]) == [
+        ("x", "add", "{}"),
+        ("y", "sub", "{}"),
+    ]
+
+
+def test_a_call_without_an_id_gets_one_and_without_arguments_an_empty_object() -> None:
+    [(call_id, name, arguments)] = whole([fragment(0, None, "now", "")])
+    assert call_id.startswith("call_")
+    assert (name, arguments) == ("now", "{}")
+
+
+@pytest.mark.parametrize("arguments", ['{"a": ', "[1]", "7", "none", '{"a": 1}}'])
+def test_arguments_that_are_no_object_make_a_bad_answer(arguments: str) -> None:
+    with pytest.raises(BadAnswer):
+        whole([fragment(0, "x", "add", arguments)])
+
+
+def test_a_call_without_a_name_makes_a_bad_answer() -> None:
+    with pytest.raises(BadAnswer):
+        whole([fragment(0, "x", None, "{}")])
+
+
+def test_a_flood_of_calls_or_arguments_ends_in_an_error_instead_of_the_memory() -> None:
+    with pytest.raises(BadAnswer):
+        whole([fragment(number, f"call_{number}", "add", "{}") for number in range(1000)])
+    with pytest.raises(BadAnswer):
+        whole(*[[fragment(0, "x", "add", "1" * 100_000)] for _ in range(20)])
+
+
+@given(arguments=st.dictionaries(st.text(), st.text() | st.integers(-(2**53), 2**53)), data=st.data())
+def test_any_split_of_the_arguments_gives_the_same_call(arguments: dict[str, Any], data: st.DataObject) -> None:
+    sent = orjson.dumps(arguments).decode()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=5)))
+    pieces = [sent[a:b] for a, b in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
+    [(_, _, joined)] = whole([fragment(0, "x", "add", "")], *[[fragment(0, None, None, piece)] for piece in pieces])
+    assert orjson.loads(joined) == arguments
+
+
+def test_a_call_without_an_index_is_known_again_by_its_id() -> None:
+    assert whole(
+        [fragment(None, "x", "add", '{"a"')],
+        [fragment(None, "y", "sub", '{"b"')],
+        [fragment(None, "x", None, ":1}"), fragment(None, "y", None, ":2}")],
+    ) == [("x", "add", '{"a":1}'), ("y", "sub", '{"b":2}')]
+
+
+def test_two_calls_that_share_an_id_get_ids_of_their_own() -> None:
+    calls = whole([fragment(0, "x", "add", "{}"), fragment(1, "x", "sub", "{}")])
+    assert [name for _, name, _ in calls] == ["add", "sub"]
+    assert len({"x", *(id for id, _, _ in calls)}) == 3

@@ -1,0 +1,217 @@
+import inspect
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import litellm
+import openai
+import orjson
+import pytest
+
+from config.errors import (
+    AnswerCut,
+    BadAnswer,
+    ConnectionFailed,
+    ContentPolicyViolation,
+    ContextWindowExceeded,
+    CredentialsRefused,
+    RateLimited,
+    RequestRejected,
+    SwitchboardError,
+    VendorOverloaded,
+    VendorSilent,
+)
+from router.vendors.vendor_complaint import retry_after
+from router.vendors.vendor_errors import MEANINGS, from_event, from_litellm, from_response, from_transport
+
+SECRET = "sk-abcdefghijklmnopqrstuvwxyz012345"
+NO_HEADERS = httpx.Headers()
+
+
+def their_exceptions() -> list[type[Exception]]:
+    found = (each for _, each in inspect.getmembers(litellm.exceptions, inspect.isclass))
+    return [each for each in found if issubclass(each, Exception) and each.__module__ == "litellm.exceptions"]
+
+
+def body(message: str = "no", **fields: Any) -> bytes:
+    return orjson.dumps({"error": {"message": message} | fields})
+
+
+def test_every_exception_that_litellm_has_is_given_a_meaning() -> None:
+    assert {each.__name__ for each in their_exceptions()} == {each.__name__ for each in MEANINGS}
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (400, RequestRejected),
+        (422, RequestRejected),
+        (401, CredentialsRefused),
+        (402, CredentialsRefused),
+        (403, CredentialsRefused),
+        (404, CredentialsRefused),
+        (408, VendorOverloaded),
+        (409, VendorOverloaded),
+        (429, RateLimited),
+        (500, VendorOverloaded),
+        (503, VendorOverloaded),
+        (529, VendorOverloaded),
+        (302, BadAnswer),
+        (418, BadAnswer),
+    ],
+)
+def test_a_status_means_what_the_failover_table_says(status: int, expected: type[SwitchboardError]) -> None:
+    error = from_response(status, NO_HEADERS, body("secret words"))
+    assert type(error) is expected
+    assert "secret words" not in str(error)
+    assert "secret words" in getattr(error, "vendor_text", "")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        body("too long", code="context_length_exceeded"),
+        body("This model's maximum context length is 8192 tokens."),
+        b'{"object":"error","message":"This model\'s maximum context length is 4096 tokens","code":400}',
+    ],
+)
+def test_a_prompt_that_is_too_long_is_recognised(said: bytes) -> None:
+    assert isinstance(from_response(400, NO_HEADERS, said), ContextWindowExceeded)
+
+
+@pytest.mark.parametrize(
+    ("said", "category"),
+    [
+        (body("filtered", code="content_filter"), "content_filter"),
+        (body("no", code="content_policy_violation"), "content_policy_violation"),
+        (body("Input data may contain inappropriate content", code="data_inspection_failed"), "data_inspection_failed"),
+        (body("Content Exists Risk", type="invalid_request_error"), "invalid_request_error"),
+        (
+            body(
+                "filtered",
+                code="content_filter",
+                innererror={"content_filter_result": {"hate": {"filtered": False}, "violence": {"filtered": True}}},
+            ),
+            "violence",
+        ),
+        (body("filtered", code="content_filter: how dare you, <b>"), None),
+    ],
+)
+def test_refused_content_is_recognised_with_its_category(said: bytes, category: str | None) -> None:
+    error = from_response(400, NO_HEADERS, said)
+    assert isinstance(error, ContentPolicyViolation)
+    assert error.category == category
+
+
+def test_the_words_of_the_prompt_in_an_error_do_not_change_its_meaning() -> None:
+    said = orjson.dumps({"error": {"message": "bad", "input": "what is a content_filter?"}})
+    assert type(from_response(422, NO_HEADERS, said)) is RequestRejected
+
+
+def test_keys_are_struck_out_of_the_vendors_text_and_it_is_cut_short() -> None:
+    error = from_response(401, NO_HEADERS, body(f"Incorrect API key provided: {SECRET}. " + "x" * 9000))
+    assert isinstance(error, CredentialsRefused)
+    assert SECRET not in error.vendor_text
+    assert len(error.vendor_text) <= 2000
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
+        ({"retry-after": "Fri, 02 Jan 2026 00:00:30 GMT"}, 30.0),
+        ({"retry-after": "Thu, 01 Jan 2026 00:00:00 GMT"}, 0.0),
+        ({"retry-after": "-3"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_the_time_to_wait_is_read_in_every_form(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers, now=datetime(2026, 1, 2, tzinfo=UTC)) == seconds
+
+
+def test_a_rate_limit_keeps_its_time() -> None:
+    error = from_response(429, httpx.Headers({"Retry-After": "7"}), b"")
+    assert isinstance(error, RateLimited)
+    assert error.retry_after == 7.0
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ({"error": {"message": "boom"}}, BadAnswer),
+        ({"error": "boom"}, BadAnswer),
+        ({"error": {"message": "overloaded", "code": 503}}, VendorOverloaded),
+        ({"error": {"message": "overloaded", "code": "503"}}, VendorOverloaded),
+        ({"error": {"message": "slow down", "type": "rate_limit_error"}}, RateLimited),
+        ({"error": {"message": "no", "code": "content_filter"}}, ContentPolicyViolation),
+        ({"error": {"message": "no", "code": "context_length_exceeded"}}, ContextWindowExceeded),
+    ],
+)
+def test_an_error_inside_an_answer_is_mapped(event: dict[str, Any], expected: type[SwitchboardError]) -> None:
+    assert type(from_event(event)) is expected
+
+
+@pytest.mark.parametrize(
+    ("failure", "answering", "expected"),
+    [
+        (httpx.ConnectError("refused"), False, ConnectionFailed),
+        (httpx.ConnectTimeout("hung up"), False, ConnectionFailed),
+        (ConnectionResetError(), False, ConnectionFailed),
+        (TimeoutError(), False, VendorSilent),
+        (httpx.ReadTimeout("silent"), False, VendorSilent),
+        (httpx.ReadError("reset"), True, AnswerCut),
+        (httpx.DecodingError("no gzip"), True, BadAnswer),
+    ],
+)
+def test_a_failed_connection_is_mapped(failure: Exception, answering: bool, expected: type[SwitchboardError]) -> None:
+    assert type(from_transport(failure, answering=answering)) is expected
+
+
+MADE = {"message": "no", "model": "m", "llm_provider": "openai"}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "expected"),
+    [
+        (litellm.exceptions.AuthenticationError(**MADE), CredentialsRefused),
+        (litellm.exceptions.NotFoundError(**MADE), CredentialsRefused),
+        (litellm.exceptions.BadRequestError(**MADE), RequestRejected),
+        (litellm.exceptions.ContextWindowExceededError(**MADE), ContextWindowExceeded),
+        (litellm.exceptions.ContentPolicyViolationError(**MADE), ContentPolicyViolation),
+        (litellm.exceptions.RateLimitError(**MADE), RateLimited),
+        (litellm.exceptions.InternalServerError(**MADE), VendorOverloaded),
+        (litellm.exceptions.ServiceUnavailableError(**MADE), VendorOverloaded),
+        (litellm.exceptions.APIError(status_code=409, **MADE), VendorOverloaded),
+        (litellm.exceptions.Timeout(**MADE), VendorSilent),
+        (litellm.exceptions.APIConnectionError(**MADE), ConnectionFailed),
+        (litellm.exceptions.JSONSchemaValidationError("m", "openai", "raw", "schema"), BadAnswer),
+        (RuntimeError("what is this"), BadAnswer),
+    ],
+)
+def test_an_exception_of_litellm_is_mapped(theirs: Exception, expected: type[SwitchboardError]) -> None:
+    assert type(from_litellm(theirs)) is expected
+
+
+def test_what_broke_a_stream_counts_and_not_its_wrapping() -> None:
+    inner = litellm.exceptions.RateLimitError(**MADE)
+    wrapped = litellm.exceptions.MidStreamFallbackError(original_exception=inner, **MADE)
+    assert isinstance(from_litellm(wrapped), RateLimited)
+
+
+def test_a_timeout_that_was_an_answer_with_status_408_is_not_silence() -> None:
+    answer = httpx.Response(408, request=httpx.Request("POST", "http://vendor"))
+    error = litellm.exceptions.Timeout(**MADE)
+    error.__cause__ = openai.APIStatusError("slow", response=answer, body=None)
+    assert type(from_litellm(error)) is VendorOverloaded
+
+
+def test_parameters_that_a_model_does_not_take_are_named_to_the_caller() -> None:
+    message = "groq does not support parameters: ['logit_bias', 'seed'], for model=m"
+    error = from_litellm(litellm.exceptions.UnsupportedParamsError(message))
+    assert isinstance(error, RequestRejected)
+    assert "logit_bias, seed" in str(error)
+    assert "drop_params" in str(error)
