@@ -46,7 +46,7 @@ bench-check: $(READY)
 bench-profile: $(READY)
 	$(BIN)/python -m bench.profile
 
-# What a caller notices when vendors fail; docs/failover.md has the table.
+# What a caller notices when providers fail; docs/failover.md has the table.
 exam: $(READY)
 	$(BIN)/python -m bench.exam
 

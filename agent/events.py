@@ -81,7 +81,7 @@ class TurnFinished:
 
 @dataclass(frozen=True, slots=True)
 class TurnFailed:
-    """The turn ended badly; `error` is made for callers and holds no vendor's text."""
+    """The turn ended badly; `error` is made for callers and holds no provider's text."""
 
     error: SwitchboardError
 

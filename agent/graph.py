@@ -85,7 +85,7 @@ class TurnContext:
     _ahead: _Step | None = field(default=None, init=False)
 
     def ask_ahead(self, messages: Sequence[AnyMessage]) -> asyncio.Task[Any]:
-        """Ask the model of the next step now, so that the vendor is at work while LangGraph sets out for that step.
+        """Ask the model of the next step now, so that the provider is at work while LangGraph sets out for that step.
 
         The caller cancels the task when it has come to nothing. Raises as `next_step` does.
         """

@@ -29,7 +29,7 @@ from agent.storage.database import storage_errors
 OTHERS_FIRST: Final = 10
 """Rounds of the event loop for which LangGraph waits when the model was asked ahead: nobody waits for it as yet, but
 others in the loop have their requests to send and their words to hand on. At 32 callers at once, half of the first
-tokens came after 19 ms instead of 34; a caller alone loses nothing, since the vendor is at work meanwhile.
+tokens came after 19 ms instead of 34; a caller alone loses nothing, since the provider is at work meanwhile.
 """
 
 FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}

@@ -53,7 +53,7 @@ class Turn:
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """What happens, ending with `TurnFinished` or `TurnFailed`. Cancelling it cancels everything down to the
-        vendor.
+        provider.
         """
         began = self._routed.router.clock()
         deadline = asyncio.get_running_loop().call_at(self._deadline, self._expire)

@@ -24,7 +24,7 @@ from agent.tools.mcp.connections import McpConnections
 from agent.tools.tool_set import ToolSet, tool_set
 from agent.turn import Turn
 from config.profile.agent_file import AgentProfile
-from router.failover import FailoverRouter, RoutedTurn, Wishes
+from router.failover import FailoverRouter, RoutedTurn, RoutingOverrides
 
 COMPILED_TOOL_SETS = 64
 """How many compiled graphs are kept: one for each set of caller tools that is in use."""
@@ -35,7 +35,7 @@ class TurnRequest:
     """What a caller asks for. `model` None means the default; `params` are OpenAI's sampling parameters.
 
     `session_key` names the call that the turn belongs to: a newer request on the same key supersedes the older one.
-    `wishes` are what the caller wants of the routing. `user_id` is whose memories the turn may use, on a model
+    `overrides` are what the caller wants of the routing. `user_id` is whose memories the turn may use, on a model
     that has them.
     """
 
@@ -45,7 +45,7 @@ class TurnRequest:
     tool_choice: str | Mapping[str, Any] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     session_key: str | None = None
-    wishes: Wishes = field(default_factory=Wishes)
+    overrides: RoutingOverrides = field(default_factory=RoutingOverrides)
     user_id: str | None = None
 
 
@@ -102,7 +102,7 @@ class TurnService:
         Raises:
             ModelNotFound, ModelUnavailable: see `FailoverRouter.begin`.
         """
-        routed = self.router.begin(request.model, request.wishes)
+        routed = self.router.begin(request.model, request.overrides)
         user_id = request.user_id if self._remembers_users(routed) else None
         tools, graph = self._graph_for(request.caller_tools, remembers=user_id is not None)
         context = TurnContext(

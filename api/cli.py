@@ -173,7 +173,7 @@ def _announce(settings: Settings, registry: Registry) -> None:
 def _default_line(registry: Registry) -> str:
     group = registry.default_group()
     if group is None:
-        return "No model can be used: set a vendor's key."
+        return "No model can be used: set a provider's key."
     behind = ", ".join(each.model for each in registry.usable(group))
     return f"Default model: {group} ({behind or 'no deployment of it is ready: set a key'})"
 

@@ -18,7 +18,7 @@ import structlog
 from watchfiles import awatch
 
 from agent.turns import TurnService
-from api.watched_file import Followed, ModelsReading, read_agent
+from api.watched_file import ModelsReading, WatchedFile, read_agent
 from config.errors import Problem
 from config.models.deployments import Registry
 from config.profile.agent_file import AgentProfile
@@ -46,8 +46,8 @@ class Reload:
     """Follows both files for a server. `running()` covers the time that it serves."""
 
     def __init__(self, settings: Settings) -> None:
-        self.models = Followed(ModelsReading(settings.models_file), settings.models_file, ENV_FILE)
-        self.agent = Followed(partial(read_agent, settings.agent_file), settings.agent_file, ENV_FILE)
+        self.models = WatchedFile(ModelsReading(settings.models_file), settings.models_file, ENV_FILE)
+        self.agent = WatchedFile(partial(read_agent, settings.agent_file), settings.agent_file, ENV_FILE)
         self._wake = asyncio.Event()
         self._again = False
 

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
-class Followed(Generic[T]):
+class WatchedFile(Generic[T]):
     """A value that is read from `files`, and read again when their bytes change. `read` runs in a thread."""
 
     def __init__(self, read: Callable[[], T], *files: Path) -> None:

@@ -12,7 +12,7 @@ from bench.pictures import draw
 from bench.plan import QUICK, Plan
 from bench.program import run
 from bench.run import bench
-from bench.servers import FLOOR, LITELLM_PROXY, SWITCHBOARD, VENDOR, install_peers
+from bench.servers import FLOOR, LITELLM_PROXY, PROVIDER, SWITCHBOARD, install_peers
 from bench.workers import compare_workers
 
 
@@ -30,7 +30,7 @@ async def _main(options: argparse.Namespace) -> int:
     if options.workers:
         (await compare_workers(options.rounds, options.seconds, say)).show(console)
         return 0
-    servers = [] if options.vendor_only else [SWITCHBOARD, FLOOR]
+    servers = [] if options.provider_only else [SWITCHBOARD, FLOOR]
     if options.peers:
         await install_peers()
         servers.append(LITELLM_PROXY)
@@ -42,7 +42,7 @@ async def _main(options: argparse.Namespace) -> int:
         written = report.save(options.out / "bench.json")
         pictures = draw(written, options.out)
         say(f"written: {', '.join(map(str, (options.out / 'bench.json', *pictures)))}")
-    return 1 if report.lost.get(SWITCHBOARD.name) or report.lost[VENDOR.name] else 0
+    return 1 if report.lost.get(SWITCHBOARD.name) or report.lost[PROVIDER.name] else 0
 
 
 def _options() -> argparse.Namespace:
@@ -50,7 +50,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--peers", action="store_true", help="measure LiteLLM Proxy too, in the same run")
     parser.add_argument("--workers", action="store_true", help="measure one worker against two instead")
     parser.add_argument("--quick", action="store_true", help="one short round, to see that everything works")
-    parser.add_argument("--vendor-only", action="store_true", help="leave the servers out: what vendor and load can do")
+    parser.add_argument(
+        "--provider-only", action="store_true", help="leave the servers out: what provider and load can do"
+    )
     parser.add_argument("--rounds", type=int, default=4, help="how often everything is measured (%(default)s)")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each rate (%(default)s)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write bench.json and the pictures there")

@@ -23,7 +23,7 @@ Throughput = dict[str, dict[int, Measured]]
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """The servers that run side by side; the first of `serving` is the vendor. `say` is told what goes on."""
+    """The servers that run side by side; the first of `serving` is the provider. `say` is told what goes on."""
 
     plan: Plan
     serving: Sequence[Serving]
@@ -93,7 +93,7 @@ class Contest:
                 limited.append(name)
 
         async with asyncio.TaskGroup() as searches:
-            for each in self.serving:  # the vendor holds more than any of the servers
+            for each in self.serving:  # the provider holds more than any of the servers
                 searches.create_task(search(each, self.plan.held if each is self.serving[0] else FIRST))
         held = {each.target.name: [found[each.target.name]] for each in self.serving}
         return once("paced streams held, p99 gap under 60 ms", "", True, held, limited)

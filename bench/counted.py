@@ -14,7 +14,7 @@ from bench import loads
 from bench.load import Load
 from bench.processes import BenchFailed, Cores
 from bench.scenarios import SCENARIOS, Costs, repeatable
-from bench.servers import FLOOR, SWITCHBOARD, Server, Serving, served_names, vendor
+from bench.servers import FLOOR, SWITCHBOARD, Server, Serving, provider, served_names
 
 ROUNDS = 3
 WARM_UP = 25
@@ -32,7 +32,7 @@ async def counted(rounds: int, say: Callable[[str], None]) -> dict[str, Costs]:
     costs: dict[str, Costs] = {scenario.name: ([], []) for scenario in SCENARIOS}
     with tempfile.TemporaryDirectory(prefix="switchboard-bench-") as name:
         directory = Path(name)
-        async with vendor(directory, anywhere, loads.MODELS):
+        async with provider(directory, anywhere, loads.MODELS):
             for kept, server in enumerate((SWITCHBOARD, FLOOR)):
                 say(f"starting {server.name} under valgrind")
                 slow = watched(repeatable(server), directory)

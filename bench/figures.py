@@ -11,7 +11,7 @@ from bench.load import Heard
 from bench.quantiles import quantile
 
 BUSY = 0.9
-"""Of their cores: where the vendor and the load took more, the server may be able to do more than was measured."""
+"""Of their cores: where the provider and the load took more, the server may be able to do more than was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Rounds:
         return sum(len(heard.turns) for load in self.heard.values() for heard in load.get(server, ()))
 
     def figures(self) -> Iterator[Figure]:
-        """Every figure that the rounds allow. Times of the servers are what they add to the vendor's own."""
+        """Every figure that the rounds allow. Times of the servers are what they add to the provider's own."""
         for load, title in _RATES.items():
             yield Figure(title, "turns/s", True, {name: rate(rounds) for name, rounds in self.heard[load].items()})
         for load, title in _CPU.items():
@@ -89,14 +89,14 @@ class Rounds:
         return {name: Measured(statistics.median(v), tuple(v)) for name, v in counted.items() if v}
 
     def _added(self, load: str, samples: Callable[[Heard], list[float]], share: float) -> dict[str, Measured]:
-        """A quantile over the samples of all rounds, less the vendor's; for the vendor itself the plain value."""
+        """A quantile over the samples of all rounds, less the provider's; for the provider itself the plain value."""
         rounds = self.heard[load]
-        if not any(heard.turns for heard in rounds["vendor"]):
+        if not any(heard.turns for heard in rounds["provider"]):
             return {}
-        own = [quantile(samples(heard), share) for heard in rounds["vendor"]]
-        pooled = quantile([sample for heard in rounds["vendor"] for sample in samples(heard)], share)
-        values = {"vendor": Measured(pooled * 1000, tuple(each * 1000 for each in own))}
-        for name in (each for each in rounds if each != "vendor" and any(heard.turns for heard in rounds[each])):
+        own = [quantile(samples(heard), share) for heard in rounds["provider"]]
+        pooled = quantile([sample for heard in rounds["provider"] for sample in samples(heard)], share)
+        values = {"provider": Measured(pooled * 1000, tuple(each * 1000 for each in own))}
+        for name in (each for each in rounds if each != "provider" and any(heard.turns for heard in rounds[each])):
             single = tuple(
                 (quantile(samples(heard), share) - base) * 1000
                 for heard, base in zip(rounds[name], own, strict=True)
@@ -141,7 +141,7 @@ def rate(rounds: Sequence[Heard]) -> Measured:
 
 
 def is_limited(rounds: Sequence[Heard]) -> bool:
-    """Whether the vendor and the load had no time left on their cores."""
+    """Whether the provider and the load had no time left on their cores."""
     return statistics.median(heard.busy for heard in rounds) > BUSY
 
 

@@ -1,5 +1,5 @@
-"""The floor: what any relay in Python costs here. A plain FastAPI app that hands the vendor's answer on, byte by byte,
-with no agent, no check and no failover: `python -m bench.floor PORT MODELS_FILE`.
+"""The floor: what any relay in Python costs here. A plain FastAPI app relays the provider's bytes, with no
+agent, no checks and no failover: `python -m bench.floor PORT MODELS_FILE`.
 """
 
 from __future__ import annotations

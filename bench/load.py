@@ -12,12 +12,12 @@ import orjson
 from bench.line import Line
 from bench.turns import BrokenAnswer, Segments, Turn, streamed_turn, whole_turn
 from router.fake.sample_text import sample_pieces
-from router.fake.timing import split_pace
+from router.fake.timing import split_timing
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server under load. `models` says under which name it serves each of the vendor's models."""
+    """A server under load. `models` says under which name it serves each of the provider's models."""
 
     name: str
     host: str
@@ -25,11 +25,11 @@ class Target:
     token: str
     models: Mapping[str, str]
 
-    def request(self, vendor_model: str, *, stream: bool) -> bytes:
+    def request(self, provider_model: str, *, stream: bool) -> bytes:
         """The bytes of one turn, the same for every server."""
         body = orjson.dumps(
             {
-                "model": self.models[vendor_model],
+                "model": self.models[provider_model],
                 "stream": stream,
                 "messages": [
                     {"role": "system", "content": "You answer the phone of a restaurant."},
@@ -58,7 +58,7 @@ class Taken:
 class Heard:
     """All whole turns of one load, and what was wrong with each of the others. `begun` is in seconds, by the clock.
 
-    `cpu` is the CPU time of the server, in seconds, and `busy` how much of their cores the vendor and the load took
+    `cpu` is the CPU time of the server, in seconds, and `busy` how much of their cores the provider and the load took
     (1 is all); both are 0 where the system does not tell.
     """
 
@@ -110,7 +110,7 @@ class Load:
     def read(self, taken: Taken) -> Heard:
         """Check every answer, to the letter."""
         heard = Heard(broken=list(taken.broken), begun=taken.begun)
-        expected = "".join(sample_pieces(split_pace(self.model)[1].tokens))
+        expected = "".join(sample_pieces(split_timing(self.model)[1].tokens))
         read = streamed_turn if self.stream else whole_turn
         for begun, segments in taken.answers:
             try:

@@ -20,7 +20,7 @@ def machine(cores: Cores) -> dict[str, Any]:
         "cpu": cpu(),
         "cores": os.cpu_count(),
         "server on": sorted(cores.server) or "any core",
-        "vendor and load on": sorted(cores.load) or "any core",
+        "provider and load on": sorted(cores.load) or "any core",
         "load before": round(os.getloadavg()[0], 2),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),

@@ -17,9 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import NullLocator, PercentFormatter, ScalarFormatter
 
-_COLOURS = {"switchboard": "#1f5fd1", "floor": "#6b7280", "litellm proxy": "#d9622b", "vendor": "#b9bec7"}
+_COLOURS = {"switchboard": "#1f5fd1", "floor": "#6b7280", "litellm proxy": "#d9622b", "provider": "#b9bec7"}
 _TITLES = {"switchboard": "Switchboard", "floor": "floor: bare relay", "litellm proxy": "LiteLLM Proxy"}
-_TITLES["vendor"] = "vendor itself"
+_TITLES["provider"] = "provider itself"
 _STEPS = [step * 10**power for power in range(7) for step in (1, 2, 5)]
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -74,7 +74,7 @@ def _first_tokens(panels: Sequence[Axes], report: Mapping[str, Any]) -> None:
 
 def _throughput(axes: Axes, report: Mapping[str, Any]) -> None:
     for name, points in report["throughput"].items():
-        if name == "vendor":
+        if name == "provider":
             continue
         callers = [int(each) for each in points]
         axes.plot(callers, [each["value"] for each in points.values()], marker="o", markersize=4, **_line(name))

@@ -24,7 +24,7 @@ class BenchFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Which cores belong to the server, and which to the vendor and the load."""
+    """Which cores belong to the server, and which to the provider and the load."""
 
     server: frozenset[int]
     load: frozenset[int]

@@ -24,7 +24,7 @@ from bench.load import Heard, Load
 from bench.processes import BenchFailed, Cores, pinned
 from bench.program import run
 from bench.put import put
-from bench.servers import ROOT, SWITCHBOARD, Serving, served_names, vendor
+from bench.servers import ROOT, SWITCHBOARD, Serving, provider, served_names
 
 Stacks = Sequence[tuple[Sequence[str], int]]
 
@@ -77,7 +77,7 @@ async def profiles(seconds: float, asked: dict[str, Load]) -> dict[str, Profile]
         environment = (*SWITCHBOARD.environment, ("PYTHONPATH", str(ROOT)))
         server = replace(SWITCHBOARD, command=command, environment=environment)
         async with (
-            vendor(directory, cores, loads.MODELS) as own,
+            provider(directory, cores, loads.MODELS) as own,
             server.serving(directory, cores.server, served_names(loads.MODELS)) as serving,
         ):
             found = {}

@@ -9,12 +9,12 @@ from bench.load import Heard, Load
 from bench.servers import Serving
 
 
-async def put(load: Load, on: Serving, vendor: Serving) -> Heard:
-    """Put the load on one server and read what it said. `vendor` is the one behind it, or the server itself."""
+async def put(load: Load, on: Serving, provider: Serving) -> Heard:
+    """Put the load on one server and read what it said. `provider` is the one behind it, or the server itself."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    begun, own, theirs, server = time.perf_counter(), time.process_time(), vendor.process.cpu(), on.process.cpu()
+    begun, own, theirs, server = time.perf_counter(), time.process_time(), provider.process.cpu(), on.process.cpu()
     taken = await load.take(on.target)
-    server, theirs, own = on.process.cpu() - server, vendor.process.cpu() - theirs, time.process_time() - own
+    server, theirs, own = on.process.cpu() - server, provider.process.cpu() - theirs, time.process_time() - own
     seconds = time.perf_counter() - begun
     heard = load.read(taken)
     heard.cpu, heard.busy = server, (own + theirs) / seconds / cores

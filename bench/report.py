@@ -39,7 +39,7 @@ class Report:
     def show(self, console: Console) -> None:
         """Print the table, and everything that makes its numbers doubtful."""
         servers = list(self.turns)
-        others = [name for name in servers if name not in ("vendor", "switchboard")]
+        others = [name for name in servers if name not in ("provider", "switchboard")]
         table = Table(title=f"Switchboard bench: {self.rounds} rounds, {self.seconds:.0f} s", title_justify="left")
         table.add_column("figure")
         for name in servers:
@@ -74,7 +74,7 @@ class Report:
         found = []
         if any(measured.limited for figure in self.figures for measured in figure.values.values()):
             found.append(
-                f"{LIMITED} the vendor and the load took over {BUSY:.0%} of their cores, or the search ended at its "
+                f"{LIMITED} the provider and the load took over {BUSY:.0%} of their cores, or the search ended at its "
                 "greatest number: the server may be able to do more"
             )
         for name, lost in self.lost.items():

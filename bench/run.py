@@ -16,7 +16,7 @@ from bench.memory import Course
 from bench.plan import Plan
 from bench.processes import Cores, pinned
 from bench.report import Report
-from bench.servers import Server, Serving, served_names, vendor
+from bench.servers import Server, Serving, provider, served_names
 
 
 async def bench(plan: Plan, servers: Sequence[Server], say: Say) -> Report:
@@ -25,7 +25,7 @@ async def bench(plan: Plan, servers: Sequence[Server], say: Say) -> Report:
     described = machine(cores)
     with pinned(cores.load), tempfile.TemporaryDirectory(prefix="switchboard-bench-") as name:
         directory = Path(name)
-        async with vendor(directory, cores, loads.MODELS) as own:
+        async with provider(directory, cores, loads.MODELS) as own:
             starts = await _starts(plan, servers, directory, cores, say)
             async with _all_serving(own, servers, directory, cores) as serving:
                 contest = Contest(plan, serving, say)

@@ -1,4 +1,4 @@
-"""The servers that are compared: the vendor itself, Switchboard, and its peers."""
+"""The servers that are compared: the provider itself, Switchboard, and its peers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Server:
 
     @asynccontextmanager
     async def serving(self, directory: Path, cores: frozenset[int], models: dict[str, str]) -> AsyncIterator[Serving]:
-        """Start it on a free port; raises BenchFailed. `models` maps the vendor's names to those it serves."""
+        """Start it on a free port; raises BenchFailed. `models` maps the provider's names to those it serves."""
         port = free_port()
         command = [part.format(port=port, models=directory / "models.yaml") for part in self.command]
         env = {name: os.environ[name] for name in _KEPT if name in os.environ} | dict(self.environment)
@@ -46,7 +46,9 @@ class Serving:
     process: Running
 
 
-VENDOR = Server("vendor", (sys.executable, "-m", "bench.vendor", "{port}"), (("PYTHONPATH", str(ROOT)),), "/v1/models")
+PROVIDER = Server(
+    "provider", (sys.executable, "-m", "bench.provider", "{port}"), (("PYTHONPATH", str(ROOT)),), "/v1/models"
+)
 SWITCHBOARD = Server(
     "switchboard",
     (
@@ -87,9 +89,9 @@ def switchboard(workers: int) -> Server:
 
 
 @asynccontextmanager
-async def vendor(directory: Path, cores: Cores, models: Sequence[str]) -> AsyncIterator[Serving]:
-    """Start the vendor, and write the models.yaml through which all others reach it."""
-    async with VENDOR.serving(directory, cores.load, {name: name for name in models}) as serving:
+async def provider(directory: Path, cores: Cores, models: Sequence[str]) -> AsyncIterator[Serving]:
+    """Start the provider, and write the models.yaml through which all others reach it."""
+    async with PROVIDER.serving(directory, cores.load, {name: name for name in models}) as serving:
         base = f"http://127.0.0.1:{serving.target.port}/v1"
         entries = [
             f'  - model_name: "{served}"\n'
@@ -101,7 +103,7 @@ async def vendor(directory: Path, cores: Cores, models: Sequence[str]) -> AsyncI
 
 
 def served_names(models: Sequence[str]) -> dict[str, str]:
-    """The plain name under which each of the vendor's models is served."""
+    """The plain name under which each of the provider's models is served."""
     return {name: f"bench-{number}" for number, name in enumerate(models)}
 
 

@@ -11,7 +11,7 @@ from bench.load import Load
 from bench.processes import BenchFailed, Cores, pinned
 from bench.put import put
 from bench.scenarios import SCENARIOS, Costs, Scenario, repeatable
-from bench.servers import FLOOR, SWITCHBOARD, Serving, served_names, vendor
+from bench.servers import FLOOR, SWITCHBOARD, Serving, provider, served_names
 
 ROUNDS = 30
 WARM_UP = 4
@@ -28,7 +28,7 @@ async def timed(rounds: int, say: Callable[[str], None]) -> dict[str, Costs]:
         directory = Path(name)
         names = served_names(loads.MODELS)
         async with (
-            vendor(directory, cores, loads.MODELS) as own,
+            provider(directory, cores, loads.MODELS) as own,
             repeatable(SWITCHBOARD).serving(directory, cores.server, names) as ours,
             repeatable(FLOOR).serving(directory, cores.server, names) as floor,
         ):

@@ -13,7 +13,7 @@ Segments = list[tuple[float, bytes]]
 
 
 class BrokenAnswer(Exception):
-    """The answer is not the one that the vendor gave. A benchmark that counts such turns is worthless."""
+    """The answer is not the one that the provider gave. A benchmark that counts such turns is worthless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def is_whole(received: bytes) -> bool:
 
 def _check(said: str, expected: str) -> None:
     if said != expected:
-        raise BrokenAnswer(f"the answer is {said[:200]!r}, the vendor said {expected[:200]!r}")
+        raise BrokenAnswer(f"the answer is {said[:200]!r}, the provider said {expected[:200]!r}")
 
 
 def _response(raw: bytes) -> tuple[int, bytes]:

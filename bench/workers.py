@@ -18,7 +18,7 @@ from bench.figures import Measured, rate
 from bench.load import Heard, Load
 from bench.processes import BenchFailed, Cores
 from bench.put import put
-from bench.servers import Serving, served_names, switchboard, vendor
+from bench.servers import Serving, provider, served_names, switchboard
 
 CALLERS = 32
 WORKERS = (1, 2)
@@ -45,7 +45,7 @@ class Workers:
         console.print(table)
         console.print(
             f"2 workers do {self.ratio:.2f} x of what 1 does ({CALLERS} callers, unpaced). "
-            "The vendor and the load run on the same cores, so 2.0 is out of reach on two of them.",
+            "The provider and the load run on the same cores, so 2.0 is out of reach on two of them.",
             markup=False,
         )
 
@@ -57,7 +57,7 @@ async def compare_workers(rounds: int, seconds: float, say: Callable[[str], None
     shares: dict[int, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory(prefix="switchboard-bench-") as name:
         directory = Path(name)
-        async with vendor(directory, anywhere, loads.MODELS) as own, AsyncExitStack() as stack:
+        async with provider(directory, anywhere, loads.MODELS) as own, AsyncExitStack() as stack:
             serving = {
                 workers: await stack.enter_async_context(
                     switchboard(workers).serving(directory, frozenset(), served_names(loads.MODELS))

@@ -5,13 +5,13 @@
     ├── RequestError                   the caller's request is wrong; carries `param`
     │   ├── ModelNotFound              no group, alias or wildcard has that name
     │   ├── ContextWindowExceeded      the prompt is too long for the model
-    │   ├── ContentPolicyViolation     the vendor refused the content; carries its category
-    │   └── RequestRejected            the vendor says that the request itself is wrong (400, 422)
+    │   ├── ContentPolicyViolation     the provider refused the content; carries its category
+    │   └── RequestRejected            the provider says that the request itself is wrong (400, 422)
     ├── AttemptError                   one attempt at one deployment failed; another may succeed
     │   ├── RateLimited                429; carries `retry_after`
-    │   ├── VendorOverloaded           408, 409, 5xx
+    │   ├── ProviderOverloaded           408, 409, 5xx
     │   ├── ConnectionFailed           refused, reset before the answer, DNS, TLS
-    │   ├── VendorSilent               no first token in time, or a stall before it
+    │   ├── ProviderTimeout               no first token in time, or a stall before it
     │   ├── BadAnswer                  HTML with status 200, an empty answer, an in-band error
     │   ├── CredentialsRefused         401, 403, 404: the operator's to mend
     │   └── AnswerCut                  the stream ended, broke or stalled before its end
@@ -33,8 +33,8 @@
         ├── TurnCancelled              somebody ended it from outside
         └── StepLimitReached           the agent called tools more often than it may
 
-`code` is a stable word for programs; the message is for people. `AttemptError.vendor_text` holds what the vendor said,
-for the log alone: it never reaches a caller.
+`code` is a stable word for programs; the message is for people. `AttemptError.provider_text` holds the provider's words
+for the log only: they never reach a caller.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class ContextWindowExceeded(RequestError):
 
 
 class ContentPolicyViolation(RequestError):
-    """The vendor refused the content. `category` is the vendor's word for why, when it gave one."""
+    """The provider refused the content. `category` is the provider's word for why, when it gave one."""
 
     code = "content_policy_violation"
 
@@ -109,12 +109,12 @@ class ContentPolicyViolation(RequestError):
 
 
 class RequestRejected(RequestError):
-    """The vendor says that the request itself is wrong, so it is wrong everywhere."""
+    """The provider says that the request itself is wrong, so it is wrong everywhere."""
 
     code = "request_rejected"
 
-    def __init__(self, message: str, *, vendor_text: str = "", status: int | None = None) -> None:
-        self.vendor_text = vendor_text
+    def __init__(self, message: str, *, provider_text: str = "", status: int | None = None) -> None:
+        self.provider_text = provider_text
         self.status = status
         super().__init__(message)
 
@@ -122,33 +122,33 @@ class RequestRejected(RequestError):
 class AttemptError(SwitchboardError):
     """One attempt at one deployment failed; another may succeed.
 
-    `status` is the vendor's HTTP status where there was one, `vendor_text` what it said (for the log alone).
+    `status` is the provider's HTTP status where there was one, `provider_text` what it said (for the log alone).
     """
 
     code = "attempt_failed"
 
-    def __init__(self, message: str, *, vendor_text: str = "", status: int | None = None) -> None:
-        self.vendor_text = vendor_text
+    def __init__(self, message: str, *, provider_text: str = "", status: int | None = None) -> None:
+        self.provider_text = provider_text
         self.status = status
         super().__init__(message)
 
 
 class RateLimited(AttemptError):
-    """429. `retry_after` is in seconds, None when the vendor named no time."""
+    """429. `retry_after` is in seconds, None when the provider named no time."""
 
     code = "rate_limited"
 
     def __init__(
-        self, message: str, *, retry_after: float | None = None, vendor_text: str = "", status: int | None = 429
+        self, message: str, *, retry_after: float | None = None, provider_text: str = "", status: int | None = 429
     ) -> None:
         self.retry_after = retry_after
-        super().__init__(message, vendor_text=vendor_text, status=status)
+        super().__init__(message, provider_text=provider_text, status=status)
 
 
-class VendorOverloaded(AttemptError):
-    """408, 409 or 5xx: the vendor may well answer a little later."""
+class ProviderOverloaded(AttemptError):
+    """408, 409 or 5xx: the provider may well answer a little later."""
 
-    code = "vendor_overloaded"
+    code = "provider_overloaded"
 
 
 class ConnectionFailed(AttemptError):
@@ -157,14 +157,14 @@ class ConnectionFailed(AttemptError):
     code = "connection_failed"
 
 
-class VendorSilent(AttemptError):
+class ProviderTimeout(AttemptError):
     """No first token in time. A silent line stays silent, so it is not tried again."""
 
-    code = "vendor_silent"
+    code = "provider_timeout"
 
 
 class BadAnswer(AttemptError):
-    """The vendor answered with something that is no answer: HTML, nothing at all, an error inside a 200."""
+    """The provider answered with something that is no answer: HTML, nothing at all, an error inside a 200."""
 
     code = "bad_answer"
 
@@ -260,7 +260,7 @@ class ModelUnavailable(TurnError):
 
 
 class AllDeploymentsFailed(TurnError):
-    """Every deployment and every fallback failed. `retry_after` (seconds) is set when a vendor named a time."""
+    """Every deployment and every fallback failed. `retry_after` (seconds) is set when a provider named a time."""
 
     code = "all_deployments_failed"
 

@@ -6,13 +6,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from config.errors import AttemptError, SwitchboardError, VendorSilent
+from config.errors import AttemptError, ProviderTimeout, SwitchboardError
 from config.models.deployments import Deployment
 from router.lanes.base import Attempt, Chunk
-from router.stream.answer import Answer
-from router.stream.chunk_timeout import Patience
+from router.providers.model_facts import cost
+from router.stream.answer_collector import AnswerCollector
+from router.stream.chunk_timeout import ChunkTimeout
 from router.turn_record import AttemptRecord, TurnRecord
-from router.vendors.model_facts import cost
 
 if TYPE_CHECKING:
     from router.failover import FailoverRouter
@@ -33,8 +33,8 @@ class Exchange:
         """Text as it comes, then the whole tool calls, then the finish and the usage.
 
         Raises:
-            AttemptError: the vendor failed, was silent, or its answer is none; the breaker has counted it.
-            RequestError: the vendor says that the request is wrong.
+            AttemptError: the provider failed, was silent, or its answer is none; the breaker has counted it.
+            RequestError: the provider says that the request is wrong.
         """
         router, deployment = self._router, self.deployment
         self._turn.attempts.append(self.record)
@@ -45,14 +45,14 @@ class Exchange:
             deployment, list(messages), params, timeout=deployment.limits.first_token_timeout, drop_params=drop_params
         )
         stats.in_flight += 1
-        answer = Answer()
+        answer = AnswerCollector()
         try:
             stream = router.lanes.for_deployment(deployment).stream(attempt)
             async with aclosing(stream), aclosing(self._watched(stream)) as chunks:
                 async for chunk in chunks:
                     if (kept := answer.take(chunk)) is not None:
                         yield kept
-            for chunk in answer.ending():
+            for chunk in answer.final_chunks():
                 self._count(chunk.get("usage"))
                 yield chunk
             self.record.outcome = "ok"
@@ -78,7 +78,7 @@ class Exchange:
         """The lane's chunks, with the first-token and the stall timeout over the waiting for them."""
         clock, limits, record = self._router.clock, self.deployment.limits, self.record
         began = waiting = clock()
-        patience = Patience()
+        patience = ChunkTimeout()
         try:
             while True:
                 speaking = record.first_token is not None
@@ -86,10 +86,10 @@ class Exchange:
                 try:
                     chunk = await patience.next(stream, seconds)
                 except TimeoutError as exc:
-                    raise VendorSilent("the answer stalled" if speaking else "no first token in time") from exc
+                    raise ProviderTimeout("the answer stalled" if speaking else "no first token in time") from exc
                 finally:
                     now = clock()
-                    self._turn.vendor_seconds += now - waiting
+                    self._turn.provider_seconds += now - waiting
                 if chunk is None:
                     return
                 if not speaking and has_token(chunk):

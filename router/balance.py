@@ -12,7 +12,7 @@ from config.models.deployments import Deployment, RoutingStrategy
 from router.health.stats import Stats
 
 EXPLORE = 0.1
-"""Share of turns in which `latency-based-routing` ignores what it measured, so that a slow vendor that recovered is
+"""Share of turns in which `latency-based-routing` ignores what it measured, so that a slow provider that recovered is
 noticed.
 """
 

@@ -1,7 +1,7 @@
 """The LangChain chat model of one turn: langchain-litellm's conversions over our router.
 
 langchain-litellm turns messages, tool calls, reasoning, usage and content blocks into OpenAI dicts and back. It reaches
-the vendors only through `router.acompletion()`, which is where `RoutedTurn` takes the place of `litellm.Router`.
+the providers only through `router.acompletion()`, which is where `RoutedTurn` takes the place of `litellm.Router`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from langchain_core.outputs import ChatResult
 from langchain_core.runnables import RunnableConfig
 from pydantic import PrivateAttr
 
-import router.vendors.litellm_import  # noqa: F401  (LiteLLM is set up before langchain-litellm imports it)
+import router.providers.litellm_import  # noqa: F401  (LiteLLM is set up before langchain-litellm imports it)
 from router.failover import RoutedTurn
 from router.lanes.base import Chunk
 
@@ -56,7 +56,7 @@ class TurnChatModel(ChatLiteLLMRouter):  # type: ignore[misc]  # its package has
         self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: object = None, **kwargs: Any
     ) -> ChatResult:
         """Ask the router, once: retries happen there alone. langchain-litellm's own way would also look for what a
-        vendor signed of its earlier thoughts, to send it again; the next step may run on another vendor.
+        provider signed of its earlier thoughts, to send it again; the next step may run on another provider.
         """
         asked, params = self._create_message_dicts(messages, stop)
         chunks = await self.router.acompletion(messages=asked, **params, **kwargs)

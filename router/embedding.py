@@ -10,24 +10,24 @@ from typing import Any
 
 import structlog
 
-from config.errors import AllDeploymentsFailed, AttemptError, BadAnswer, ModelUnavailable, VendorSilent
+from config.errors import AllDeploymentsFailed, AttemptError, BadAnswer, ModelUnavailable, ProviderTimeout
 from config.models.deployments import Deployment
 from router.fake.fake_embedding import fake_embeddings
 from router.lanes.litellm_lane import UNHURRIED
-from router.vendors.litellm_import import litellm
-from router.vendors.vendor_errors import from_litellm
+from router.providers.litellm_import import litellm
+from router.providers.provider_errors import from_litellm
 
 log = structlog.get_logger(__name__)
 
 BATCH = 10
-"""Texts in one request: the fewest that a vendor takes (DashScope)."""
+"""Texts in one request: the fewest that a provider takes (DashScope)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Embedder:
     """`deployments` gives those of the group, from the registry that holds now; the ones without a key among them.
 
-    All of them must be the same model, at different vendors or with different keys: vectors of two models cannot be
+    All of them must be the same model, at different providers or with different keys: vectors of two models cannot be
     compared.
     """
 
@@ -48,8 +48,8 @@ class Embedder:
 
         Raises:
             ModelUnavailable: no deployment of the group can be used.
-            RequestError: the texts are wrong, whichever vendor gets them.
-            AllDeploymentsFailed: none of the vendors answered.
+            RequestError: the texts are wrong, whichever provider gets them.
+            AllDeploymentsFailed: none of the providers answered.
         """
         known = self.deployments()
         usable = [each for each in known if not each.missing]
@@ -75,9 +75,9 @@ class Embedder:
                     error=error.code,
                     status=error.status,
                     reason=str(error),
-                    vendor_text=error.vendor_text[:500] or None,
+                    provider_text=error.provider_text[:500] or None,
                 )
-        raise AllDeploymentsFailed(f"No vendor of the embedding model {self.group!r} answered.") from failure
+        raise AllDeploymentsFailed(f"No provider of the embedding model {self.group!r} answered.") from failure
 
 
 async def _attempt(deployment: Deployment, texts: Sequence[str]) -> list[list[float]]:
@@ -86,9 +86,9 @@ async def _attempt(deployment: Deployment, texts: Sequence[str]) -> list[list[fl
         async with asyncio.timeout(deployment.limits.first_token_timeout):
             vectors = await ask(deployment, texts)
     except TimeoutError as exc:
-        raise VendorSilent("the vendor did not answer in time") from exc
+        raise ProviderTimeout("the provider did not answer in time") from exc
     if len(vectors) != len(texts) or len({len(each) for each in vectors}) > 1 or not all(map(_is_vector, vectors)):
-        raise BadAnswer("the vendor's answer does not hold one vector for each text")
+        raise BadAnswer("the provider's answer does not hold one vector for each text")
     return vectors
 
 
@@ -120,7 +120,7 @@ def _vectors(answer: Any) -> list[list[float]]:
         rows = sorted(answer.data, key=lambda row: row["index"])
         return [[float(each) for each in row["embedding"]] for row in rows]
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
-        raise BadAnswer("the vendor's answer holds no vectors") from exc
+        raise BadAnswer("the provider's answer holds no vectors") from exc
 
 
 def _is_vector(vector: Sequence[float]) -> bool:

@@ -25,11 +25,11 @@ from router.health.stats import Stats
 from router.hedge import HedgeBudget
 from router.lanes.base import Chunk, Lane
 from router.model_call import ModelCall
+from router.providers.model_facts import exceeds_context
 from router.registry import LiveRegistry
 from router.turn_record import TurnRecord
-from router.vendors.model_facts import certainly_fits_not
 
-NOT_FOR_VENDORS = frozenset({"model", "messages", "stream", "stream_options", "metadata"})
+NOT_FOR_PROVIDERS = frozenset({"model", "messages", "stream", "stream_options", "metadata"})
 """What langchain-litellm adds for a litellm.Router; the lanes add their own."""
 
 
@@ -40,7 +40,7 @@ class LaneSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class RoutingOverrides:
     """What one request may ask of the routing; None leaves it as models.yaml has it.
 
     `turn_deadline` (seconds) may shorten the configured one. `fallbacks` are the model names that stand in, () for
@@ -66,7 +66,7 @@ class FailoverRouter:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     random: Random = field(default_factory=Random)
 
-    def begin(self, model: str | None, wishes: Wishes | None = None) -> RoutedTurn:
+    def begin(self, model: str | None, overrides: RoutingOverrides | None = None) -> RoutedTurn:
         """Begin a turn on the model that the caller named; None or "default" stands for the default group.
 
         Raises:
@@ -74,14 +74,14 @@ class FailoverRouter:
             ModelUnavailable: the group and its fallbacks have no deployment that can be used.
             RequestError: a fallback that the request names does not exist.
         """
-        wishes = wishes or Wishes()
-        registry, name = self.check(model, wishes)
+        overrides = overrides or RoutingOverrides()
+        registry, name = self.check(model, overrides)
         limit = registry.settings.limits.turn_deadline
-        seconds = limit if wishes.turn_deadline is None else min(wishes.turn_deadline, limit)
+        seconds = limit if overrides.turn_deadline is None else min(overrides.turn_deadline, limit)
         self.hedges.turns += 1
         return RoutedTurn(self, registry, name, self.clock() + seconds, TurnRecord(asked=name))
 
-    def check(self, model: str | None, wishes: Wishes | None = None) -> tuple[Registry, str]:
+    def check(self, model: str | None, overrides: RoutingOverrides | None = None) -> tuple[Registry, str]:
         """What a turn on `model` would run on: the models as they are now and as is wished, and the model's name.
 
         Raises as `begin` does.
@@ -94,7 +94,7 @@ class FailoverRouter:
             raise ModelNotFound(
                 f"The model {model!r} does not exist. GET /v1/models lists those that do.", param="model"
             )
-        registry = _as_wished(registry, name, wishes or Wishes())
+        registry = _with_overrides(registry, name, overrides or RoutingOverrides())
         if not any(registry.usable(registry.resolve(each) or "") for each in _reachable(registry, name)):
             raise ModelUnavailable(f"The model {name!r} is configured, but no deployment of it is ready: see /health.")
         return registry, name
@@ -113,14 +113,14 @@ class RoutedTurn:
 
     async def acompletion(self, *, messages: Sequence[dict[str, Any]], **params: Any) -> AsyncGenerator[Chunk, None]:
         """Stream one model call. Its signature is `litellm.Router.acompletion`'s; it always streams, whatever `stream`
-        says. Closing the stream closes everything down to the vendor's connection.
+        says. Closing the stream closes everything down to the provider's connection.
 
         Raises, while the stream is read:
-            RequestError: the request is wrong, whichever vendor gets it.
+            RequestError: the request is wrong, whichever provider gets it.
             AllDeploymentsFailed: nothing is left to try.
             AnswerInterrupted: the answer broke after text of it had gone through, and nothing could go on with it.
         """
-        sent = {key: value for key, value in params.items() if key not in NOT_FOR_VENDORS}
+        sent = {key: value for key, value in params.items() if key not in NOT_FOR_PROVIDERS}
         return ModelCall(self, [_without_blank(message) for message in messages], sent).chunks()
 
     def again(self) -> RoutedTurn:
@@ -162,7 +162,7 @@ class _Guide:
         return self.turn.may_try(deployment)
 
     def too_long_for(self, deployment: Deployment) -> bool:
-        return certainly_fits_not(deployment, self.prompt_chars)
+        return exceeds_context(deployment, self.prompt_chars)
 
     def last_resort(self, deployments: list[Deployment]) -> Deployment:
         by_id = {each.id: each for each in reversed(deployments)}
@@ -187,17 +187,17 @@ def _reachable(registry: Registry, name: str) -> list[str]:
     return names
 
 
-def _as_wished(registry: Registry, name: str, wishes: Wishes) -> Registry:
+def _with_overrides(registry: Registry, name: str, overrides: RoutingOverrides) -> Registry:
     """`registry` with what the request wants otherwise."""
     settings = registry.settings
-    if wishes.num_retries is not None:
-        settings = replace(settings, num_retries=wishes.num_retries)
-    if wishes.fallbacks == ():
+    if overrides.num_retries is not None:
+        settings = replace(settings, num_retries=overrides.num_retries)
+    if overrides.fallbacks == ():
         settings = replace(
             settings, fallbacks={}, default_fallbacks=(), context_window_fallbacks={}, content_policy_fallbacks={}
         )
-    elif wishes.fallbacks is not None:
-        if unknown := [each for each in wishes.fallbacks if registry.resolve(each) is None]:
+    elif overrides.fallbacks is not None:
+        if unknown := [each for each in overrides.fallbacks if registry.resolve(each) is None]:
             raise RequestError(f"fallbacks names {unknown[0]!r}, which is no model here.", param="fallbacks")
-        settings = replace(settings, fallbacks={registry.resolve(name) or name: wishes.fallbacks})
+        settings = replace(settings, fallbacks={registry.resolve(name) or name: overrides.fallbacks})
     return registry if settings is registry.settings else replace(registry, settings=settings)

@@ -29,8 +29,8 @@ from router.attempt import Exchange
 from router.hedge import raced
 from router.lanes.base import Chunk
 from router.policy import Decision, GiveUp, NextGroup, RetryHere, decide
+from router.providers.model_facts import supports_prefill
 from router.stream.splice import Splice, continuation_messages
-from router.vendors.model_facts import supports_prefill
 
 if TYPE_CHECKING:
     from router.failover import RoutedTurn
@@ -104,7 +104,7 @@ class ModelCall:
         after = error.retry_after if isinstance(error, RateLimited) else None
         known = self._turn.router.breakers.retry_after(self._route.seen)
         soonest = min((each for each in (after, known) if each is not None), default=None)
-        return AllDeploymentsFailed("No vendor could answer this request. Please try again.", retry_after=soonest)
+        return AllDeploymentsFailed("No provider could answer this request. Please try again.", retry_after=soonest)
 
     async def _try(self, name: str, deployment: Deployment) -> AsyncGenerator[Chunk, None]:
         """One attempt, or one and its hedge. What it says goes on where the caller's text ends."""
@@ -182,5 +182,5 @@ def _log_failure(deployment: Deployment, error: AttemptError | RequestError) -> 
         error=error.code,
         status=getattr(error, "status", None),
         reason=str(error),
-        vendor_text=getattr(error, "vendor_text", "")[:500] or None,
+        provider_text=getattr(error, "provider_text", "")[:500] or None,
     )

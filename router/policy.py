@@ -17,15 +17,15 @@ from config.errors import (
     ConnectionFailed,
     ContentPolicyViolation,
     ContextWindowExceeded,
+    ProviderOverloaded,
     RateLimited,
     SwitchboardError,
-    VendorOverloaded,
 )
 from config.models.deployments import RouterSettings
 
 BACKOFF_BASE = 0.25
 BACKOFF_CAP = 2.0
-"""Seconds. On a phone line a longer pause is worse than another vendor."""
+"""Seconds. On a phone line a longer pause is worse than another provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,10 @@ def _delay(
             # Waiting is silence on the line, so it is only for a call that has nowhere else to go.
             worth_it = not alternatives and after <= settings.max_retry_after and retries < settings.num_retries
             return after if worth_it else None
-        case RateLimited() | VendorOverloaded():
+        case RateLimited() | ProviderOverloaded():
             return _backoff(retries, settings, random) if retries < settings.num_retries else None
         case AnswerCut() if alternatives:
-            return None  # a vendor that broke off once is a worse bet than the next one
+            return None  # a provider that broke off once is a worse bet than the next one
         case ConnectionFailed() | BadAnswer() | AnswerCut():
             return 0.0 if retries < min(1, settings.num_retries) else None
         case _:

@@ -25,14 +25,14 @@ class TurnRecord:
     """`asked` is the model's name as the caller gave it; the served pair is that of the newest attempt that sent a
     token.
 
-    `vendor_seconds` is the time spent waiting for vendors, so what is left of a turn's time is this service's own.
+    `provider_seconds` is the time spent waiting for providers, so what is left of a turn's time is this service's own.
     """
 
     asked: str
     attempts: list[AttemptRecord] = field(default_factory=list)
     served_model: str | None = None
     served_deployment: str | None = None
-    vendor_seconds: float = 0.0
+    provider_seconds: float = 0.0
 
     @property
     def first_token(self) -> float | None:

@@ -19,13 +19,13 @@ BYTES_IN_A_TOKEN = 4
 """Of UTF-8. English has four letters to a token; a Chinese character is three bytes and about three quarters of one."""
 
 MESSAGE_TOKENS = 4
-"""What a vendor adds to each message: its role and its borders."""
+"""What a provider adds to each message: its role and its borders."""
 
 MEDIA = ("image", "audio", "input_audio", "video", "file")
 """How the types of such content parts begin."""
 
 MEDIA_TOKENS = 800
-"""For a picture or a sound: vendors count what it shows, not its bytes."""
+"""For a picture or a sound: providers count what it shows, not its bytes."""
 
 ROOM = 0.75
 """Share of the limit that a conversation is cut down to when it is summarised: then that happens seldom."""
@@ -77,7 +77,7 @@ def turn_starts(talk: Sequence[AnyMessage]) -> list[int]:
 
 
 def estimated_tokens(message: AnyMessage) -> int:
-    """About how many tokens a message takes; no vendor's tokenizer is at hand without the network."""
+    """About how many tokens a message takes; no provider's tokenizer is at hand without the network."""
     texts, media = [], 0
     for part in message.content if isinstance(message.content, list) else [message.content]:
         if isinstance(part, dict) and str(part.get("type")).startswith(MEDIA):
@@ -93,7 +93,7 @@ def estimated_tokens(message: AnyMessage) -> int:
 def _callers(talk: Sequence[AnyMessage]) -> list[int]:
     """For each place the earliest message that something from there on is the result of; the place itself if none.
 
-    Ids are not unique in a conversation: some vendors count the calls of each answer from 0.
+    Ids are not unique in a conversation: some providers count the calls of each answer from 0.
     """
     called: dict[str | None, int] = {}
     needed = list(range(len(talk)))

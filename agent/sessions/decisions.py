@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from agent.tools.review import Answer
+from agent.tools.review import ReviewResponse
 from config.errors import NotPending, RequestError
 
 Waiting = Sequence[Mapping[str, Any]]
@@ -21,9 +21,9 @@ Waiting = Sequence[Mapping[str, Any]]
 
 def decided(
     waiting: Waiting,
-    answers: Mapping[str | None, Answer] | Sequence[Answer],
+    answers: Mapping[str | None, ReviewResponse] | Sequence[ReviewResponse],
     tools: Mapping[str, BaseTool],
-) -> dict[str, Answer]:
+) -> dict[str, ReviewResponse]:
     """The answers by the id of what they answer.
 
     Raises:
@@ -44,8 +44,8 @@ def decided(
 
 
 def _named(
-    by_id: Mapping[str, Mapping[str, Any]], answers: Mapping[str | None, Answer] | Sequence[Answer]
-) -> dict[str, Answer]:
+    by_id: Mapping[str, Mapping[str, Any]], answers: Mapping[str | None, ReviewResponse] | Sequence[ReviewResponse]
+) -> dict[str, ReviewResponse]:
     if not isinstance(answers, Mapping):
         if len(answers) != len(by_id):
             raise RequestError(
@@ -60,7 +60,7 @@ def _named(
     return {next(iter(by_id)) if key is None else key: answer for key, answer in answers.items()}
 
 
-def _check(answer: Answer, asked: Mapping[str, Any], tools: Mapping[str, BaseTool]) -> None:
+def _check(answer: ReviewResponse, asked: Mapping[str, Any], tools: Mapping[str, BaseTool]) -> None:
     name = asked["action"]
     if answer.action not in (None, name):
         raise RequestError(

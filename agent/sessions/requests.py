@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from agent.tools.review import Answer
+from agent.tools.review import ReviewResponse
 
 OnBusy = Literal["reject", "supersede", "enqueue"]
 """What to do while another turn runs: refuse (409), end that one, or wait for it."""
@@ -39,6 +39,6 @@ class Resumption:
 
     user_id: str
     session_id: str
-    answers: Mapping[str | None, Answer] | tuple[Answer, ...]
+    answers: Mapping[str | None, ReviewResponse] | tuple[ReviewResponse, ...]
     """Under None stands the answer to the only thing that waits."""
     model: str | None = None

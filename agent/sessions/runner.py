@@ -17,8 +17,8 @@ from agent.sessions.background import Background
 from agent.sessions.events import SessionEnded, SessionEvent, SessionOpened
 from agent.sessions.leases import Leases
 from agent.sessions.record import SessionRecord
-from agent.sessions.shielded import to_its_end
-from agent.sessions.signals import Signals, over_word, stop_word
+from agent.sessions.shielded import run_shielded
+from agent.sessions.signals import Signals, stop_topic, turn_ended_topic
 from agent.sessions.store import SessionStore
 from agent.sessions.thread import Heard, Threads
 from agent.sessions.turn_end import TurnEnd
@@ -98,7 +98,7 @@ class SessionRunner:
                 )
             )
         except BaseException:
-            await to_its_end(self.give_back(claimed))
+            await run_shielded(self.give_back(claimed))
             raise
         ran = Ran(claimed, turn, query, answered)
         try:
@@ -106,7 +106,7 @@ class SessionRunner:
                 async for event in events:
                     yield event
         finally:
-            record = await to_its_end(self._finish(ran))
+            record = await run_shielded(self._finish(ran))
         self._background.do(self._tidy(record, view, turn))
         yield SessionEnded(record, turn.produced, ran.end.usage)
 
@@ -124,7 +124,7 @@ class SessionRunner:
             last_response=last_response,
             interrupts=before.interrupts,
         )
-        await self._signals.send(over_word(before.thread_id))
+        await self._signals.send(turn_ended_topic(before.thread_id))
 
     async def mend(self, before: SessionRecord) -> None:
         """Close what a turn left open that died with its process; its user's message is kept."""
@@ -136,7 +136,7 @@ class SessionRunner:
         cancelled = TurnCancelled("The turn was cancelled.")
         with (
             self._leases.held(turn_id, turn.end),
-            self._signals.on(stop_word(turn_id), lambda: turn.end(cancelled)),
+            self._signals.on(stop_topic(turn_id), lambda: turn.end(cancelled)),
         ):
             try:
                 if before.status == "running":
@@ -161,7 +161,7 @@ class SessionRunner:
             log.warning("session_not_stored", session=claimed.before.session_id, effect="it is stored later")
             self._background.do(self._finish_later(ran))
         else:
-            await self._signals.send(over_word(claimed.before.thread_id))
+            await self._signals.send(turn_ended_topic(claimed.before.thread_id))
         return replace(
             claimed.before,
             status=end.status,
@@ -197,7 +197,7 @@ class SessionRunner:
                     continue
                 log.info("session_stored_late", session=claimed.before.session_id)
                 break
-        await self._signals.send(over_word(claimed.before.thread_id))
+        await self._signals.send(turn_ended_topic(claimed.before.thread_id))
 
     def _view(self, before: SessionRecord, system_message: str | None) -> ThreadView:
         profile = self._turns.profile

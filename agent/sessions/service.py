@@ -16,8 +16,8 @@ from agent.sessions.events import SessionEvent
 from agent.sessions.record import SessionRecord
 from agent.sessions.requests import Invocation, OnBusy, Resumption
 from agent.sessions.runner import Claimed, SessionRunner
-from agent.sessions.shielded import to_its_end
-from agent.sessions.signals import Signals, over_word, stop_word
+from agent.sessions.shielded import run_shielded
+from agent.sessions.signals import Signals, stop_topic, turn_ended_topic
 from agent.sessions.store import SessionStore
 from agent.sessions.thread import Threads
 from agent.tools.review import resume_value
@@ -156,7 +156,7 @@ class SessionService:
         if deleted is None:
             raise SessionNotFound("The user has no such session, or it has expired.")
         if turn_id is not None:
-            await self._signals.send(stop_word(turn_id))  # what its turn still writes, the sweeper removes
+            await self._signals.send(stop_topic(turn_id))  # what its turn still writes, the sweeper removes
             return
         await self._threads.delete(deleted.thread_id)
         await self._store.remove([deleted])
@@ -187,7 +187,7 @@ class SessionService:
         try:
             await self._store.set_expiry(claimed.before.user_id, claimed.before.session_id, ttl)
         except BaseException:
-            await to_its_end(self._runner.give_back(claimed))
+            await run_shielded(self._runner.give_back(claimed))
             raise
 
     async def _claim_for_message(self, record: SessionRecord, request: Invocation) -> Claimed:
@@ -208,7 +208,7 @@ class SessionService:
         except SessionNotReady as exc:
             raise NotPending("It was answered already.", status=exc.status) from exc
         if answers.keys() - {each["interrupt_id"] for each in claimed.before.interrupts}:
-            await to_its_end(self._runner.give_back(claimed))
+            await run_shielded(self._runner.give_back(claimed))
             raise NotPending("It was answered already.", status="interrupted")
         return claimed
 
@@ -219,7 +219,7 @@ class SessionService:
         turn_id = uuid4().hex
         deadline = asyncio.get_running_loop().time() + self._patience
         over = asyncio.Event()
-        with self._signals.on(over_word(record.thread_id), over.set):
+        with self._signals.on(turn_ended_topic(record.thread_id), over.set):
             while True:
                 over.clear()
                 try:
@@ -240,7 +240,7 @@ class SessionService:
             return Claimed(turn_id, await asyncio.shield(claiming))
         except asyncio.CancelledError:
             # Who hangs up just now may have the lease, which nobody else would release.
-            await to_its_end(self._give_back(turn_id, claiming))
+            await run_shielded(self._give_back(turn_id, claiming))
             raise
 
     async def _give_back(self, turn_id: str, claiming: asyncio.Future[SessionRecord]) -> None:
@@ -254,13 +254,13 @@ class SessionService:
         """Ask the turn that runs to end; returns its id, None when none does."""
         turn_id = await self._store.request_stop(record.user_id, record.session_id)
         if turn_id is not None:
-            await self._signals.send(stop_word(turn_id))
+            await self._signals.send(stop_topic(turn_id))
         return turn_id
 
     async def _until_over(self, record: SessionRecord, turn_id: str) -> None:
         deadline = asyncio.get_running_loop().time() + self._patience
         over = asyncio.Event()
-        with self._signals.on(over_word(record.thread_id), over.set):
+        with self._signals.on(turn_ended_topic(record.thread_id), over.set):
             while await self._store.runs(turn_id):
                 if asyncio.get_running_loop().time() > deadline:
                     raise SessionBusy("The turn did not end in time.", retry_after=1.0)
@@ -274,7 +274,7 @@ class SessionService:
             raise ReviewPending(
                 "The session waits for a person's decision, so what was said stays as it is.", status=exc.status
             ) from exc
-        await to_its_end(self._cut(claimed, heard))
+        await run_shielded(self._cut(claimed, heard))
 
     async def _cut(self, claimed: Claimed, heard: str) -> None:
         before = claimed.before

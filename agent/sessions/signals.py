@@ -37,11 +37,11 @@ class Signals:
             react()
 
 
-def stop_word(turn_id: str) -> str:
+def stop_topic(turn_id: str) -> str:
     """Somebody wants the turn to end."""
     return f"stop:{turn_id}"
 
 
-def over_word(thread_id: str) -> str:
+def turn_ended_topic(thread_id: str) -> str:
     """A turn on the thread has ended."""
     return f"over:{thread_id}"

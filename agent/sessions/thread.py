@@ -1,6 +1,6 @@
 """The messages of a session: the checkpoints of one LangGraph thread, kept so that the next turn can always begin.
 
-A vendor refuses a conversation in which a tool call has no result (LangGraph raises INVALID_CHAT_HISTORY first). So a
+A provider refuses a conversation in which a tool call has no result (LangGraph raises INVALID_CHAT_HISTORY first). So a
 turn that ends in the middle is closed: calls that have no result get one that says so. What the agent said stays as far
 as somebody heard it: the graph runs ahead of those who listen.
 """

@@ -1,4 +1,4 @@
-"""Column types that hold the same on SQLite and PostgreSQL, whatever a caller or a vendor sends."""
+"""Column types that hold the same on SQLite and PostgreSQL, whatever a caller or a provider sends."""
 
 from __future__ import annotations
 

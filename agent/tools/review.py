@@ -23,7 +23,7 @@ UNKNOWN = "The turn ended before this call did: whether it had its effect is not
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReviewResponse:
     """What the reviewer decided: `edit` brings `arguments`, `response` and `reject` may bring `words`.
 
     `accept` may bring the arguments that the reviewer saw; `action` is the tool that the reviewer meant, if named.
@@ -63,14 +63,14 @@ Execute = Callable[[ToolCallRequest], Awaitable["ToolMessage | Command[Any]"]]
 def reviewing(
     reviewed: Collection[str],
 ) -> Callable[[ToolCallRequest, Execute], Awaitable[ToolMessage | Command[Any]]]:
-    """For `ToolNode`: stops before each call of a tool in `reviewed`, until its `Answer` comes."""
+    """For `ToolNode`: stops before each call of a tool in `reviewed`, until its `ReviewResponse` comes."""
 
     async def review(request: ToolCallRequest, execute: Execute) -> ToolMessage | Command[Any]:
         call = request.tool_call
         if call["name"] not in reviewed and not _is_answered(request):
             return await execute(request)
         about = request.tool.description if request.tool else ""
-        answer = Answer(**interrupt(question(call["name"], call["args"], str(call["id"]), about)))
+        answer = ReviewResponse(**interrupt(question(call["name"], call["args"], str(call["id"]), about)))
         match answer.decision:
             case "accept":
                 return await execute(request)
@@ -85,12 +85,12 @@ def reviewing(
 
 
 def _is_answered(request: ToolCallRequest) -> bool:
-    """Whether the turn brings the call's answer. A later one may have its id: vendors repeat them."""
+    """Whether the turn brings the call's answer. A later one may have its id: providers repeat them."""
     context: Reviewing = request.runtime.context  # type: ignore[assignment]  # LangGraph types it as None
     return context.steps == 0 and request.tool_call["id"] in context.answered
 
 
-def resume_value(answer: Answer) -> dict[str, Any]:
+def resume_value(answer: ReviewResponse) -> dict[str, Any]:
     """The answer in the form that LangGraph stores and hands to the waiting tool."""
     return asdict(answer)
 

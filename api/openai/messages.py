@@ -2,7 +2,7 @@
 
 Voice platforms re-send what was spoken, cut where the caller interrupted, so this is strict about what nobody can
 interpret and lenient about what can be mended: a tool call that nobody answered is given an answer that says so, since
-vendors reject a history without one.
+providers reject a history without one.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _content(content: Any, place: str) -> str | list[str | dict[Any, Any]]:
         if part["type"] == "text" and not isinstance(part.get("text"), str):
             raise RequestError(f"{place}[{number}].text must be a string.", param=f"{place}[{number}].text")
     if all(part["type"] == "text" for part in content):
-        # Not every vendor takes parts where plain text says the same.
+        # Not every provider takes parts where plain text says the same.
         return "".join(part["text"] for part in content)
     return content
 

@@ -55,7 +55,7 @@ async def chat_completions(request: Request) -> Response:
             keep_alive=settings.keep_alive_interval,
         )
     answer = await until_hang_up(request, completion(events, head))
-    own = time.perf_counter() - began - turn.record.vendor_seconds
+    own = time.perf_counter() - began - turn.record.provider_seconds
     headers = {**served_headers(turn), "x-switchboard-overhead-ms": f"{own * 1000:.1f}"}
     return Response(orjson.dumps(answer), headers=headers, media_type="application/json")
 

@@ -17,7 +17,7 @@ from agent.turns import TurnRequest
 from api.http.ids import is_plain_id
 from api.openai.messages import to_langchain
 from config.errors import RequestError
-from router.failover import Wishes
+from router.failover import RoutingOverrides
 
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
 
@@ -26,7 +26,7 @@ PASSED_ON = (
     "response_format parallel_tool_calls user reasoning_effort verbosity service_tier prompt_cache_key "
     "safety_identifier prediction"
 ).split()
-"""The parameters that go to the vendor; LiteLLM maps or drops what one does not know."""
+"""The parameters that go to the provider; LiteLLM maps or drops what one does not know."""
 
 
 # Some platforms send -1 for "no limit".
@@ -99,7 +99,7 @@ class ChatCompletionRequest(BaseModel):
             tool_choice=self._tool_choice(tools),
             params={name: value for name in PASSED_ON if (value := getattr(self, name)) is not None},
             session_key=f"{caller}:{session}" if session else None,
-            wishes=Wishes(self.timeout, self.num_retries, self._fallbacks(headers)),
+            overrides=RoutingOverrides(self.timeout, self.num_retries, self._fallbacks(headers)),
             user_id=self.user if self.user and is_plain_id(self.user) else None,
         )
 

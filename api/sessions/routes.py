@@ -63,7 +63,7 @@ async def resume_stream(request: Request) -> Response:
 
 @routes.post("/cancel/{user_id}/{session_id}", summary="End the running turn", openapi_extra=OPTIONAL_BODY)
 async def cancel(request: Request, user_id: PathId, session_id: PathId) -> dict[str, Any]:
-    """Down to the vendor's connection. The body may be left out."""
+    """Down to the provider's connection. The body may be left out."""
     body = await _read(request, CancelBody, optional=True)
     return encode.status(await _sessions(request).cancel(user_id, session_id, body.heard))
 

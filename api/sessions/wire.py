@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from agent.sessions.requests import Invocation, OnBusy, OnPending, Resumption
-from agent.tools.review import Answer
+from agent.tools.review import ReviewResponse
 from api.http.ids import MAX_ID, is_plain_id
 
 MAX_QUERY = 100_000
@@ -79,18 +79,18 @@ class DecisionBody(Body):
         return self
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> ReviewResponse:
         edited = self.edited_action
         arguments, action = (edited.args, edited.name) if edited else (self.args, None)
         match self.type:
             case "approve" | "accept":
-                return Answer("accept", arguments, action=action)
+                return ReviewResponse("accept", arguments, action=action)
             case "edit":
-                return Answer("edit", arguments, action=action)
+                return ReviewResponse("edit", arguments, action=action)
             case "reject":
-                return Answer("reject", words=self.message)
+                return ReviewResponse("reject", words=self.message)
             case _:
-                return Answer("response", words=self.message)
+                return ReviewResponse("response", words=self.message)
 
 
 class ResumeBody(Body):
@@ -127,11 +127,11 @@ class ResumeBody(Body):
         match self.response_type:
             case "accept" | "edit":
                 arguments, action = _edited(self.args)
-                answer = Answer(self.response_type, arguments, action=action)
+                answer = ReviewResponse(self.response_type, arguments, action=action)
             case "reject":
-                answer = Answer("reject", words=_words(self.args))
+                answer = ReviewResponse("reject", words=_words(self.args))
             case _:
-                answer = Answer("response", words=_words(self.args))
+                answer = ReviewResponse("response", words=_words(self.args))
         return Resumption(self.user_id, self.session_id, {self.interrupt_id: answer}, self.model)
 
 

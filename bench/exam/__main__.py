@@ -1,4 +1,4 @@
-"""`python -m bench.exam [--fast] [--only NAME ...] [--markdown]`: what a caller notices when vendors fail."""
+"""`python -m bench.exam [--fast] [--only NAME ...] [--markdown]`: what a caller notices when providers fail."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ Sit = Callable[[Sitting], Awaitable[None]]
 
 
 def rescued(*, main: int = 1, by: str = "spare", waits: str | None = None) -> Sit:
-    """The first vendor is asked `main` times, then the other group answers; `waits` names the timeout that passes."""
+    """The first provider is asked `main` times, then the other group answers; `waits` names the timeout that passes."""
 
     async def sit(at: Sitting) -> None:
         heard = await at.ask()
@@ -26,7 +26,7 @@ def rescued(*, main: int = 1, by: str = "spare", waits: str | None = None) -> Si
 
 
 def answered(*, main: int = 1) -> Sit:
-    """The vendor is asked `main` times and answers itself."""
+    """The provider is asked `main` times and answers itself."""
 
     async def sit(at: Sitting) -> None:
         heard = await at.ask()
@@ -81,5 +81,5 @@ def rejected(status: int, code: str, *, says: str = "") -> Sit:
 
 
 def _backoffs(attempts: int) -> float:
-    """The longest that the pauses between the attempts at one vendor may add up to."""
+    """The longest that the pauses between the attempts at one provider may add up to."""
     return sum(min(2.0, 0.25 * 2**number) for number in range(attempts - 1))

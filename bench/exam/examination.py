@@ -21,7 +21,7 @@ from bench.processes import Running, free_port
 from bench.servers import SWITCHBOARD
 from router.fake.server import FakeProvider
 
-VENDORS_WORDS = (
+PROVIDERS_WORDS = (
     "The server had an error while",
     "Rate limit reached for",
     "Incorrect API key",
@@ -37,9 +37,7 @@ VENDORS_WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How one scenario ended. Times are in seconds; `attempts` is what the headers add up to, `asked` what the vendors
-    saw.
-    """
+    """How one scenario ended. Times are in seconds; `attempts` sums the headers, `asked` is what the providers saw."""
 
     name: str
     title: str
@@ -115,8 +113,8 @@ async def _sit(scenario: Scenario, sitting: Sitting, seats: asyncio.Semaphore) -
 
 
 def _secrets(sittings: Sequence[Sitting], at: Site) -> Result:
-    """Nothing that was heard in any scenario holds a vendor's words, address or key."""
-    secrets = (KEY, f":{at.provider.port}", *VENDORS_WORDS)
+    """Nothing that was heard in any scenario holds a provider's words, address or key."""
+    secrets = (KEY, f":{at.provider.port}", *PROVIDERS_WORDS)
     found = tuple(
         f"{sitting.model}: the caller was told {secret!r}"
         for sitting in sittings
@@ -124,7 +122,7 @@ def _secrets(sittings: Sequence[Sitting], at: Site) -> Result:
         for secret in secrets
         if secret in heard.raw.decode(errors="replace") or any(secret in value for value in heard.headers.values())
     )
-    return _overall("secrets", "no vendor's words, address or key in any answer", found)
+    return _overall("secrets", "no provider's words, address or key in any answer", found)
 
 
 def _log(at: Site) -> Result:

@@ -12,7 +12,7 @@ from bench.exam.examination import Result
 from bench.exam.profile import Profile
 
 COLOURS = {"pass": "green", "partial": "yellow", "fail": "red"}
-COLUMNS = ("scenario", "verdict", "attempts", "vendors asked", "first token", "total")
+COLUMNS = ("scenario", "verdict", "attempts", "providers asked", "first token", "total")
 
 
 def show(results: Sequence[Result], profile: Profile, console: Console) -> None:

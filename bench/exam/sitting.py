@@ -1,4 +1,4 @@
-"""One scenario being sat: it asks, looks into the vendor's log, and notes what was wrong."""
+"""One scenario being sat: it asks, looks into the provider's log, and notes what was wrong."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any, Literal
 from bench.exam.caller import Caller, Heard
 from bench.exam.profile import Profile
 from router.fake.sample_text import ANSWER
-from router.fake.server import Exchange, FakeProvider
+from router.fake.server import FakeProvider, RecordedRequest
 
 Verdict = Literal["pass", "partial", "fail"]
 HANG_UP = 1.0
-"""Seconds within which a vendor's line must close once the caller has hung up."""
+"""Seconds within which a provider's line must close once the caller has hung up."""
 
 
 @dataclass(slots=True)
@@ -56,9 +56,9 @@ class Sitting:
             turn.cancel()
             await asyncio.gather(turn, return_exceptions=True)
 
-    def log(self, vendor: str = "") -> list[Exchange]:
-        """What the vendors of this scenario were asked, or one of them: `main1`, `spare1` ..."""
-        wanted = f"{self.model}.{vendor}"
+    def log(self, provider: str = "") -> list[RecordedRequest]:
+        """What the providers of this scenario were asked, or one of them: `main1`, `spare1` ..."""
+        wanted = f"{self.model}.{provider}"
         return [each for each in self.provider.log if each.model.partition("?")[0].partition(":")[2].startswith(wanted)]
 
     # Judging
@@ -91,11 +91,11 @@ class Sitting:
         self.require(heard.status in (status, 200), f"the status is {heard.status}, not {status}")
         self.require(heard.finish is None and not heard.calls, "the answer looks like a finished one")
 
-    def asked(self, vendor: str, times: int) -> None:
-        """That vendor saw so many requests."""
-        seen = len(self.log(vendor))
-        self.require(seen <= times, f"{vendor} was asked {seen} times, not {times}")
-        self.expect(seen >= times, f"{vendor} was asked {seen} times, not {times}")
+    def asked(self, provider: str, times: int) -> None:
+        """That provider saw so many requests."""
+        seen = len(self.log(provider))
+        self.require(seen <= times, f"{provider} was asked {seen} times, not {times}")
+        self.expect(seen >= times, f"{provider} was asked {seen} times, not {times}")
 
     def attempts(self, heard: Heard, number: int) -> None:
         """The header counts the attempts that came before the first token."""
@@ -108,11 +108,11 @@ class Sitting:
         shown = "never" if seconds is None else f"after {seconds:.2f} s"
         self.require(seconds is not None and seconds <= limit, f"{what} came {shown}, not within {limit:.2f} s")
 
-    async def closed(self, vendor: str) -> None:
-        """The vendor sees within a second that nobody listens any more."""
+    async def closed(self, provider: str) -> None:
+        """The provider sees within a second that nobody listens any more."""
         began = perf_counter()
-        while not (ended := all(each.ended_by == "caller" for each in self.log(vendor))):
+        while not (ended := all(each.ended_by == "caller" for each in self.log(provider))):
             if perf_counter() - began > HANG_UP:
                 break
             await asyncio.sleep(0.005)
-        self.require(ended, f"the line to {vendor} was open a second after the caller had hung up")
+        self.require(ended, f"the line to {provider} was open a second after the caller had hung up")

@@ -49,7 +49,7 @@ def _show(soaked: Soaked, callers: int, console: Console) -> None:
     held.add_row("memory", f"{soaked.before.memory:.1f} MB", f"{soaked.after.memory:.1f} MB")
     held.add_row("asyncio tasks", *map(str, soaked.tasks))
     held.add_row("attempts under way", "0", str(soaked.in_flight))
-    held.add_row("lines to the vendor", "0", str(soaked.vendor_lines))
+    held.add_row("lines to the provider", "0", str(soaked.provider_lines))
     console.print(held)
     console.print(f"memory over time: {' '.join(f'{each:.0f}' for each in soaked.memory[::4])} MB; "
                   f"second quarter to last: {growth(soaked.memory):+.1f} MB", markup=False)  # fmt: skip

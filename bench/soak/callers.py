@@ -1,4 +1,4 @@
-"""Parallel callers that go on asking while vendors fail in every way, and what each turn came to."""
+"""Parallel callers that go on asking while providers fail in every way, and what each turn came to."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Mixed:
 
 
 def mix() -> tuple[Mixed, ...]:
-    """One model for each fault, and the tools, those who hang up, and a good vendor beside them."""
+    """One model for each fault, and the tools, those who hang up, and a good provider beside them."""
     return (
         *(Mixed(_name(fault)) for fault in _FAULTS),
         Mixed("good", weight=8),
@@ -49,11 +49,11 @@ def mix() -> tuple[Mixed, ...]:
     )
 
 
-def models_file(vendor: str, refusing: str) -> dict[str, Any]:
-    """models.yaml for the mix; `vendor` and `refusing` are addresses. Each fault has another kind of spare."""
+def models_file(provider: str, refusing: str) -> dict[str, Any]:
+    """models.yaml for the mix; `provider` and `refusing` are addresses. Each fault has another kind of spare."""
     entries, fallbacks = [], []
 
-    def add(name: str, *behaviours: str, address: str = vendor) -> None:
+    def add(name: str, *behaviours: str, address: str = provider) -> None:
         for order, behaviour in enumerate(behaviours):
             model, mark, pace = behaviour.partition("?")
             params = {

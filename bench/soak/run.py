@@ -27,7 +27,7 @@ SETTLED = 10.0
 WARM_UP = 10.0
 """Seconds of the same crowd, at most, before anything is counted."""
 IDLE = 5.0
-"""Seconds after which the vendor hangs up on connections that nobody uses, as real ones do."""
+"""Seconds after which the provider hangs up on connections that nobody uses, as real ones do."""
 MOST_GROWTH = 15.0
 """MB that the memory may grow from the second quarter of a soak to its last."""
 
@@ -35,7 +35,7 @@ MOST_GROWTH = 15.0
 @dataclass(frozen=True, slots=True)
 class Soaked:
     """What a soak found. `memory` is in MB, forty samples over the whole time; `in_flight` is what /health counts after
-    the last turn, `vendor_lines` what the provider still has open.
+    the last turn, `provider_lines` what the provider still has open.
     """
 
     tally: Tally
@@ -44,7 +44,7 @@ class Soaked:
     memory: list[float]
     tasks: tuple[int, int]
     in_flight: int
-    vendor_lines: int
+    provider_lines: int
     tracebacks: list[str]
     seconds: float
 
@@ -58,8 +58,8 @@ class Soaked:
             found.append(f"asyncio tasks: {self.tasks[0]} before, {self.tasks[1]} after")
         if self.in_flight:
             found.append(f"{self.in_flight} attempts are still counted as under way")
-        if self.vendor_lines:
-            found.append(f"{self.vendor_lines} lines to the vendor are still open")
+        if self.provider_lines:
+            found.append(f"{self.provider_lines} lines to the provider are still open")
         if self.tracebacks:
             found.append(f"{len(self.tracebacks)} tracebacks in the server's log, the first:\n{self.tracebacks[0]}")
         if not self.tally.count("whole"):

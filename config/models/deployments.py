@@ -30,10 +30,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Deployment:
-    """One vendor's model behind a group name.
+    """One provider's model behind a group name.
 
     `model` is LiteLLM's name ("openai/gpt-4o-mini", "fake/echo"). `params` is the rest of `litellm_params`: what is
-    sent with every request (temperature, extra_headers, ...) and what LiteLLM needs to reach the vendor (api_version,
+    sent with every request (temperature, extra_headers, ...) and what LiteLLM needs to reach the provider (api_version,
     ...). `id` is unique in the file and stable across reloads of an unchanged entry. `missing` names the environment
     variables that are not set; a deployment with any of them cannot be used. `on_cut` overrides the router's.
     """

@@ -10,9 +10,9 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from config.models.deployments import Deployment, Limits
+from config.models.provider_keys import find_base, find_key, provider_of
 from config.models.router_settings import given, read_limits
 from config.models.schema import KnownParams, LiteLLMParams, ModelEntry, ModelInfo, ModelsFile
-from config.models.vendor_keys import find_base, find_key, vendor_of
 from config.reading.references import Unset
 from config.reading.yaml_lines import Document
 
@@ -66,21 +66,21 @@ def _access(
     said: KnownParams, params: Mapping[str, Any], environ: Mapping[str, str], unset: Sequence[Unset]
 ) -> tuple[str | None, str | None, tuple[str, ...]]:
     """The key, the address, and the variables that are missing for either."""
-    vendor, referred = vendor_of(said.model, params), {each.path[-1] for each in unset}
+    provider, referred = provider_of(said.model, params), {each.path[-1] for each in unset}
     key = said.api_key.get_secret_value() if said.api_key else None
     base = said.api_base or said.base_url
     missing = [each.name for each in unset]
     if not key and "api_key" not in referred:
-        key, needed = find_key(vendor, params, environ)
+        key, needed = find_key(provider, params, environ)
         missing += [needed] if needed else []
     if not base and not referred & {"api_base", "base_url"}:
-        base, needed = find_base(vendor, environ)
+        base, needed = find_base(provider, environ)
         missing += [needed] if needed else []
     return key, base, tuple(dict.fromkeys(missing))
 
 
 def _new_id(entry: ModelEntry, taken: set[str]) -> str:
-    """`group/vendor-model`, fit for a header; the second of a kind ends in `#2`."""
+    """`group/provider-model`, fit for a header; the second of a kind ends in `#2`."""
     model = entry.litellm_params.model.partition("?")[0].replace("/", "-")
     slug = quote(f"{entry.model_name}/{model}", safe="/*.:-_+@")
     repeat, made = 1, slug

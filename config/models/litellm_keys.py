@@ -1,10 +1,10 @@
 """Names that LiteLLM reads from a proxy's configuration, beside those that `models_schema` gives a type.
 
-A name listed here is never taken for a slip of the pen. `PASSED_ON` goes to the vendor with every request; all the
+A name listed here is never taken for a slip of the pen. `PASSED_ON` goes to the provider with every request; all the
 others have no meaning here, and one warning names those that a file uses. A test compares the lists with LiteLLM.
 """
 
-# litellm_params: how to reach the vendor, and what is asked of the model.
+# litellm_params: how to reach the provider, and what is asked of the model.
 PASSED_ON = frozenset(
     """
     additional_drop_params allowed_openai_params anthropic_disable_workload_identity_federation

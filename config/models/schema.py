@@ -34,17 +34,17 @@ class KnownParams(Section):
 
     model: Annotated[Name, Field(description="LiteLLM's name, as in `openai/gpt-4o-mini`; `*` stands for the rest.")]
     api_key: SecretStr | None = Field(
-        None, description="The vendor's key; best `os.environ/NAME`. Left out: the vendor's usual variable."
+        None, description="The provider's key; best `os.environ/NAME`. Left out: the provider's usual variable."
     )
-    api_base: str | None = Field(None, description="The endpoint's address, for a vendor of your own or a proxy.")
+    api_base: str | None = Field(None, description="The endpoint's address, for a provider of your own or a proxy.")
     base_url: str | None = Field(None, description="The same as `api_base`.")
     litellm_credential_name: str | None = Field(None, description="Takes key and address from `credential_list`.")
     weight: Wait | None = Field(
         None, description="Its share of the group's turns, in relation to the others'. Default 1."
     )
     order: Whole | None = Field(None, description="Lower is tried first; equal ones share the turns. Default 0.")
-    rpm: Count | None = Field(None, description="Requests a minute that the vendor allows.")
-    tpm: Count | None = Field(None, description="Tokens a minute that the vendor allows.")
+    rpm: Count | None = Field(None, description="Requests a minute that the provider allows.")
+    tpm: Count | None = Field(None, description="Tokens a minute that the provider allows.")
     turn_deadline: Seconds | None = Field(None, description="Seconds for a whole turn.")
     first_token_timeout: Seconds | None = Field(
         None, description="Seconds from sending the request to the first token."
@@ -66,13 +66,13 @@ class KnownParams(Section):
     seed: Whole | None = Field(None, description="Seed of the sampling.")
     api_version: str | None = Field(None, description="Version of Azure's interface, such as 2025-04-01-preview.")
     organization: str | None = Field(None, description="OpenAI's organization.")
-    custom_llm_provider: str | None = Field(None, description="The vendor, when the model's name does not say it.")
+    custom_llm_provider: str | None = Field(None, description="The provider, when the model's name does not say it.")
     extra_headers: dict[str, str] | None = Field(None, description="Headers added to every request.")
     extra_body: dict[str, Any] | None = Field(
-        None, description="Fields added to every request's body, for what only this vendor knows."
+        None, description="Fields added to every request's body, for what only this provider knows."
     )
     drop_params: bool | None = Field(
-        None, description="Leave out parameters that the vendor does not know, instead of an error."
+        None, description="Leave out parameters that the provider does not know, instead of an error."
     )
     additional_drop_params: list[str] | None = Field(None, description="Parameters that are never sent.")
 
@@ -151,7 +151,7 @@ class RoutingKeys(Section):
     )
     default_fallbacks: list[Name] | None = Field(None, description="For groups that `fallbacks` does not name.")
     context_window_fallbacks: Fallbacks | None = Field(None, description="When the prompt is too long for the model.")
-    content_policy_fallbacks: Fallbacks | None = Field(None, description="When the vendor refuses the content.")
+    content_policy_fallbacks: Fallbacks | None = Field(None, description="When the provider refuses the content.")
     model_group_alias: (
         dict[str, Annotated[Alias, BeforeValidator(_alias, json_schema_input_type=str | Alias)]] | None
     ) = Field(None, description="Further names for groups: `gpt-4: fast`.")
@@ -192,7 +192,7 @@ class LiteLLMSection(RoutingKeys):
     ignored: ClassVar[frozenset[str]] = litellm_keys.LITELLM_IGNORED
 
     drop_params: bool | None = Field(
-        None, description="Leave out parameters that a vendor does not know, instead of an error."
+        None, description="Leave out parameters that a provider does not know, instead of an error."
     )
     request_timeout: Seconds | None = Field(None, description="The same as router_settings.timeout.")
 

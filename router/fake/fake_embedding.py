@@ -14,7 +14,7 @@ from math import sqrt
 from config.errors import CredentialsRefused
 from config.models.deployments import Deployment
 from router.fake.fake_failures import NAMED, SILENCE, failure, is_failure
-from router.fake.timing import Metronome, split_pace
+from router.fake.timing import TokenTimer, split_timing
 
 DIMENSIONS = 256
 
@@ -24,16 +24,16 @@ _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 
 
 async def fake_embeddings(deployment: Deployment, texts: Sequence[str]) -> list[list[float]]:
-    """One vector for each text. A failure's name (`fake/429`, `fake/silent`) fails, a pace (`?first=3s`) is kept.
+    """One vector for each text. A failure's name (`fake/429`, `fake/silent`) fails, a timing (`?first=3s`) is kept.
 
     Raises:
         SwitchboardError: what the name asks for; CredentialsRefused when it is neither `embedding` nor a failure.
     """
     try:
-        name, pace = split_pace(deployment.model.removeprefix("fake/"))
+        name, timing = split_timing(deployment.model.removeprefix("fake/"))
     except ValueError as exc:
-        raise CredentialsRefused(f"the fake model's pace: {exc}", status=404) from exc
-    await Metronome(pace).beat()
+        raise CredentialsRefused(f"the fake model's timing: {exc}", status=404) from exc
+    await TokenTimer(timing).wait_for_token()
     if name in SILENCE:
         await asyncio.get_running_loop().create_future()
     if is_failure(name):

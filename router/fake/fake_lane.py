@@ -17,23 +17,23 @@ from router.fake.fake_failures import NAMED, SILENCE, failure, is_failure
 from router.fake.fake_script import Act, Call, Fail, Finish, Say, Wait
 from router.fake.sample_json import sample_arguments
 from router.fake.sample_text import count_pieces, pieces_of
-from router.fake.timing import Metronome, Pace, split_pace
+from router.fake.timing import ResponseTiming, TokenTimer, split_timing
 from router.lanes.base import Attempt, Chunk
 
 
 class FakeLane:
-    """A vendor that needs no network: `fake/echo` does what the last user message says, `fake/429` always fails.
+    """A provider that needs no network: `fake/echo` does what the last user message says, `fake/429` always fails.
 
-    A pace may follow the name (`fake/echo?first=200ms&gap=20ms&tokens=64`). Tokens are words; `docs/fake-model.md`
+    A timing may follow the name (`fake/echo?first=200ms&gap=20ms&tokens=64`). Tokens are words; `docs/fake-model.md`
     describes the script language.
     """
 
     async def stream(self, attempt: Attempt) -> AsyncGenerator[Chunk, None]:
         """The scripted answer. Raises what the script asks for, and CredentialsRefused for an unknown fake model."""
-        name, pace = _model(attempt.deployment.model)
+        name, timing = _model(attempt.deployment.model)
         params = {**attempt.deployment.params, **attempt.params}
-        acts = answer(attempt.messages, params, pace.tokens) if name == "echo" else failing_answer(name)
-        frame, metronome = _Frame(attempt.deployment.model), Metronome(pace)
+        acts = answer(attempt.messages, params, timing.tokens) if name == "echo" else failing_answer(name)
+        frame, timer = _Frame(attempt.deployment.model), TokenTimer(timing)
         spoken = calls = 0
         finish: str | None = None
         for act in _bounded(acts, params):
@@ -41,12 +41,12 @@ class FakeLane:
                 case Fail():
                     await _fail(act, spoken=spoken > 0)
                 case Wait(seconds):
-                    await metronome.pause(seconds)
+                    await timer.pause(seconds)
                 case Finish(reason):
                     finish = reason
                     break
                 case Say() | Call():
-                    await metronome.beat()
+                    await timer.wait_for_token()
                     if not spoken and not calls:
                         yield frame.role()
                     if isinstance(act, Say):
@@ -98,15 +98,15 @@ class _Frame:
         return {**self._head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
 
-def _model(model: str) -> tuple[str, Pace]:
+def _model(model: str) -> tuple[str, ResponseTiming]:
     try:
-        name, pace = split_pace(model.removeprefix("fake/"))
+        name, timing = split_timing(model.removeprefix("fake/"))
     except ValueError as exc:
-        raise CredentialsRefused(f"the fake model's pace: {exc}", status=404) from exc
+        raise CredentialsRefused(f"the fake model's timing: {exc}", status=404) from exc
     if name != "echo" and not is_failure(name):
         known = ", ".join(f"fake/{each}" for each in ("echo", *NAMED, "429", "503"))
         raise CredentialsRefused(f"there is no fake model {model!r}; there are {known}", status=404)
-    return name, pace
+    return name, timing
 
 
 async def _fail(act: Fail, *, spoken: bool) -> None:

@@ -5,7 +5,7 @@
     /wait 500ms               be silent for that long
     /call NAME [ARGUMENTS]    call a tool; ARGUMENTS is passed on as it stands (the least that the tool's schema takes
                               when it is left out)
-    /fail KIND [RETRY-AFTER]  fail like a vendor: an HTTP status, or one of `fake_failures.NAMED`
+    /fail KIND [RETRY-AFTER]  fail like a provider: an HTTP status, or one of `fake_failures.NAMED`
     /finish REASON            end with this finish_reason
     /then                     what follows is for the next step, when the tools' results are there
 
@@ -126,5 +126,5 @@ def _call(rest: str) -> Call:
 def _fail(rest: str) -> Fail:
     kind, _, wait = rest.partition(" ")
     if not is_failure(kind):
-        raise ValueError(f"unknown failure; it knows {', '.join(NAMED)} and the HTTP statuses that vendors fail with")
+        raise ValueError(f"unknown failure; it knows {', '.join(NAMED)} and the HTTP statuses that providers fail with")
     return Fail(kind, duration(wait.strip()) if wait else None)

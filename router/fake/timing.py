@@ -1,4 +1,4 @@
-"""The pace of a fake answer, written into the model's name: `fake-ok?first=200ms&gap=20ms&tokens=64`."""
+"""The timing of a fake answer, written into the model's name: `fake-ok?first=200ms&gap=20ms&tokens=64`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s)|0")
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class ResponseTiming:
     """How an answer comes out.
 
     `first` is the time before the first token and `gap` the time between tokens, both in seconds. `tokens` is how many
@@ -29,15 +29,15 @@ class Pace:
         return not self.first and not self.gap
 
 
-class Metronome:
+class TokenTimer:
     """Waits for each token's moment. Moments are counted from the start, so one late token does not delay the rest."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, timing: ResponseTiming) -> None:
         self._loop = asyncio.get_running_loop()
-        self._gap = pace.gap
-        self._due = self._loop.time() + pace.first
+        self._gap = timing.gap
+        self._due = self._loop.time() + timing.first
 
-    async def beat(self) -> None:
+    async def wait_for_token(self) -> None:
         """Returns when the next token is due; always gives other tasks a turn."""
         delay = self._due - self._loop.time()
         self._due += self._gap
@@ -49,8 +49,8 @@ class Metronome:
         await asyncio.sleep(seconds)
 
 
-def split_pace(name: str) -> tuple[str, Pace]:
-    """Separate a model's name from its pace. Raises ValueError that names the part that cannot be read."""
+def split_timing(name: str) -> tuple[str, ResponseTiming]:
+    """Separate a model's name from its timing. Raises ValueError that names the part that cannot be read."""
     model, _, query = name.partition("?")
     if not model:
         raise ValueError(f"{name!r}: the model's name is missing before '?'")
@@ -58,14 +58,14 @@ def split_pace(name: str) -> tuple[str, Pace]:
     for part in query.split("&") if query else ():
         key, equals, value = part.partition("=")
         if key not in ("first", "gap", "tokens"):
-            raise ValueError(f"{name!r}: unknown setting {key!r}; a pace has first, gap and tokens")
+            raise ValueError(f"{name!r}: unknown setting {key!r}; a timing has first, gap and tokens")
         if not equals:
             raise ValueError(f"{name!r}: {key} has no value, as in {key}={'64' if key == 'tokens' else '200ms'}")
         if key in given:
             raise ValueError(f"{name!r}: {key} is given twice")
         given[key] = value
     try:
-        return model, Pace(
+        return model, ResponseTiming(
             first=duration(given.get("first", "0")),
             gap=duration(given.get("gap", "0")),
             tokens=_count(given["tokens"]) if "tokens" in given else None,

@@ -74,7 +74,7 @@ class Breaker:
 
     def succeeded(self, now: float, opened: float | None) -> bool:
         """Close after a success; returns whether that changed anything. `opened` is what held as the attempt began."""
-        # An attempt from before the opening may still end well; that says nothing about the vendor now.
+        # An attempt from before the opening may still end well; that says nothing about the provider now.
         if self.verdict.until is None or self.verdict.opened != opened:
             return False
         self._set(now)

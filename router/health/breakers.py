@@ -3,7 +3,7 @@ between servers in the background.
 
     trial = breakers.begin(deployment.id)
     try:
-        ...                         # the exchange with the vendor
+        ...                         # the exchange with the provider
         trial.succeeded()
     except AttemptError as error:
         trial.failed(error)
@@ -49,7 +49,7 @@ class Trial:
             log.info("breaker_closed", deployment=self.deployment_id)
 
     def failed(self, error: AttemptError) -> None:
-        """The vendor failed: counts, and opens the breaker when it is time."""
+        """The provider failed: counts, and opens the breaker when it is time."""
         if not self._end():
             return
         now, settings = self._breakers.clock(), self._breakers.settings()
@@ -57,7 +57,7 @@ class Trial:
             log.warning("breaker_opened", deployment=self.deployment_id, error=error.code, seconds=round(rest, 3))
 
     def cancelled(self) -> None:
-        """The attempt ended without a word about the vendor: counts nothing, and frees the probe if this was it."""
+        """The attempt ended without a word about the provider: counts nothing, and frees the probe if this was it."""
         if self._end() and self._claim is not None:
             self._breaker.release(self._breakers.clock(), self._claim)
 

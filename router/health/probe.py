@@ -1,7 +1,7 @@
 """Background health checks: a deployment that nobody has used for a while is asked for one token.
 
-A vendor that fell silent is so found out before a caller meets it, and one that is back is used again without a caller
-trying it first. Off unless `health_check_interval` is set, because every check costs money.
+The probe finds a silent provider before a caller does, and brings one that recovered back into use. Off unless
+`health_check_interval` is set, because every check costs money.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from random import Random
 
 import structlog
 
-from config.errors import AttemptError, RequestError, VendorSilent
+from config.errors import AttemptError, ProviderTimeout, RequestError
 from config.models.deployments import Deployment
 from router.health.breakers import Breakers
 from router.lanes.base import Attempt, Lane
 from router.registry import LiveRegistry
-from router.stream.answer import Answer
+from router.stream.answer_collector import AnswerCollector
 
 log = structlog.get_logger(__name__)
 
@@ -40,8 +40,8 @@ async def ping(lane: Lane, deployment: Deployment) -> None:
     """Ask `deployment` for one token, within its own timeouts.
 
     Raises:
-        AttemptError: the vendor failed.
-        RequestError: the vendor is there, but does not take such a request.
+        AttemptError: the provider failed.
+        RequestError: the provider is there, but does not take such a request.
     """
     limits = deployment.limits
     attempt = Attempt(
@@ -51,14 +51,14 @@ async def ping(lane: Lane, deployment: Deployment) -> None:
         timeout=limits.first_token_timeout,
         drop_params=True,
     )
-    answer = Answer()
+    answer = AnswerCollector()
     try:
         async with asyncio.timeout(limits.first_token_timeout), aclosing(lane.stream(attempt)) as chunks:
             async for chunk in chunks:
                 answer.take(chunk)
     except TimeoutError as exc:
-        raise VendorSilent("no answer to a health check in time") from exc
-    answer.ending()
+        raise ProviderTimeout("no answer to a health check in time") from exc
+    answer.final_chunks()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from router.health.breaker import Verdict
 from router.health.rate_limits import Usage
-from router.health.shared_state import Known, News, StoreAway
+from router.health.shared_state import SharedSnapshot, StateUpdate, StoreAway
 
 BREAKERS = "switchboard:breakers"
 SPENT = "switchboard:spent:"
@@ -50,7 +50,7 @@ class RedisStore:
             retry=Retry(NoBackoff(), 0),  # SharedState tries again, and says so
         )
 
-    async def exchange(self, news: News, minutes: tuple[int, ...]) -> Known:
+    async def exchange(self, news: StateUpdate, minutes: tuple[int, ...]) -> SharedSnapshot:
         """Put `news` there, then read everything, of spending only these minutes. Raises StoreAway."""
         pipeline = self._redis.pipeline(transaction=False)
         _write(pipeline, news)
@@ -67,13 +67,13 @@ class RedisStore:
         for minute, fields in zip(minutes, spent, strict=True):
             for server, usage in _readable(_USAGE, fields):
                 by_server.setdefault(server, {})[minute] = usage
-        return Known(seconds + micros / 1e6, dict(_readable(_VERDICT, verdicts)), by_server)
+        return SharedSnapshot(seconds + micros / 1e6, dict(_readable(_VERDICT, verdicts)), by_server)
 
     async def aclose(self) -> None:
         await self._redis.aclose()
 
 
-def _write(pipeline: Any, news: News) -> None:
+def _write(pipeline: Any, news: StateUpdate) -> None:
     if news.stale:
         pipeline.hdel(BREAKERS, *news.stale)
     if news.verdicts:

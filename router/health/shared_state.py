@@ -42,7 +42,7 @@ class StoreAway(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class StateUpdate:
     """What the store does not have yet. `spent` is all of what `server` itself spent, not what it added."""
 
     server: str
@@ -52,7 +52,7 @@ class News:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class SharedSnapshot:
     """What the store has: its clock's `now`, verdicts by deployment id, and what each server spent."""
 
     now: float
@@ -63,7 +63,7 @@ class Known:
 class SharedStore(Protocol):
     """Where servers leave what they know; `router.health.redis_store.RedisStore` is the real one."""
 
-    async def exchange(self, news: News, minutes: tuple[int, ...]) -> Known:
+    async def exchange(self, news: StateUpdate, minutes: tuple[int, ...]) -> SharedSnapshot:
         """Put `news` there, then read everything, of spending only these minutes. Raises StoreAway."""
 
     async def aclose(self) -> None: ...
@@ -119,14 +119,14 @@ class SharedState:
             self._breakers.adopt(deployment_id, verdict)
         self._rate_limits.adopt(spending for server, spending in known.spent.items() if server != self._server)
 
-    def _news(self, now: float) -> News:
+    def _news(self, now: float) -> StateUpdate:
         newer = {
             each: verdict
             for each, verdict in self._breakers.verdicts().items()
             if not _is_stale(verdict, now) and (each not in self._seen or verdict.at > self._seen[each].at)
         }
         stale = tuple(each for each, verdict in self._seen.items() if _is_stale(verdict, now) and each not in newer)
-        return News(self._server, newer, stale, self._rate_limits.own())
+        return StateUpdate(self._server, newer, stale, self._rate_limits.own())
 
     async def _run(self) -> None:
         away, pause = False, self._interval

@@ -1,8 +1,8 @@
-"""How one attempt talks to one vendor. Every lane yields the same thing, so that the router need not know which it has.
+"""How one attempt talks to one provider. All lanes yield the same chunks, so the router need not know which it uses.
 
 A **chunk** is an OpenAI `chat.completion.chunk` as a plain dict: `choices[0].delta` with `content` and / or
 `tool_calls`, `choices[0].finish_reason`, and at the end perhaps `choices: []` with `usage`. Every tool-call fragment
-has all of `index`, `id`, `type`, `function.name` and `function.arguments` (None where the vendor sent nothing):
+has all of `index`, `id`, `type`, `function.name` and `function.arguments` (None where the provider sent nothing):
 langchain-litellm silently drops a fragment that lacks one.
 """
 
@@ -34,17 +34,17 @@ class Attempt:
 
 
 class Lane(Protocol):
-    """One way to reach a vendor.
+    """One way to reach a provider.
 
     `stream` raises the errors of `config.errors` only: AttemptError's children for what another deployment may do
     better, RequestError's children for what is wrong everywhere. Closing the generator, or cancelling the task that
-    awaits it, closes the vendor's connection.
+    awaits it, closes the provider's connection.
     """
 
     def stream(self, attempt: Attempt) -> AsyncGenerator[Chunk, None]: ...
 
     async def warm_up(self, deployments: Sequence[Deployment]) -> None:
-        """Do what the first request to one of `deployments` would otherwise wait for. Reaches no vendor."""
+        """Do what the first request to one of `deployments` would otherwise wait for. Reaches no provider."""
         ...
 
     async def aclose(self) -> None: ...

@@ -1,4 +1,4 @@
-"""The bytes of a vendor's response, unpacked in small steps: a few packed kilobytes can hold gigabytes."""
+"""The bytes of a provider's response, unpacked in small steps: a few packed kilobytes can hold gigabytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BY_ITS_HEAD: Final = 32 + zlib.MAX_WBITS
 
 
 async def body_of(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-    """What comes off the network, as it comes; unpacked where the vendor packed it.
+    """What comes off the network, as it comes; unpacked where the provider packed it.
 
     Raises:
         BadAnswer: it is packed in a way that was not asked for, or is not what it says it is.
@@ -27,7 +27,7 @@ async def body_of(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, Non
     """
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in _PACKED | {"identity", ""}:
-        raise BadAnswer("the vendor packed its answer in a way that was not asked for", vendor_text=encoding[:100])
+        raise BadAnswer("the provider packed its answer in a way that was not asked for", provider_text=encoding[:100])
     unpack = zlib.decompressobj(_BY_ITS_HEAD) if encoding in _PACKED else None
     async for data in response.content.iter_any():
         if unpack is None:
@@ -37,7 +37,7 @@ async def body_of(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, Non
             try:
                 step = unpack.decompress(data, STEP)
             except zlib.error as exc:
-                raise BadAnswer("the vendor's answer is not packed as it says", vendor_text=str(exc)) from exc
+                raise BadAnswer("the provider's answer is not packed as it says", provider_text=str(exc)) from exc
             if step:
                 yield step
             data = unpack.unconsumed_tail

@@ -1,4 +1,4 @@
-"""Any vendor that LiteLLM knows, through LiteLLM's own client. Slower than a direct lane, and it goes everywhere."""
+"""Any provider that LiteLLM knows, through LiteLLM's own client. Slower than a direct lane, and it goes everywhere."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import openai
 
-from config.errors import AnswerCut, VendorSilent
+from config.errors import AnswerCut, ProviderTimeout
 from config.models.deployments import Deployment
 from router.lanes.arguments import completion_arguments
 from router.lanes.base import Attempt, Chunk
-from router.vendors.litellm_import import litellm
-from router.vendors.vendor_errors import from_litellm
+from router.providers.litellm_import import litellm
+from router.providers.provider_errors import from_litellm
 
 UNHURRIED: Final = 3600.0
 """Seconds that LiteLLM may take. The lane and the router keep the time; a second clock would only blur whose it was."""
@@ -28,21 +28,21 @@ class LiteLLMLane:
 
     async def stream(self, attempt: Attempt) -> AsyncGenerator[Chunk, None]:
         """The answer's chunks; see `Lane.stream`."""
-        vendor = await _call(attempt)
+        provider = await _call(attempt)
         begun = False
         try:
-            while (chunk := await _next(vendor)) is not None:
+            while (chunk := await _next(provider)) is not None:
                 plain = _plain(chunk)
                 if not _says_anything(plain):
                     continue
-                if _finish_reason(plain) and not _vendor_finished(vendor):
+                if _finish_reason(plain) and not _provider_finished(provider):
                     break
                 begun = True
                 yield plain
-            if begun and not _vendor_finished(vendor):
-                raise AnswerCut("the vendor's answer ended before it was finished")
+            if begun and not _provider_finished(provider):
+                raise AnswerCut("the provider's answer ended before it was finished")
         finally:
-            await vendor.aclose()
+            await provider.aclose()
 
     async def warm_up(self, deployments: Sequence[Deployment]) -> None:
         """Have LiteLLM load what it loads with its first call (two seconds), before a caller waits for it."""
@@ -75,22 +75,22 @@ async def _call(attempt: Attempt) -> Any:
         async with asyncio.timeout(attempt.timeout):
             return await litellm.acompletion(**arguments)
     except TimeoutError as exc:
-        raise VendorSilent("the vendor did not begin to answer in time") from exc
+        raise ProviderTimeout("the provider did not begin to answer in time") from exc
     except Exception as exc:  # whatever comes out of LiteLLM is mapped, and raised
         raise from_litellm(exc) from exc
 
 
-async def _next(vendor: Any) -> Any:
+async def _next(provider: Any) -> Any:
     """The next chunk, None at the end."""
     try:
-        return await anext(vendor, None)
+        return await anext(provider, None)
     except Exception as exc:
         raise from_litellm(exc, answering=True) from exc
 
 
-def _vendor_finished(vendor: Any) -> bool:
-    """Whether the vendor itself gave a finish reason: LiteLLM makes one up for an answer that was cut."""
-    return bool(vendor.received_finish_reason or vendor.intermittent_finish_reason)
+def _provider_finished(provider: Any) -> bool:
+    """Whether the provider itself gave a finish reason: LiteLLM makes one up for an answer that was cut."""
+    return bool(provider.received_finish_reason or provider.intermittent_finish_reason)
 
 
 def _plain(chunk: Any) -> Chunk:

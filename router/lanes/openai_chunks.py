@@ -1,4 +1,4 @@
-"""OpenAI events as vendors really send them -> the chunks of `router/lanes/base.py`.
+"""OpenAI events as providers really send them -> the chunks of `router/lanes/base.py`.
 
 Text that is read together is merged into one chunk: whatever costs time further up costs it per chunk.
 """
@@ -13,10 +13,10 @@ import orjson
 from config.errors import AnswerCut, AttemptError, SwitchboardError
 from router.lanes.base import Chunk
 from router.lanes.openai_fields import counts, first_choice, fragment, parts
-from router.vendors.vendor_errors import from_event
+from router.providers.provider_errors import from_event
 
 BROKEN_OFF: Final = frozenset({"error", "network_error", "insufficient_system_resource", "abort"})
-"""Finish reasons with which vendors say that they did not finish."""
+"""Finish reasons with which providers say that they did not finish."""
 _FINISHED: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 _FINISHED_OTHERWISE: Final[Mapping[str, str]] = {
     "max_tokens": "length",
@@ -28,7 +28,7 @@ _FINISHED_OTHERWISE: Final[Mapping[str, str]] = {
 
 
 class ChunkReader:
-    """Reads one answer's events. `ended`: the vendor said that it is over; `malformed`: events that were no JSON."""
+    """Reads one answer's events. `ended`: the provider said that it is over; `malformed`: events that were no JSON."""
 
     def __init__(self) -> None:
         self.ended = False
@@ -47,7 +47,7 @@ class ChunkReader:
         """The chunks of the events that one read from the network held.
 
         Raises:
-            AttemptError, RequestError: the vendor reported an error inside its answer.
+            AttemptError, RequestError: the provider reported an error inside its answer.
         """
         payloads = list(payloads)
         for number, payload in enumerate(payloads):
@@ -60,7 +60,7 @@ class ChunkReader:
         return self._take()
 
     def read_whole(self, completion: Mapping[str, Any]) -> list[Chunk]:
-        """The chunks of a whole `chat.completion`, from a vendor that does not stream."""
+        """The chunks of a whole `chat.completion`, from a provider that does not stream."""
         event = dict(completion)
         choices = event.get("choices")
         if isinstance(choices, list) and choices and isinstance(choices[0], dict):
@@ -78,7 +78,7 @@ class ChunkReader:
             AnswerCut: the answer had begun and no finish reason came.
         """
         if self._begun and not self._finished:
-            raise AnswerCut("the vendor's answer ended before it was finished")
+            raise AnswerCut("the provider's answer ended before it was finished")
         return [self._head | {"choices": [], "usage": self._usage}] if self._usage else []
 
     @property
@@ -104,7 +104,7 @@ class ChunkReader:
         if event.get("error"):
             raise self._failure(event)
         if isinstance(event.get("usage"), dict):
-            self._usage = counts(event["usage"])  # some vendors repeat the running total in every event
+            self._usage = counts(event["usage"])  # some providers repeat the running total in every event
         choice = first_choice(event.get("choices"))
         if choice is None or self._finished:
             return
@@ -123,7 +123,7 @@ class ChunkReader:
         error = from_event(event)
         if self._spoken and isinstance(error, AttemptError):
             # Whatever the reason, half an answer is out: it is to be continued at once, and better by somebody else.
-            return AnswerCut(f"an error in the middle of the answer: {error}", vendor_text=error.vendor_text)
+            return AnswerCut(f"an error in the middle of the answer: {error}", provider_text=error.provider_text)
         return error
 
     def _delta(self, delta: dict[str, Any]) -> None:
@@ -177,7 +177,7 @@ class ChunkReader:
 
     def _finish_reason(self, reason: str) -> str:
         if reason in BROKEN_OFF:
-            raise AnswerCut(f'the vendor broke its answer off with the finish reason "{reason}"')
+            raise AnswerCut(f'the provider broke its answer off with the finish reason "{reason}"')
         self._finished = True
         reason = reason if reason in _FINISHED else _FINISHED_OTHERWISE.get(reason.lower(), "stop")
         return "tool_calls" if reason == "stop" and self._called_tools else reason

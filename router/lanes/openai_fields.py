@@ -1,4 +1,4 @@
-"""The fields of OpenAI events whose types vendors take lightly, each made into what it should be."""
+"""The fields of OpenAI events whose types providers take lightly, each made into what it should be."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def fragment(call: Mapping[str, Any]) -> dict[str, Any]:
     function = call.get("function")
     function = function if isinstance(function, dict) else {}
     name, arguments = function.get("name"), function.get("arguments")
-    if arguments is not None and not isinstance(arguments, str):  # some vendors forget to encode them
+    if arguments is not None and not isinstance(arguments, str):  # some providers forget to encode them
         arguments = orjson.dumps(arguments).decode()
     return {
         "index": call["index"] if type(call.get("index")) is int else None,

@@ -1,4 +1,4 @@
-"""Vendors that speak the OpenAI wire, without an SDK in between: LiteLLM words the request, this carries it.
+"""Providers that speak the OpenAI wire, without an SDK in between: LiteLLM words the request, this carries it.
 
 An SDK costs about a millisecond for every streamed chunk; this costs about that for a whole turn.
 """
@@ -22,25 +22,25 @@ from config.models.deployments import Deployment
 from router.lanes.base import Attempt, Chunk, Lane
 from router.lanes.decoding import ENCODINGS, body_of
 from router.lanes.openai_chunks import ChunkReader
-from router.lanes.openai_request import NotOnThisWire, Route, body, route
+from router.lanes.openai_request import Endpoint, NotOnThisWire, body, endpoint
+from router.providers.error_body import without_secrets
+from router.providers.provider_errors import from_response, from_transport
 from router.stream.sse_events import EventParser
-from router.vendors.vendor_complaint import without_secrets
-from router.vendors.vendor_errors import from_response, from_transport
 
 KEEP_ALIVE: Final = 30.0
-"""Seconds that an idle connection is kept for the next turn; vendors drop theirs after a minute or more."""
+"""Seconds that an idle connection is kept for the next turn; providers drop theirs after a minute or more."""
 LAST_BYTES: Final = 0.05
 """Seconds to wait, after `[DONE]`, for the end of the response that frees the connection for the next turn."""
 MAX_ERROR_BYTES: Final = 64 * 1024
 MAX_WHOLE_ANSWER_BYTES: Final = 8 * 1024 * 1024
-MAX_ROUTES: Final = 1024
+MAX_ENDPOINTS: Final = 1024
 
 _TRANSPORT_ERRORS: Final = (aiohttp.ClientError, OSError)
 _log = logging.getLogger(__name__)
 
 
 def build_http_client() -> aiohttp.ClientSession:
-    """The client for all vendors of one process, to be made inside a running event loop and closed at its end.
+    """The client for all providers of one process, to be made inside a running event loop and closed at its end.
 
     It has no limit on connections, since one that is held back is a caller who hears silence, and no timeouts: the lane
     and the router keep the time. Proxies are taken from the environment. httpx would cost three times
@@ -77,13 +77,13 @@ class OpenAILane:
     def __init__(self, http: aiohttp.ClientSession, otherwise: Lane | None = None) -> None:
         self._http = http
         self._otherwise = otherwise
-        self._routes: dict[Deployment, Route] = {}
+        self._endpoints: dict[Deployment, Endpoint] = {}
 
     async def stream(self, attempt: Attempt) -> AsyncGenerator[Chunk, None]:
         """The answer's chunks; see `Lane.stream`."""
-        route = self._route(attempt.deployment)
+        target = self._endpoint(attempt.deployment)
         try:
-            sent = body(route, attempt)
+            sent = body(target, attempt)
         except NotOnThisWire:
             if self._otherwise is None:
                 raise BadAnswer("LiteLLM would not stream this request, so it cannot be sent directly") from None
@@ -91,7 +91,7 @@ class OpenAILane:
                 async for chunk in chunks:
                     yield chunk
             return
-        response = await self._send(route, sent, attempt.timeout)
+        response = await self._send(target, sent, attempt.timeout)
         try:
             if response.status != 200:
                 raise await _refusal(response)
@@ -106,34 +106,34 @@ class OpenAILane:
         for deployment in deployments:
             ping = Attempt(deployment, [{"role": "user", "content": "ping"}], {}, timeout=0)
             with suppress(NotOnThisWire, SwitchboardError):  # who asks will be told
-                body(self._route(deployment), ping)
+                body(self._endpoint(deployment), ping)
             await asyncio.sleep(0)  # turns may be running
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._http.close()
 
-    async def _send(self, route: Route, sent: bytes, timeout: float) -> aiohttp.ClientResponse:
+    async def _send(self, target: Endpoint, sent: bytes, timeout: float) -> aiohttp.ClientResponse:
         try:
             async with asyncio.timeout(timeout):
-                return await self._http.post(route.url, headers=route.headers, data=sent, allow_redirects=False)
+                return await self._http.post(target.url, headers=target.headers, data=sent, allow_redirects=False)
         except (*_TRANSPORT_ERRORS, TimeoutError) as exc:
             raise from_transport(exc, answering=False) from exc
 
-    def _route(self, deployment: Deployment) -> Route:
-        found = self._routes.get(deployment)
+    def _endpoint(self, deployment: Deployment) -> Endpoint:
+        found = self._endpoints.get(deployment)
         if found is None:
-            if len(self._routes) >= MAX_ROUTES:  # deployments of an older models.yaml, or filled-in wildcards
-                self._routes.clear()
-            found = self._routes[deployment] = route(deployment)
+            if len(self._endpoints) >= MAX_ENDPOINTS:  # deployments of an older models.yaml, or filled-in wildcards
+                self._endpoints.clear()
+            found = self._endpoints[deployment] = endpoint(deployment)
         return found
 
 
 async def _answer(response: aiohttp.ClientResponse, deployment_id: str) -> AsyncGenerator[Chunk, None]:
-    """The chunks of a response with status 200, whatever the vendor made of it."""
+    """The chunks of a response with status 200, whatever the provider made of it."""
     content_type = response.headers.get("content-type", "")
     if "html" in content_type:
-        raise BadAnswer("the vendor answered with a web page", vendor_text=content_type, status=200)
+        raise BadAnswer("the provider answered with a web page", provider_text=content_type, status=200)
     reader, parser = ChunkReader(), EventParser()
     sniff = "event-stream" not in content_type
     async with aclosing(_reads(response, reader)) as reads:
@@ -179,17 +179,17 @@ async def _drain(reads: AsyncIterator[bytes]) -> None:
 
 
 async def _whole(data: bytes, reads: AsyncIterator[bytes]) -> dict[str, Any]:
-    """The JSON object of a vendor that answers in one piece."""
+    """The JSON object of a provider that answers in one piece."""
     whole = bytearray(data)
     async for more in reads:
         whole += more
         if len(whole) > MAX_WHOLE_ANSWER_BYTES:
-            raise BadAnswer(f"the vendor's answer is longer than {MAX_WHOLE_ANSWER_BYTES} bytes", status=200)
+            raise BadAnswer(f"the provider's answer is longer than {MAX_WHOLE_ANSWER_BYTES} bytes", status=200)
     try:
         parsed = orjson.loads(whole)
     except orjson.JSONDecodeError as exc:
         text = without_secrets(whole[:1000].decode("utf-8", "replace"))
-        raise BadAnswer("the vendor's answer is neither a stream nor JSON", vendor_text=text, status=200) from exc
+        raise BadAnswer("the provider's answer is neither a stream nor JSON", provider_text=text, status=200) from exc
     return parsed if isinstance(parsed, dict) else {}
 
 

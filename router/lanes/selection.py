@@ -32,8 +32,8 @@ class Lanes:
         return cls(FakeLane(), OpenAILane(build_http_client(), otherwise=over_litellm), over_litellm)
 
     def for_deployment(self, deployment: Deployment) -> Lane:
-        """The lane of `deployment`: the fake one for `fake/...`, the direct one where the vendor speaks OpenAI's wire,
-        else LiteLLM's. `model_info: {lane: openai | litellm}` decides between the last two by hand."""
+        """The lane of `deployment`: the fake one for `fake/...`, the direct one for providers that speak OpenAI's wire,
+        else LiteLLM's. `model_info: {lane: openai | litellm}` overrides the choice between the last two."""
         name = self._names.get(deployment)
         if name is None:
             if len(self._names) >= MAX_REMEMBERED:  # deployments of an older models.yaml, or filled-in wildcards
@@ -50,7 +50,7 @@ class Lanes:
             await self._lanes[name].warm_up(reached)
 
     async def aclose(self) -> None:
-        """Close every connection to a vendor."""
+        """Close every connection to a provider."""
         for lane in self._lanes.values():
             await lane.aclose()
 

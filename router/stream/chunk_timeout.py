@@ -1,4 +1,4 @@
-"""Waiting for a vendor's next chunk, but not for ever."""
+"""Waiting for a provider's next chunk, but not for ever."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Patience:
+class ChunkTimeout:
     """`asyncio.timeout` for the chunks of one stream: one timer for all of them, where it would make one for each.
 
     The chunks may be waited for in one task after another, as a race does, but in one at a time.

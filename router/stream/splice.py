@@ -60,10 +60,10 @@ CONTINUE_IN_CHINESE = """\
 
 
 def continuation_messages(messages: Sequence[dict[str, Any]], spoken: str, *, prefill: bool) -> list[dict[str, Any]]:
-    """The OpenAI messages that ask a vendor to go on after `spoken`.
+    """The OpenAI messages that ask a provider to go on after `spoken`.
 
     A prefill has no white space at its end: Anthropic refuses it. Without prefill, the request comes from the user:
-    many vendors refuse a system message, or an assistant's, in the last place. Chinese is asked for in Chinese, so
+    many providers refuse a system message, or an assistant's, in the last place. Chinese is asked for in Chinese, so
     that the request does not change the language. Where nothing but white space was spoken, the messages stay.
     """
     if not spoken.strip():
@@ -106,7 +106,7 @@ class Splice:
         if self._state == "open":
             return text
         self._heard += text
-        # A vendor that sends no letters, only white space or dashes, must not be kept for ever.
+        # A provider that sends no letters, only white space or dashes, must not be kept for ever.
         return self._release(len(self._heard) > 4 * len(self._spoken) + 200)
 
     def end(self) -> str:

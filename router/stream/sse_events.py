@@ -1,7 +1,7 @@
 """Server-sent events, incrementally: bytes in as they come off the network, the `data` of each event out.
 
 Follows https://html.spec.whatwg.org/multipage/server-sent-events.html with one exception: an event that the end of the
-stream cuts short of its blank line is still handed out, since many vendors leave that line away.
+stream cuts short of its blank line is still handed out, since many providers leave that line away.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from config.errors import BadAnswer
 
 MAX_EVENT_BYTES = 1 << 20
-"""No vendor's event comes near it; without a bound a vendor that never ends a line could fill the memory."""
+"""No provider's event comes near it; without a bound a provider that never ends a line could fill the memory."""
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -33,7 +33,7 @@ class EventParser:
         if not self._tail and data.startswith(b"data: ") and data.endswith(b"\n\n"):
             self._at_start = False
             payloads = data[6:-2].split(b"\n\ndata: ")
-            # Nothing but events of one line: what vendors nearly always send.
+            # Nothing but events of one line: what providers nearly always send.
             if data.count(b"\n") == 2 * len(payloads) and len(data) <= self._max:
                 return [payload for payload in payloads if payload]
         searched = max(len(self._tail) - 1, 0)
@@ -74,7 +74,7 @@ class EventParser:
 
     def _check(self, *sizes: int) -> None:
         if max(sizes) > self._max:
-            raise BadAnswer(f"the vendor sent an event of more than {self._max} bytes")
+            raise BadAnswer(f"the provider sent an event of more than {self._max} bytes")
 
 
 def _payload(block: bytes) -> bytes:

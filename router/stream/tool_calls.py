@@ -37,17 +37,17 @@ class ToolCallGatherer:
             call["arguments"].append(function.get("arguments") or "")
             call["size"] += len(call["arguments"][-1])
             if len(self._calls) > MAX_CALLS or call["size"] > MAX_ARGUMENT_CHARS:
-                raise BadAnswer("the vendor sent an endless tool call")
+                raise BadAnswer("the provider sent an endless tool call")
 
     def _call_for(self, fragment: Mapping[str, Any]) -> dict[str, Any]:
         index, id = fragment.get("index"), fragment.get("id")
         if not isinstance(index, int):
-            # Some vendors number nothing, and repeat the id instead.
+            # Some providers number nothing, and repeat the id instead.
             begun = next((at for at, call in self._calls.items() if id and call["id"] == id), None)
             index = max(self._calls, default=-1) + (1 if id or not self._calls else 0) if begun is None else begun
         known = self._calls.get(index)
         if known and id and known["id"] and id != known["id"]:
-            # Some vendors send every whole call with index 0; another id is another call.
+            # Some providers send every whole call with index 0; another id is another call.
             index = max(self._calls) + 1
         return self._calls.setdefault(index, {"id": None, "name": None, "arguments": [], "size": 0})
 
@@ -69,9 +69,9 @@ def _whole_call(number: int, call: Mapping[str, Any]) -> dict[str, Any]:
     try:
         parsed = orjson.loads(arguments)
     except orjson.JSONDecodeError as exc:
-        raise BadAnswer("the vendor sent a tool call whose arguments are not JSON") from exc
+        raise BadAnswer("the provider sent a tool call whose arguments are not JSON") from exc
     if not call["name"] or not isinstance(parsed, dict):
-        raise BadAnswer("the vendor sent a tool call without a name or without an object of arguments")
+        raise BadAnswer("the provider sent a tool call without a name or without an object of arguments")
     return {
         "index": number,
         "id": call["id"] or f"call_{uuid4().hex[:24]}",

@@ -4,6 +4,6 @@ from router.fake.server import FakeProvider
 
 
 @pytest.fixture
-async def vendor():
+async def provider():
     async with FakeProvider() as provider:
         yield provider

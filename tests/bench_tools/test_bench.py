@@ -15,7 +15,7 @@ async def test_a_quick_run_measures_the_real_server_and_stops_what_it_started(tm
     figures = {figure["name"]: figure["values"] for figure in report["figures"]}
     assert figures["streamed turns, unpaced, 8 callers"]["switchboard"]["value"] > 0
     assert figures["first token added, 1 caller, p50"]["switchboard"]["value"] > 0
-    assert report["lost"] == {"vendor": 0, "switchboard": 0, "floor": 0}
+    assert report["lost"] == {"provider": 0, "switchboard": 0, "floor": 0}
     assert report["memory"]["switchboard"][-1][0] == 64
     assert set(report["throughput"]["floor"]) == {"1", "8"}
     assert {file.name for file in tmp_path.glob("*.png")} == {"first-token.png", "throughput.png", "memory.png"}

@@ -15,7 +15,7 @@ from bench.turns import Turn
 
 @dataclass
 class Scripted:
-    """Holds up to `limit` streams; from `busy` of them on, the vendor and the load are at their limit."""
+    """Holds up to `limit` streams; from `busy` of them on, the provider and the load are at their limit."""
 
     limit: int
     busy: int = 100_000
@@ -26,7 +26,7 @@ def tries(monkeypatch):
     """Every load in turn, with the servers' names: nothing may run beside another."""
     made, running = [], []
 
-    async def put(load, on, vendor):
+    async def put(load, on, provider):
         assert not running
         running.append(on)
         await asyncio.sleep(0)
@@ -47,18 +47,18 @@ async def held(most=256, **servers):
 
 
 async def test_the_searches_go_on_side_by_side_one_load_at_a_time(tries):
-    await held(vendor=Scripted(9999), switchboard=Scripted(60), floor=Scripted(100))
-    servers = [name for name, _ in tries if name != "vendor"]
+    await held(provider=Scripted(9999), switchboard=Scripted(60), floor=Scripted(100))
+    servers = [name for name, _ in tries if name != "provider"]
     assert servers[:8] == ["switchboard", "floor"] * 4
 
 
 async def test_each_server_gets_its_own_number(tries):
-    found = await held(vendor=Scripted(9999), switchboard=Scripted(64), floor=Scripted(128), peer=Scripted(0))
-    assert found == {"vendor": (256, True), "switchboard": (64, False), "floor": (128, False), "peer": (0, False)}
-    assert ("vendor", 32) not in tries
+    found = await held(provider=Scripted(9999), switchboard=Scripted(64), floor=Scripted(128), peer=Scripted(0))
+    assert found == {"provider": (256, True), "switchboard": (64, False), "floor": (128, False), "peer": (0, False)}
+    assert ("provider", 32) not in tries
 
 
 async def test_a_search_that_the_load_ended_is_marked(tries):
-    found = await held(vendor=Scripted(9999), switchboard=Scripted(64, busy=70), floor=Scripted(64, busy=130))
+    found = await held(provider=Scripted(9999), switchboard=Scripted(64, busy=70), floor=Scripted(64, busy=130))
     assert found["switchboard"] == (64, True)
     assert found["floor"] == (64, False)

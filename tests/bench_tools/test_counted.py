@@ -4,13 +4,13 @@ from bench import counted
 from bench.load import Load
 from bench.loads import MODELS, UNPACED
 from bench.processes import BenchFailed, Cores
-from bench.servers import FLOOR, served_names, vendor
+from bench.servers import FLOOR, provider, served_names
 
 
 @pytest.mark.skipif(not counted.can_count(), reason="valgrind is not installed")
 async def test_more_work_is_more_instructions(tmp_path):
     anywhere = Cores(frozenset(), frozenset())
-    async with vendor(tmp_path, anywhere, MODELS):
+    async with provider(tmp_path, anywhere, MODELS):
         server = counted.watched(FLOOR, tmp_path)
         async with server.serving(tmp_path, frozenset(), served_names(MODELS)) as serving:
             counter = await counted.Counter.begin(serving, tmp_path / "floor.out")

@@ -22,13 +22,13 @@ def test_quantiles_are_samples():
     assert quantile([], 0.5) == math.inf
 
 
-def test_what_a_server_adds_is_its_time_less_the_vendors_in_the_same_run():
+def test_what_a_server_adds_is_its_time_less_the_providers_in_the_same_run():
     rounds = Rounds()
-    for vendor, server in ((0.100, 0.130), (0.110, 0.120)):
-        rounds.add("alone", "vendor", heard(vendor))
+    for provider, server in ((0.100, 0.130), (0.110, 0.120)):
+        rounds.add("alone", "provider", heard(provider))
         rounds.add("alone", "switchboard", heard(server))
     added = figures(rounds)["first token added, 1 caller, p99"]
-    assert added["vendor"].value == pytest.approx(110)
+    assert added["provider"].value == pytest.approx(110)
     assert added["switchboard"].value == pytest.approx(130 - 110)
     assert added["switchboard"].rounds == pytest.approx((30, 10))
 
@@ -41,7 +41,7 @@ def test_a_rate_counts_whole_turns_to_the_end_of_the_last():
 
 def test_a_server_that_gave_no_whole_answer_has_no_times():
     rounds = Rounds()
-    rounds.add("alone", "vendor", heard(0.1))
+    rounds.add("alone", "provider", heard(0.1))
     rounds.add("alone", "switchboard", Heard(broken=["HTTP 500"]))
     assert "switchboard" not in figures(rounds)["first token added, 1 caller, p50"]
     assert (rounds.broken("switchboard"), rounds.turns("switchboard")) == (["HTTP 500"], 0)

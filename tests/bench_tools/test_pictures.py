@@ -15,7 +15,7 @@ def measured(value):
 
 @pytest.fixture
 def report():
-    servers = {"vendor": 1.0, "switchboard": 1.1, "floor": 1.05, "litellm proxy": 30.0}
+    servers = {"provider": 1.0, "switchboard": 1.1, "floor": 1.05, "litellm proxy": 30.0}
     return {
         "machine": {"cpu": "any", "cores": 2, "python": "3.11.7", "date": "2026-01-01"},
         "first_tokens": {

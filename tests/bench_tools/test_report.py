@@ -17,8 +17,8 @@ def report(**more):
         "first_tokens": {"alone": {"switchboard": [1.0]}},
         "throughput": {"switchboard": {8: Measured(80, (70, 90))}},
         "memory": {"switchboard": [(0, 200.0), (400, 201.0)]},
-        "turns": {"vendor": 1, "switchboard": 2, "floor": 3},
-        "lost": {"vendor": 0, "switchboard": 0, "floor": 0},
+        "turns": {"provider": 1, "switchboard": 2, "floor": 3},
+        "lost": {"provider": 0, "switchboard": 0, "floor": 0},
         "broken": {},
         "seconds": 1.0,
     }

@@ -55,7 +55,7 @@ def test_the_way_the_bytes_are_split_does_not_change_the_turn(cuts):
         (b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nbusy", "HTTP 503: b'busy'"),
     ],
 )
-def test_an_answer_that_is_not_the_vendors_is_broken(broken, why):
+def test_an_answer_that_is_not_the_providers_is_broken(broken, why):
     with pytest.raises(BrokenAnswer, match=why):
         streamed_turn(0.0, [(1.0, broken)], SAID)
 

@@ -1,4 +1,4 @@
-"""One server for each module of client tests: the real one, in a thread of its own, over fake vendors."""
+"""One server for each module of client tests: the real one, in a thread of its own, over fake providers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LANES = {"direct": direct, "litellm": through_litellm}
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Serves `fake` (the default; `gpt-4o` is its alias) and `<behaviour>-<lane>` for every fault of a vendor."""
+    """Serves `fake` (the default; `gpt-4o` is its alias) and `<behaviour>-<lane>` for every fault of a provider."""
     ready: Future[tuple[Served, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
     folder = tmp_path_factory.mktemp("server")
     thread = threading.Thread(target=lambda: asyncio.run(_serve(folder, ready)))
@@ -39,10 +39,10 @@ async def _serve(folder: Path, ready: Future[Any]) -> None:
     enough = asyncio.Event()
     try:
         async with (
-            FakeProvider() as vendor,
+            FakeProvider() as provider,
             serving(
                 folder,
-                *_models(vendor.base_url),
+                *_models(provider.base_url),
                 router={"num_retries": 0, "model_group_alias": {"gpt-4o": "fake"}},
                 agent={"tools": ["transferCall", "endCall", "multiply"]},
                 keep_alive_interval=0.05,
@@ -56,14 +56,14 @@ async def _serve(folder: Path, ready: Future[Any]) -> None:
         ready.set_exception(exc)
 
 
-def _models(vendor: str) -> Iterator[dict[str, Any]]:
+def _models(provider: str) -> Iterator[dict[str, Any]]:
     yield fake()
     for behaviour in BEHAVIOURS:
         # Only those that never answer may be given up on early: the others must not depend on the machine's pace.
         mute = behaviour in ("fake-silent", "fake-stall")
         limits = {"first_token_timeout": 0.2, "stall_timeout": 0.2} if mute else {}
         for lane, deployment in LANES.items():
-            yield deployment(f"{behaviour}-{lane}", vendor, behaviour, **limits)
+            yield deployment(f"{behaviour}-{lane}", provider, behaviour, **limits)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Whatever happens behind it, a stream keeps to the rules: any script, any fault of a vendor, either lane."""
+"""Whatever happens behind it, a stream keeps to the rules: any script, any fault of a provider, either lane."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_any_script_makes_a_stream_by_the_rules_or_a_clean_error(http: httpx.Cli
 
 @pytest.mark.parametrize("lane", LANES)
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
-def test_any_fault_of_a_vendor_makes_a_stream_by_the_rules_or_a_clean_error(
+def test_any_fault_of_a_provider_makes_a_stream_by_the_rules_or_a_clean_error(
     http: httpx.Client, behaviour: str, lane: str
 ) -> None:
     model = f"{behaviour}-{lane}"

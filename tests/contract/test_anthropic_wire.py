@@ -15,7 +15,7 @@ from router.failover import FailoverRouter
 from router.health.breakers import Breakers
 from router.lanes.selection import Lanes
 from router.registry import LiveRegistry
-from tests.contract.local_vendor import Reply, local_vendor, streaming
+from tests.contract.local_provider import Reply, local_provider, streaming
 
 MULTIPLY = {"type": "function", "function": {"name": "multiply", "parameters": {"type": "object", "properties": {}}}}
 CALLED = [
@@ -41,12 +41,12 @@ def answering_hello() -> Reply:
 async def sent(messages: list[BaseMessage], **params: Any) -> dict[str, Any]:
     """The body of the request that the messages of one step become."""
     lanes = Lanes.build()
-    async with local_vendor(answering_hello()) as vendor:
+    async with local_provider(answering_hello()) as provider:
         claude = Deployment(
             id="claude",
             group="main",
             model="anthropic/claude-sonnet-4-5",
-            api_base=vendor.url,
+            api_base=provider.url,
             api_key=SecretStr("k"),
         )
         live = LiveRegistry(Registry((claude,), RouterSettings()))
@@ -56,11 +56,11 @@ async def sent(messages: list[BaseMessage], **params: Any) -> dict[str, Any]:
         finally:
             await lanes.aclose()
         assert answer.text == "Hello."
-        return vendor.requests[-1].body
+        return provider.requests[-1].body
 
 
 async def test_a_model_that_thinks_may_go_on_after_a_tool() -> None:
-    """Anthropic wants a tool call's thoughts back while thinking is on; the step before may be another vendor's."""
+    """Anthropic wants a tool call's thoughts back while thinking is on; the step before may be another provider's."""
     begun = await sent([HumanMessage("Hi")], reasoning_effort="low", tools=[MULTIPLY])
     assert begun["thinking"]["type"] == "enabled"
     assert "thinking" not in await sent(CALLED, reasoning_effort="low", tools=[MULTIPLY])

@@ -1,4 +1,4 @@
-"""One suite over the HTTP lanes, against a vendor on a real socket; and the proof that both send the same request."""
+"""One suite over the HTTP lanes, against a provider on a real socket; and the proof that both send the same request."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from config.errors import (
     ContentPolicyViolation,
     ContextWindowExceeded,
     CredentialsRefused,
+    ProviderOverloaded,
+    ProviderTimeout,
     RateLimited,
     RequestRejected,
     SwitchboardError,
-    VendorOverloaded,
-    VendorSilent,
 )
 from config.models.deployments import Deployment
 from router.lanes.base import Attempt, Chunk, Lane
 from router.lanes.litellm_lane import LiteLLMLane
 from router.lanes.openai_lane import MAX_ERROR_BYTES, OpenAILane, build_http_client
 from router.lanes.openai_request import OVER_HANDLER, OVER_SDK, speaks_openai_wire
-from tests.contract.local_vendor import (
+from tests.contract.local_provider import (
     DONE,
     EVENT_STREAM,
     LAST_CHUNK,
-    LocalVendor,
+    LocalProvider,
     Received,
     Reply,
     answering,
     chunked,
     event,
-    local_vendor,
+    local_provider,
     stalling,
     streaming,
 )
@@ -79,13 +79,15 @@ async def lane(request: pytest.FixtureRequest, openai_lane: Lane, litellm_lane: 
     return {"openai_lane": openai_lane, "litellm_lane": litellm_lane}[request.param]
 
 
-def attempt(vendor: LocalVendor, model: str = "openai/gpt-4o-mini", timeout: float = 30.0, **params: Any) -> Attempt:
-    deployment = Deployment(id="d1", group="g", model=model, api_key=SecretStr(KEY), api_base=vendor.url)
+def attempt(
+    provider: LocalProvider, model: str = "openai/gpt-4o-mini", timeout: float = 30.0, **params: Any
+) -> Attempt:
+    deployment = Deployment(id="d1", group="g", model=model, api_key=SecretStr(KEY), api_base=provider.url)
     return Attempt(deployment, [{"role": "user", "content": "hi"}], params, timeout)
 
 
 async def heard(lane: Lane, reply: Reply, **options: Any) -> list[Chunk]:
-    async with local_vendor(reply) as vendor, aclosing(lane.stream(attempt(vendor, **options))) as chunks:
+    async with local_provider(reply) as provider, aclosing(lane.stream(attempt(provider, **options))) as chunks:
         return [chunk async for chunk in chunks]
 
 
@@ -164,11 +166,11 @@ def refusal(status: str, **headers: str) -> Reply:
         (refusal("400 Bad Request"), RequestRejected),
         (refusal("401 Unauthorized"), CredentialsRefused),
         (refusal("404 Not Found"), CredentialsRefused),
-        (refusal("408 Request Timeout"), VendorOverloaded),
-        (refusal("409 Conflict"), VendorOverloaded),
+        (refusal("408 Request Timeout"), ProviderOverloaded),
+        (refusal("409 Conflict"), ProviderOverloaded),
         (refusal("429 Too Many Requests"), RateLimited),
-        (refusal("500 Internal Server Error"), VendorOverloaded),
-        (refusal("503 Service Unavailable"), VendorOverloaded),
+        (refusal("500 Internal Server Error"), ProviderOverloaded),
+        (refusal("503 Service Unavailable"), ProviderOverloaded),
         (
             answering("400 Bad Request", b'{"error":{"message":"This model\'s maximum context length is 5 tokens"}}'),
             ContextWindowExceeded,
@@ -187,20 +189,20 @@ async def test_a_refusal_means_what_the_failover_table_says(
         await heard(lane, reply)
     assert type(caught.value) is expected
     assert "secret" not in str(caught.value)
-    assert KEY not in str(caught.value) + getattr(caught.value, "vendor_text", "")
+    assert KEY not in str(caught.value) + getattr(caught.value, "provider_text", "")
 
 
-async def test_a_rate_limit_keeps_the_vendors_time(lane: Lane) -> None:
+async def test_a_rate_limit_keeps_the_providers_time(lane: Lane) -> None:
     with pytest.raises(RateLimited) as caught:
         await heard(lane, refusal("429 Too Many Requests", retry_after="7"))
     assert caught.value.retry_after == 7.0
 
 
 async def test_a_refusal_is_asked_for_once(lane: Lane) -> None:
-    async with local_vendor(refusal("500 Internal Server Error")) as vendor:
-        with pytest.raises(VendorOverloaded):
-            await anext(lane.stream(attempt(vendor)))
-        assert len(vendor.requests) == 1
+    async with local_provider(refusal("500 Internal Server Error")) as provider:
+        with pytest.raises(ProviderOverloaded):
+            await anext(lane.stream(attempt(provider)))
+        assert len(provider.requests) == 1
 
 
 async def test_a_web_page_is_never_an_answer(lane: Lane) -> None:
@@ -222,22 +224,22 @@ async def test_an_error_inside_the_stream_is_raised(lane: Lane, before: tuple[by
 @pytest.mark.parametrize("end", [True, False], ids=["clean end", "hang-up"])
 async def test_an_answer_without_its_end_is_cut(lane: Lane, end: bool) -> None:
     said = []
-    async with local_vendor(streaming(event({"content": "a"}), end=end)) as vendor:
+    async with local_provider(streaming(event({"content": "a"}), end=end)) as provider:
         with pytest.raises(AnswerCut):
-            async for chunk in lane.stream(attempt(vendor)):
+            async for chunk in lane.stream(attempt(provider)):
                 said.append(chunk)
     assert joined(said) == "a"
     assert reasons(said) == []
 
 
-async def test_a_vendor_that_is_not_there_is_a_failed_connection(lane: Lane) -> None:
-    async with local_vendor(HELLO) as vendor:
+async def test_a_provider_that_is_not_there_is_a_failed_connection(lane: Lane) -> None:
+    async with local_provider(HELLO) as provider:
         pass
     with pytest.raises(ConnectionFailed):
-        await anext(lane.stream(attempt(vendor)))
+        await anext(lane.stream(attempt(provider)))
 
 
-async def test_a_vendor_that_hangs_up_before_it_answers_is_a_failed_connection(lane: Lane) -> None:
+async def test_a_provider_that_hangs_up_before_it_answers_is_a_failed_connection(lane: Lane) -> None:
     async def hang_up(writer: asyncio.StreamWriter) -> None:
         writer.close()
 
@@ -245,50 +247,50 @@ async def test_a_vendor_that_hangs_up_before_it_answers_is_a_failed_connection(l
         await heard(lane, hang_up)
 
 
-async def test_a_vendor_without_a_word_is_silent(lane: Lane) -> None:
-    async with local_vendor(stalling()) as vendor:
-        with pytest.raises(VendorSilent):
-            await anext(lane.stream(attempt(vendor, timeout=0.2)))
+async def test_a_provider_without_a_word_is_silent(lane: Lane) -> None:
+    async with local_provider(stalling()) as provider:
+        with pytest.raises(ProviderTimeout):
+            await anext(lane.stream(attempt(provider, timeout=0.2)))
         async with asyncio.timeout(1):
-            await vendor.hung_up.wait()
+            await provider.hung_up.wait()
 
 
 # Hanging up
 
 
-async def test_closing_the_stream_in_the_middle_closes_the_vendors_connection(lane: Lane) -> None:
-    async with local_vendor(stalling(event({"content": "a"}))) as vendor:
-        chunks = lane.stream(attempt(vendor))
+async def test_closing_the_stream_in_the_middle_closes_the_providers_connection(lane: Lane) -> None:
+    async with local_provider(stalling(event({"content": "a"}))) as provider:
+        chunks = lane.stream(attempt(provider))
         assert joined([await anext(chunks)]) == "a"
         await chunks.aclose()
         async with asyncio.timeout(1):
-            await vendor.hung_up.wait()
+            await provider.hung_up.wait()
 
 
 @pytest.mark.parametrize("said", [(), (event({"content": "a"}),)], ids=["before the head", "in the middle"])
-async def test_cancelling_the_turn_closes_the_vendors_connection(lane: Lane, said: tuple[bytes, ...]) -> None:
+async def test_cancelling_the_turn_closes_the_providers_connection(lane: Lane, said: tuple[bytes, ...]) -> None:
     spoken = asyncio.Event()
 
     async def turn() -> None:
-        async with aclosing(lane.stream(attempt(vendor))) as chunks:
+        async with aclosing(lane.stream(attempt(provider))) as chunks:
             async for _ in chunks:
                 spoken.set()
 
-    async with local_vendor(stalling(*said)) as vendor:
+    async with local_provider(stalling(*said)) as provider:
         task = asyncio.create_task(turn())
-        await (spoken if said else vendor.asked).wait()
+        await (spoken if said else provider.asked).wait()
         task.cancel()
         async with asyncio.timeout(1):
-            await vendor.hung_up.wait()
+            await provider.hung_up.wait()
         with pytest.raises(asyncio.CancelledError):
             await task
 
 
 async def test_nothing_is_left_running_after_streams_were_closed(lane: Lane) -> None:
     before = asyncio.all_tasks()
-    async with local_vendor(stalling(event({"content": "a"}))) as vendor:
+    async with local_provider(stalling(event({"content": "a"}))) as provider:
         for _ in range(3):
-            async with aclosing(lane.stream(attempt(vendor))) as chunks:
+            async with aclosing(lane.stream(attempt(provider))) as chunks:
                 await anext(chunks)
     await lane.aclose()
     left = asyncio.all_tasks() - before
@@ -313,8 +315,8 @@ async def test_reading_stops_when_nobody_takes_the_answer_and_goes_on_when_someb
     monkeypatch.setattr(BaseProtocol, "pause_reading", lambda protocol: (stopped.set(), pause(protocol))[1])
     words = [event({"content": "x" * 1000}) for _ in range(2000)]
     lengths = []
-    async with local_vendor(streaming(ROLE, *words, END, DONE)) as vendor, asyncio.timeout(20):
-        async for chunk in openai_lane.stream(attempt(vendor)):
+    async with local_provider(streaming(ROLE, *words, END, DONE)) as provider, asyncio.timeout(20):
+        async for chunk in openai_lane.stream(attempt(provider)):
             await stopped.wait()
             lengths.append(len(joined([chunk])))
     assert sum(lengths) == 2_000_000
@@ -342,7 +344,7 @@ async def test_a_stream_that_only_claims_to_be_compressed_is_a_bad_answer(openai
         await heard(openai_lane, answering("200 OK", b"data: x\n\n", "text/event-stream", content_encoding="gzip"))
 
 
-async def test_a_vendor_that_does_not_stream_is_understood(openai_lane: Lane) -> None:
+async def test_a_provider_that_does_not_stream_is_understood(openai_lane: Lane) -> None:
     message = {"role": "assistant", "content": "whole"}
     whole = orjson.dumps({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": USAGE})
     chunks = await heard(openai_lane, answering("200 OK", whole))
@@ -389,7 +391,7 @@ async def test_only_the_beginning_of_a_long_refusal_is_read(openai_lane: Lane) -
             written += 4096
             await writer.drain()
 
-    with pytest.raises(VendorOverloaded):
+    with pytest.raises(ProviderOverloaded):
         await heard(openai_lane, endless)
     assert MAX_ERROR_BYTES <= written < 100 * MAX_ERROR_BYTES
 
@@ -401,15 +403,15 @@ async def test_one_connection_serves_one_turn_after_another(openai_lane: Lane) -
         await asyncio.sleep(0.01)  # so that the end of the response is not there yet when [DONE] is read
         writer.write(LAST_CHUNK)
 
-    async with local_vendor(in_two_packets) as vendor:
+    async with local_provider(in_two_packets) as provider:
         for _ in range(3):
-            assert joined([chunk async for chunk in openai_lane.stream(attempt(vendor))]) == "a"
-        assert len(vendor.connections) == 1
+            assert joined([chunk async for chunk in openai_lane.stream(attempt(provider))]) == "a"
+        assert len(provider.connections) == 1
 
 
-async def test_a_vendor_that_never_closes_after_done_does_not_hold_up_the_turn(openai_lane: Lane) -> None:
-    async with local_vendor(stalling(event({"content": "a"}), END, DONE)) as vendor, asyncio.timeout(5):
-        assert joined([chunk async for chunk in openai_lane.stream(attempt(vendor))]) == "a"
+async def test_a_provider_that_never_closes_after_done_does_not_hold_up_the_turn(openai_lane: Lane) -> None:
+    async with local_provider(stalling(event({"content": "a"}), END, DONE)) as provider, asyncio.timeout(5):
+        assert joined([chunk async for chunk in openai_lane.stream(attempt(provider))]) == "a"
 
 
 async def test_no_call_waits_for_another_ones_connection(openai_lane: Lane) -> None:
@@ -417,15 +419,15 @@ async def test_no_call_waits_for_another_ones_connection(openai_lane: Lane) -> N
     all_here = asyncio.Event()
 
     async def together(writer: asyncio.StreamWriter) -> None:
-        if len(vendor.requests) == calls:
+        if len(provider.requests) == calls:
             all_here.set()
         await all_here.wait()
         await HELLO(writer)
 
     async def turn() -> str:
-        return joined([chunk async for chunk in openai_lane.stream(attempt(vendor))])
+        return joined([chunk async for chunk in openai_lane.stream(attempt(provider))])
 
-    async with local_vendor(together) as vendor, asyncio.timeout(20):
+    async with local_provider(together) as provider, asyncio.timeout(20):
         assert set(await asyncio.gather(*(turn() for _ in range(calls)))) == {"Hello"}
 
 
@@ -543,20 +545,20 @@ MODELS = [
 OF_THE_TRANSPORT = {"user-agent", "accept", "accept-encoding", "connection", "content-length"}
 
 
-def test_every_vendor_of_the_direct_lane_is_compared() -> None:
+def test_every_provider_of_the_direct_lane_is_compared() -> None:
     assert {model.split("/")[0] for model in MODELS} == OVER_SDK | OVER_HANDLER
 
 
-async def sent(lane: Lane, wanted: Attempt, vendor: LocalVendor) -> Received | type[SwitchboardError]:
+async def sent(lane: Lane, wanted: Attempt, provider: LocalProvider) -> Received | type[SwitchboardError]:
     """The request that the lane sends, or the class of the error with which it does not."""
-    vendor.requests.clear()
+    provider.requests.clear()
     try:
         async with aclosing(lane.stream(wanted)) as chunks:
             async for _ in chunks:
                 pass
     except SwitchboardError as error:
         return type(error)
-    [request] = vendor.requests
+    [request] = provider.requests
     kept = {
         name: value
         for name, value in request.headers.items()
@@ -567,21 +569,23 @@ async def sent(lane: Lane, wanted: Attempt, vendor: LocalVendor) -> Received | t
 
 @pytest.mark.parametrize("model", MODELS)
 async def test_both_lanes_send_the_same_request(model: str, openai_lane: Lane, litellm_lane: Lane) -> None:
-    async with local_vendor(streaming(event({"content": "x"}), END, DONE)) as vendor:
-        bare = attempt(vendor, model).deployment
+    async with local_provider(streaming(event({"content": "x"}), END, DONE)) as provider:
+        bare = attempt(provider, model).deployment
         assert speaks_openai_wire(bare)
         for name, (messages, params, configured) in REQUESTS.items():
             wanted = Attempt(replace(bare, params=configured), messages, params, 30.0)
             before = copy.deepcopy((messages, params, configured))
-            direct = await sent(openai_lane, wanted, vendor)
-            assert direct == await sent(litellm_lane, wanted, vendor), name
+            direct = await sent(openai_lane, wanted, provider)
+            assert direct == await sent(litellm_lane, wanted, provider), name
             if direct is RequestRejected:  # a parameter that this model does not take
                 wanted = replace(wanted, drop_params=True)
-                direct = await sent(openai_lane, wanted, vendor)
+                direct = await sent(openai_lane, wanted, provider)
                 assert isinstance(direct, Received), name
-                assert direct == await sent(litellm_lane, wanted, vendor), f"{name}, with drop_params"
+                assert direct == await sent(litellm_lane, wanted, provider), f"{name}, with drop_params"
             again = replace(wanted, messages=HISTORY)  # with what the lane keeps of the first time
-            assert await sent(openai_lane, again, vendor) == await sent(litellm_lane, again, vendor), f"{name}, again"
+            assert await sent(openai_lane, again, provider) == await sent(litellm_lane, again, provider), (
+                f"{name}, again"
+            )
             assert (messages, params, configured) == before, f"{name}: the attempt was changed"
 
 
@@ -592,9 +596,11 @@ async def test_both_lanes_find_the_same_key_when_none_is_given(
     model: str, variable: str, openai_lane: Lane, litellm_lane: Lane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(os.environ, variable, "sk-from-the-environment-0123456789")
-    async with local_vendor(HELLO) as vendor:
-        wanted = replace(attempt(vendor, model), deployment=replace(attempt(vendor, model).deployment, api_key=None))
-        direct = await sent(openai_lane, wanted, vendor)
+    async with local_provider(HELLO) as provider:
+        wanted = replace(
+            attempt(provider, model), deployment=replace(attempt(provider, model).deployment, api_key=None)
+        )
+        direct = await sent(openai_lane, wanted, provider)
         assert isinstance(direct, Received)
-        assert direct == await sent(litellm_lane, wanted, vendor)
+        assert direct == await sent(litellm_lane, wanted, provider)
         assert direct.headers["authorization"] == "Bearer sk-from-the-environment-0123456789"

@@ -38,7 +38,7 @@ class Clock:
         return self.now
 
 
-class Vendor:
+class Provider:
     """The fake embedding model, and what it was asked for. It refuses what is in `refused`."""
 
     group = "vectors"
@@ -56,7 +56,7 @@ class Vendor:
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         self.asked.extend(texts)
         if self.refused & set(texts):
-            raise RequestRejected("the vendor refuses the text")
+            raise RequestRejected("the provider refuses the text")
         return await self._real.embed(texts)
 
 
@@ -195,7 +195,7 @@ odd_ids = st.one_of(
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(users=st.lists(odd_ids, min_size=2, max_size=4, unique=True))
 async def test_no_user_ever_sees_what_is_anothers(build: Build, users: list[str]) -> None:
-    memory = build(Vendor())
+    memory = build(Provider())
     for number, user in enumerate(users):
         await fill(memory, user, "They share this.", f"Only {number} knows this.")
     for number, user in enumerate(users):
@@ -218,7 +218,7 @@ async def test_without_an_embedder_the_newest_are_found(memory: LongTermMemory) 
 
 
 async def test_the_nearest_are_found_best_first(build: Build) -> None:
-    memory = build(Vendor())
+    memory = build(Provider())
     await fill(memory, "ann", *FACTS)
     assert contents(await memory.search("ann", "a table by the window", 1)) == ["Likes a table by the window."]
     assert contents(await memory.search("ann", "dog called Rex, allergic", 2)) == [FACTS[3], FACTS[0]]
@@ -233,7 +233,7 @@ async def test_many_are_searched_without_holding_up_the_loop(build: Build, monke
         return await to_thread(function, *arguments)
 
     monkeypatch.setattr(asyncio, "to_thread", counted)
-    memory = build(Vendor())
+    memory = build(Provider())
     await fill(memory, "ann", *(f"Fact {n} of many." for n in range(ON_THE_LOOP)))
     assert contents(await memory.search("ann", "fact 7 of many", 1)) == ["Fact 7 of many."]
     assert not threads
@@ -244,56 +244,56 @@ async def test_many_are_searched_without_holding_up_the_loop(build: Build, monke
 
 async def test_those_without_a_vector_come_after_the_nearest_and_get_one_in_the_background(build: Build) -> None:
     await fill(build(), "ann", *FACTS)
-    memory = build(Vendor())
+    memory = build(Provider())
     assert contents(await memory.search("ann", "nuts", 2)) == [FACTS[3], FACTS[2]]
     await memory.settle()
     assert contents(await memory.search("ann", "nuts", 2))[0] == FACTS[0]
 
 
 async def test_a_new_memory_is_found_before_it_has_a_vector_when_there_is_room(build: Build) -> None:
-    vendor = Vendor()
-    memory = build(vendor)
+    provider = Provider()
+    memory = build(provider)
     await fill(memory, "ann", *FACTS[:2])
     await fill(build(), "ann", "Came today.")
     assert contents(await memory.search("ann", "window", 3)) == [FACTS[1], FACTS[0], "Came today."]
 
 
 async def test_each_memory_is_embedded_once(build: Build) -> None:
-    vendor = Vendor()
-    memory = build(vendor)
+    provider = Provider()
+    memory = build(provider)
     await fill(memory, "ann", *FACTS, FACTS[0])
     await memory.search("ann", "nuts", 1)
     await memory.settle()
-    assert sorted(vendor.asked) == sorted([*FACTS, "nuts"])
+    assert sorted(provider.asked) == sorted([*FACTS, "nuts"])
 
 
 async def test_a_users_search_has_nobody_elses_memories_embedded(build: Build) -> None:
     await fill(build(), "ann", FACTS[0])
     await fill(build(), "bob", FACTS[1])
-    vendor = Vendor()
-    memory = build(vendor)
+    provider = Provider()
+    memory = build(provider)
     await memory.search("ann", "dog", 1)
     await memory.settle()
-    assert vendor.asked == ["dog", FACTS[0]]
+    assert provider.asked == ["dog", FACTS[0]]
 
 
 async def test_a_long_backlog_is_embedded_in_parts(build: Build, database: Database) -> None:
     facts = [f"Fact {n}." for n in range(2 * BATCH + 1)]
     await fill(build(), "ann", *facts)
-    vendor = Vendor()
-    memory = build(vendor)
+    provider = Provider()
+    memory = build(provider)
     await memory.search("ann", "?!", 1)
     await memory.settle()
-    assert sorted(vendor.asked[1:]) == sorted(facts)
+    assert sorted(provider.asked[1:]) == sorted(facts)
     assert all(each for _, each in (await vectors_of(database, "ann")).values())
 
 
 async def test_vectors_of_another_model_are_not_compared_but_made_anew(build: Build, database: Database) -> None:
-    vendor = Vendor()
-    memory = build(vendor)
+    provider = Provider()
+    memory = build(provider)
     await fill(memory, "ann", *FACTS)
     before = {model for model, _ in (await vectors_of(database, "ann")).values()}
-    vendor.model = "fake/embedding?first=0"
+    provider.model = "fake/embedding?first=0"
     assert contents(await memory.search("ann", "nuts", 1)) == [FACTS[3]]
     await memory.settle()
     after = {model for model, _ in (await vectors_of(database, "ann")).values()}
@@ -302,31 +302,31 @@ async def test_vectors_of_another_model_are_not_compared_but_made_anew(build: Bu
 
 
 async def test_a_content_that_the_model_refuses_holds_up_no_other_and_is_not_sent_again(build: Build) -> None:
-    vendor = Vendor()
-    vendor.refused.add("bad")
-    memory = build(vendor)
+    provider = Provider()
+    provider.refused.add("bad")
+    memory = build(provider)
     with capture_logs() as logs:
         await fill(memory, "ann", FACTS[0])
         await asyncio.gather(memory.write("ann", "bad"), memory.write("ann", FACTS[1]))
         await memory.settle()
-        vendor.asked.clear()
+        provider.asked.clear()
         found = contents(await memory.search("ann", "window", 3))
         await memory.settle()
     assert found[0] == FACTS[1] and sorted(found) == sorted([*FACTS[:2], "bad"])
-    assert vendor.asked == ["window"]
+    assert provider.asked == ["window"]
     assert "memory_not_embedded" in {each["event"] for each in logs}
 
 
 async def test_a_model_that_refuses_everything_for_a_while_spoils_no_memory(build: Build, database: Database) -> None:
-    vendor = Vendor("fake/400")
-    memory = build(vendor)
+    provider = Provider("fake/400")
+    memory = build(provider)
     with capture_logs():
         await fill(memory, "ann", *FACTS)
     assert {vector for _, vector in (await vectors_of(database, "ann")).values()} == {None}
 
 
 async def test_a_memory_that_is_forgotten_while_it_is_embedded_stays_forgotten(build: Build) -> None:
-    memory = build(Vendor())
+    memory = build(Provider())
     await memory.write("ann", "a")
     await memory.forget_user("ann")
     await memory.settle()
@@ -334,7 +334,7 @@ async def test_a_memory_that_is_forgotten_while_it_is_embedded_stays_forgotten(b
 
 
 async def test_closing_stops_what_runs_in_the_background(build: Build) -> None:
-    memory = build(Vendor("fake/silent"))
+    memory = build(Provider("fake/silent"))
     await memory.write("ann", "a")
     running = [each for each in asyncio.all_tasks() if each.get_name() == "memories: embed"]
     await asyncio.sleep(0)
@@ -356,13 +356,13 @@ async def test_of_somebody_unknown_it_tells_nothing(memory: LongTermMemory) -> N
 
 
 async def test_the_prompt_gets_the_nearest_of_many_and_all_of_few(build: Build) -> None:
-    vendor = Vendor()
-    memory = build(vendor)
+    provider = Provider()
+    memory = build(provider)
     await fill(memory, "ann", *FACTS)
     assert await memory.for_prompt("ann", "nuts", limit=1) == f"{HEADING}\n- {FACTS[0]}"
-    vendor.asked.clear()
+    provider.asked.clear()
     assert (await memory.for_prompt("ann", "nuts", limit=4)).splitlines()[1:] == [f"- {each}" for each in FACTS[::-1]]
-    assert vendor.asked == []  # nobody waits for a vendor to learn what is told anyway
+    assert provider.asked == []  # nobody waits for a provider to learn what is told anyway
 
 
 @pytest.mark.parametrize("max_chars", [len(HEADING) + 10, 300, 2000])
@@ -375,7 +375,7 @@ async def test_the_prompt_grows_no_longer_than_it_may(memory: LongTermMemory, ma
 @pytest.mark.parametrize("model", ["fake/503", "fake/400", "fake/reset", "fake/typo"])
 async def test_an_embedder_that_fails_costs_no_turn(build: Build, model: str) -> None:
     await fill(build(), "ann", *FACTS)
-    memory = build(Vendor(model))
+    memory = build(Provider(model))
     with capture_logs() as logs:
         for _ in range(3):
             assert FACTS[3] in await memory.for_prompt("ann", "nuts", limit=1)
@@ -383,12 +383,12 @@ async def test_an_embedder_that_fails_costs_no_turn(build: Build, model: str) ->
 
 
 async def test_an_empty_question_gets_the_newest(build: Build) -> None:
-    vendor = Vendor()
-    memory = build(vendor)
+    provider = Provider()
+    memory = build(provider)
     await fill(memory, "ann", *FACTS)
-    vendor.asked.clear()
+    provider.asked.clear()
     assert contents(await memory.search("ann", " ", 1)) == [FACTS[3]]
-    assert vendor.asked == []
+    assert provider.asked == []
 
 
 # When the database is away
@@ -400,7 +400,7 @@ async def test_an_outage_is_said_and_survived(
     if database_url.startswith("sqlite"):
         pytest.skip("a file does not go away")
     server: PostgresServer = request.getfixturevalue("postgres")
-    memory = build(Vendor())
+    memory = build(Provider())
     await fill(memory, "ann", *FACTS)
     await asyncio.to_thread(server.stop)
     with capture_logs():
@@ -413,7 +413,7 @@ async def test_an_outage_is_said_and_survived(
 
 
 async def test_an_outage_in_the_background_is_in_the_log(build: Build, database: Database) -> None:
-    memory = build(Vendor())
+    memory = build(Provider())
 
     def fail(*_: Any) -> None:
         raise StorageUnavailable
@@ -427,7 +427,7 @@ async def test_an_outage_in_the_background_is_in_the_log(build: Build, database:
 
 
 async def test_the_migration_makes_the_table_that_the_code_reads(build: Build, database: Database) -> None:
-    await fill(build(Vendor()), "ann", "a")
+    await fill(build(Provider()), "ann", "a")
     async with database.begin() as connection:
         await connection.execute(update(memories).values(embedding=None))
         (row,) = await connection.execute(select(memories))

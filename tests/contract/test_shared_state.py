@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from config.errors import CredentialsRefused, RateLimited, VendorOverloaded
+from config.errors import CredentialsRefused, ProviderOverloaded, RateLimited
 from config.models.deployments import Deployment, RouterSettings
 from router.health.breakers import Breakers
 from router.health.rate_limits import RateLimits
@@ -76,7 +76,9 @@ class Server:
         await self.shared.exchange()
 
     def fail(self, deployment_id: str, error: Any = None) -> None:
-        self.breakers.begin(deployment_id).failed(error or VendorOverloaded("said-the-vendor", vendor_text="sk-secret"))
+        self.breakers.begin(deployment_id).failed(
+            error or ProviderOverloaded("said-the-provider", provider_text="sk-secret")
+        )
 
     def succeed(self, deployment_id: str) -> None:
         self.breakers.begin(deployment_id).succeeded()
@@ -259,7 +261,7 @@ async def test_redis_is_told_ids_codes_counts_and_times_alone(redis: RedisServer
     assert len(stored) == 2
     assert all(key.startswith(b"switchboard:") for key in stored)
     assert b"group/model" in stored[b"switchboard:breakers"]
-    assert b"secret" not in repr(stored).encode() and b"said-the-vendor" not in repr(stored).encode()
+    assert b"secret" not in repr(stored).encode() and b"said-the-provider" not in repr(stored).encode()
     async with Redis.from_url(redis.url) as client:
         assert all([await client.ttl(key) > 0 for key in stored])
 

@@ -13,7 +13,7 @@ from bench.exam.catalogue import SCENARIOS
 from bench.exam.examination import Result, examine
 from bench.exam.profile import FAST, NORMAL
 from bench.exam.report import markdown, summary
-from bench.exam.scenario import Scenario, Vendor, models_file
+from bench.exam.scenario import Provider, Scenario, models_file
 from bench.exam.sitting import Sitting
 from router.fake.sample_text import ANSWER
 from router.fake.server import FakeProvider
@@ -34,11 +34,11 @@ def test_the_normal_profile_is_the_servers_defaults() -> None:
     assert set(FAST.router_settings()) == {"turn_deadline", "first_token_timeout", "stall_timeout", "cooldown_time"}
 
 
-def test_each_scenario_has_groups_and_vendors_of_its_own() -> None:
+def test_each_scenario_has_groups_and_providers_of_its_own() -> None:
     async def never(at: Sitting) -> None: ...
 
-    vendors = {"main": (Vendor("fake-ok?gap=1ms"), Vendor("refused")), "spare": (Vendor("fake-503"),)}
-    written = models_file([Scenario("a", "", vendors, never)], {"num_retries": 1}, "http://v", "http://n")  # type: ignore[arg-type]
+    providers = {"main": (Provider("fake-ok?gap=1ms"), Provider("refused")), "spare": (Provider("fake-503"),)}
+    written = models_file([Scenario("a", "", providers, never)], {"num_retries": 1}, "http://v", "http://n")  # type: ignore[arg-type]
     reached = [(each["model_name"], each["litellm_params"]) for each in written["model_list"]]
     assert [(name, params["model"], params["api_base"]) for name, params in reached] == [
         ("a", "openai/fake-ok:a.main1?gap=1ms", "http://v"),

@@ -172,7 +172,7 @@ async def test_one_failure_then_answers(client):
     assert statuses == [500, 200, 200]
 
 
-async def test_a_flapping_vendor_fails_every_other_time(client):
+async def test_a_flapping_provider_fails_every_other_time(client):
     statuses = [(await ask(client, "fake-flap")).status_code for _ in range(4)]
     assert statuses == [503, 200, 503, 200]
 
@@ -229,7 +229,7 @@ async def test_a_cut_comes_after_twenty_five_of_sixty_words(provider, client):
     assert spoken(text) == ANSWER[: ANSWER.index(" and the kitchen")]
     assert len(spoken(text).split()) == 25
     assert finish(text) == []
-    assert (provider.log[-1].whole, provider.log[-1].ended_by) == (False, "vendor")
+    assert (provider.log[-1].whole, provider.log[-1].ended_by) == (False, "provider")
     with pytest.raises(httpx.RemoteProtocolError):
         await ask(client, "fake-cut", stream=False)
 
@@ -245,7 +245,7 @@ async def test_a_stall_keeps_the_line_open(client, stream):
     assert stream or 0 < len(text) < len(ANSWER) + 200
 
 
-async def test_a_silent_vendor_sends_nothing_and_sees_the_caller_hang_up(provider, client):
+async def test_a_silent_provider_sends_nothing_and_sees_the_caller_hang_up(provider, client):
     with pytest.raises(httpx.ReadTimeout):
         await client.post("/chat/completions", json=body("fake-silent"), timeout=IMPATIENT)
     await until(lambda: provider.log[-1].ended is not None)
@@ -412,7 +412,7 @@ async def test_the_log_tells_what_was_asked_and_how_it_ended(provider, client):
         "stream": True,
         "messages": 1,
         "status": 200,
-        "ended_by": "vendor",
+        "ended_by": "provider",
         "whole": True,
     }
     assert first["time"] <= first["ended"] <= second["time"]

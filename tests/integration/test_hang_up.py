@@ -1,4 +1,4 @@
-"""A caller that hangs up stops everything that works for it, down to the vendor's socket, within a second."""
+"""A caller that hangs up stops everything that works for it, down to the provider's socket, within a second."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ SECOND = 1.0
 
 
 @pytest.fixture
-async def vendor() -> AsyncIterator[FakeProvider]:
+async def provider() -> AsyncIterator[FakeProvider]:
     async with FakeProvider() as provider:
         yield provider
 
 
 @pytest.fixture
-async def server(tmp_path: Path, vendor: FakeProvider) -> AsyncIterator[Served]:
+async def server(tmp_path: Path, provider: FakeProvider) -> AsyncIterator[Served]:
     behaviours = {"silent": "fake-silent", "paced": "fake-ok?gap=50ms&tokens=600", "stall": "fake-stall"}
     models = [
-        lane(f"{name}-{kind}", vendor.base_url, model, first_token_timeout=20, stall_timeout=20)
+        lane(f"{name}-{kind}", provider.base_url, model, first_token_timeout=20, stall_timeout=20)
         for name, model in behaviours.items()
         for kind, lane in (("direct", direct), ("litellm", through_litellm))
     ]
@@ -65,24 +65,24 @@ async def listening(server: Served, asked: dict[str, Any], prefix: str) -> Async
 @pytest.mark.parametrize(
     ("behaviour", "after"), [("silent", ": keep-alive"), ("paced", "data: "), ("stall", ": keep-alive")]
 )
-async def test_the_vendors_connection_closes_while_a_stream_runs(
-    server: Served, vendor: FakeProvider, behaviour: str, lane: str, after: str
+async def test_the_providers_connection_closes_while_a_stream_runs(
+    server: Served, provider: FakeProvider, behaviour: str, lane: str, after: str
 ) -> None:
     async with listening(server, body(f"{behaviour}-{lane}"), after):
-        await becomes_true(lambda: len(vendor.log) == 1)
-        assert vendor.log[-1].ended is None
-    await becomes_true(lambda: vendor.log[-1].ended_by == "caller" and vendor.open_lines == 0)
+        await becomes_true(lambda: len(provider.log) == 1)
+        assert provider.log[-1].ended is None
+    await becomes_true(lambda: provider.log[-1].ended_by == "caller" and provider.open_lines == 0)
 
 
 @pytest.mark.parametrize("lane", ["direct", "litellm"])
-async def test_the_vendors_connection_closes_while_an_unstreamed_answer_is_made(
-    server: Served, vendor: FakeProvider, lane: str
+async def test_the_providers_connection_closes_while_an_unstreamed_answer_is_made(
+    server: Served, provider: FakeProvider, lane: str
 ) -> None:
     async with httpx.AsyncClient(base_url=server.url, headers=server.headers, timeout=10) as http:
         asked = asyncio.create_task(http.post("/v1/chat/completions", json=body(f"paced-{lane}", stream=False)))
-        await becomes_true(lambda: len(vendor.log) == 1)
+        await becomes_true(lambda: len(provider.log) == 1)
         asked.cancel()
-    await becomes_true(lambda: vendor.log[-1].ended_by == "caller" and vendor.open_lines == 0)
+    await becomes_true(lambda: provider.log[-1].ended_by == "caller" and provider.open_lines == 0)
 
 
 async def test_a_running_tool_is_cancelled(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,14 +106,14 @@ async def test_a_running_tool_is_cancelled(server: Served, monkeypatch: pytest.M
     await becomes_true(lambda: seen == ["started", "cancelled"])
 
 
-async def test_nothing_is_left_behind(server: Served, vendor: FakeProvider) -> None:
+async def test_nothing_is_left_behind(server: Served, provider: FakeProvider) -> None:
     before = asyncio.all_tasks()
     for count in range(1, 4):
         async with listening(server, body("silent-direct"), ": keep-alive"):
-            await becomes_true(lambda count=count: len(vendor.log) == count)  # type: ignore[misc]
-    await becomes_true(lambda: vendor.open_lines == 0)
+            await becomes_true(lambda count=count: len(provider.log) == count)  # type: ignore[misc]
+    await becomes_true(lambda: provider.open_lines == 0)
     async with httpx.AsyncClient(base_url=server.url) as http:
         health = (await http.get("/health")).json()
     assert sum(each["in_flight"] for each in health["deployments"]) == 0
-    # What serves the keep-alive connections of this client and of the vendor may end a moment later.
+    # What serves the keep-alive connections of this client and of the provider may end a moment later.
     await becomes_true(lambda: not [task for task in asyncio.all_tasks() - before if "EventStream" in repr(task)])

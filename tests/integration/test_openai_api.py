@@ -1,4 +1,4 @@
-"""The OpenAI API as its clients use it: the real server on a real port, the vendor faked over real sockets."""
+"""The OpenAI API as its clients use it: the real server on a real port, the provider faked over real sockets."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ LOOKUP = {
 
 
 @pytest.fixture
-async def vendor() -> AsyncIterator[FakeProvider]:
+async def provider() -> AsyncIterator[FakeProvider]:
     async with FakeProvider() as provider:
         yield provider
 
 
 @pytest.fixture
-async def server(tmp_path: Path, vendor: FakeProvider) -> AsyncIterator[Served]:
+async def server(tmp_path: Path, provider: FakeProvider) -> AsyncIterator[Served]:
     models = [
         fake(),
-        direct("direct", vendor.base_url, "fake-ok"),
-        through_litellm("litellm", vendor.base_url, "fake-ok"),
-        direct("broken", vendor.base_url, "fake-503"),
-        direct("cut", vendor.base_url, "fake-cut"),
+        direct("direct", provider.base_url, "fake-ok"),
+        through_litellm("litellm", provider.base_url, "fake-ok"),
+        direct("broken", provider.base_url, "fake-503"),
+        direct("cut", provider.base_url, "fake-cut"),
     ]
     router = {"num_retries": 1, "model_group_alias": {"gpt-4o-mini": "direct"}, "fallbacks": [{"broken": ["direct"]}]}
     async with serving(tmp_path, *models, router=router, keep_alive_interval=0.05) as served:
@@ -176,9 +176,9 @@ async def test_a_fallback_names_itself(http: httpx.AsyncClient) -> None:
 
 
 async def test_an_error_before_the_first_byte_is_a_status_and_after_it_a_line(
-    tmp_path: Path, vendor: FakeProvider
+    tmp_path: Path, provider: FakeProvider
 ) -> None:
-    models = direct("broken", vendor.base_url, "fake-503"), direct("cut", vendor.base_url, "fake-cut")
+    models = direct("broken", provider.base_url, "fake-503"), direct("cut", provider.base_url, "fake-cut")
     async with serving(tmp_path, *models, router={"num_retries": 0}) as served:
         async with httpx.AsyncClient(base_url=served.url, headers=served.headers) as http:
             before = await http.post("/v1/chat/completions", json=ask("Hi", model="broken", stream=True))
@@ -203,7 +203,7 @@ async def test_an_error_after_a_comment_is_a_line(http: httpx.AsyncClient) -> No
 
 
 async def test_a_newer_request_on_the_session_supersedes_the_older_one(
-    http: httpx.AsyncClient, vendor: FakeProvider, server: Served
+    http: httpx.AsyncClient, provider: FakeProvider, server: Served
 ) -> None:
     headers = {"x-session-id": "call-1"}
     body = ask("Hi", model="direct", stream=True)
@@ -296,9 +296,9 @@ async def test_the_request_id_is_the_callers_or_a_new_one(http: httpx.AsyncClien
 
 
 async def test_health_shows_the_breaker_of_a_deployment_whose_key_is_refused(
-    vendor: FakeProvider, tmp_path: Path
+    provider: FakeProvider, tmp_path: Path
 ) -> None:
-    async with serving(tmp_path, direct("locked", vendor.base_url, "fake-401")) as served:
+    async with serving(tmp_path, direct("locked", provider.base_url, "fake-401")) as served:
         async with httpx.AsyncClient(base_url=served.url, headers=served.headers) as client:
             refused = await client.post("/v1/chat/completions", json=ask("Hi", model="locked"))
             [locked] = (await client.get("/health")).json()["deployments"]

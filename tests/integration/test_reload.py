@@ -132,9 +132,9 @@ async def test_a_turn_in_flight_ends_on_what_it_began_with(operator: Operator, m
     assert (answer.json()["model"], answer.headers["x-switchboard-attempts"]) == ("old", "2")
 
 
-async def test_a_stream_of_a_vendor_that_is_taken_out_ends_whole(operator: Operator) -> None:
-    async with FakeProvider() as vendor:
-        operator.save(direct("slow", vendor.base_url, "fake-ok?tokens=20&gap=50ms"))
+async def test_a_stream_of_a_provider_that_is_taken_out_ends_whole(operator: Operator) -> None:
+    async with FakeProvider() as provider:
+        operator.save(direct("slow", provider.base_url, "fake-ok?tokens=20&gap=50ms"))
         await operator.sees_models("slow")
         asked = {"model": "slow", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
         async with operator.http.stream("POST", "/v1/chat/completions", json=asked) as response:
@@ -208,9 +208,9 @@ async def test_a_key_that_is_added_to_the_environment_file_makes_its_deployment_
     assert os.environ["RELOADED_KEY"] == "sk-1"
 
 
-async def test_a_first_deployment_of_another_kind_of_vendor_is_warmed_up_while_turns_run(operator: Operator) -> None:
-    async with FakeProvider() as vendor:
-        operator.save(through_litellm("litellm", vendor.base_url, "fake-ok"))
+async def test_a_first_deployment_of_another_kind_of_provider_is_warmed_up_while_turns_run(operator: Operator) -> None:
+    async with FakeProvider() as provider:
+        operator.save(through_litellm("litellm", provider.base_url, "fake-ok"))
         await operator.sees_models("litellm")
         assert await operator.says("Hi", model="litellm")
 

@@ -32,19 +32,19 @@ BOOK = '/call book_hotel {"hotel_name": "Ritz"}'
 
 
 @pytest.fixture
-async def vendor() -> AsyncIterator[FakeProvider]:
+async def provider() -> AsyncIterator[FakeProvider]:
     async with FakeProvider() as provider:
         yield provider
 
 
 @pytest.fixture
-async def server(tmp_path: Path, database_url: SecretStr, vendor: FakeProvider) -> AsyncIterator[Served]:
+async def server(tmp_path: Path, database_url: SecretStr, provider: FakeProvider) -> AsyncIterator[Served]:
     models = [
         fake(),
         fake("broken", "fake/503"),
         fake("shaky", "fake/cut"),
-        direct("vendor", vendor.base_url, "fake-ok"),
-        direct("paced", vendor.base_url, "fake-ok?gap=100ms&tokens=600"),
+        direct("provider", provider.base_url, "fake-ok"),
+        direct("paced", provider.base_url, "fake-ok?gap=100ms&tokens=600"),
     ]
     agent = {"tools": ["transferCall", "multiply", "book_hotel"], "review": ["book_hotel"]}
     async with serving(
@@ -89,14 +89,14 @@ async def test_a_turn_in_a_stream(client: SessionClient) -> None:
     assert all(event.keys() >= {"type", "session_id", "timestamp"} for event in events)
 
 
-async def test_a_stream_brings_the_text_while_the_vendor_still_speaks(
-    client: SessionClient, vendor: FakeProvider
+async def test_a_stream_brings_the_text_while_the_provider_still_speaks(
+    client: SessionClient, provider: FakeProvider
 ) -> None:
     async with client.streaming("invoke", query="Hi", model="paced") as events:
         heard = [await anext(events) for _ in range(3)]
         assert [event["type"] for event in heard] == ["text_chunk"] * 3
         assert ANSWER.startswith(text_of(heard).strip())
-        assert vendor.log[-1].ended is None
+        assert provider.log[-1].ended is None
 
 
 async def test_the_stream_and_the_whole_answer_say_the_same(client: SessionClient) -> None:
@@ -112,12 +112,12 @@ async def test_the_stream_and_the_whole_answer_say_the_same(client: SessionClien
 
 
 async def test_the_agent_knows_what_was_said_before_in_the_session_alone(
-    client: SessionClient, vendor: FakeProvider
+    client: SessionClient, provider: FakeProvider
 ) -> None:
     await client.invoke("My name is Ada.", "a")
     await client.invoke("I like tea.", "b")
-    await client.invoke("Who am I?", "a", model="vendor")
-    sent = [(each["role"], each["content"]) for each in vendor.log[-1].body["messages"]]
+    await client.invoke("Who am I?", "a", model="provider")
+    sent = [(each["role"], each["content"]) for each in provider.log[-1].body["messages"]]
     assert sent == [
         ("system", "Be kind."),
         ("user", "My name is Ada."),
@@ -127,25 +127,27 @@ async def test_the_agent_knows_what_was_said_before_in_the_session_alone(
 
 
 async def test_a_system_message_stands_in_the_place_of_the_prompt_and_is_kept_from_the_start(
-    client: SessionClient, vendor: FakeProvider
+    client: SessionClient, provider: FakeProvider
 ) -> None:
-    await client.invoke("Hi", system_message="You sell boats.", model="vendor")
-    await client.invoke("Hi again", model="vendor")
-    await client.invoke("And again", system_message="You sell cars.", model="vendor")
-    prompts = [[each["content"] for each in asked.body["messages"] if each["role"] == "system"] for asked in vendor.log]
+    await client.invoke("Hi", system_message="You sell boats.", model="provider")
+    await client.invoke("Hi again", model="provider")
+    await client.invoke("And again", system_message="You sell cars.", model="provider")
+    prompts = [
+        [each["content"] for each in asked.body["messages"] if each["role"] == "system"] for asked in provider.log
+    ]
     assert prompts == [["You sell boats."], ["You sell boats."], ["You sell cars."]]
 
 
 async def test_the_model_of_the_first_turn_is_the_sessions_unless_another_is_named(
-    client: SessionClient, vendor: FakeProvider
+    client: SessionClient, provider: FakeProvider
 ) -> None:
-    first = await client.invoke("Hi", model="vendor")
+    first = await client.invoke("Hi", model="provider")
     second = await client.invoke("Hi again")
     third = await client.invoke("Hi again", model="fake")
     fourth = await client.invoke("Hi again", "other", model="default")
     assert [each["message"] for each in (first, second)] == [ANSWER, ANSWER]
     assert [each["message"] for each in (third, fourth)] == ["You said: Hi again", "You said: Hi again"]
-    assert len(vendor.log) == 2
+    assert len(provider.log) == 2
 
 
 async def test_without_an_id_the_latest_live_session_goes_on_else_a_new_one_begins(
@@ -338,19 +340,21 @@ async def test_a_hand_off_is_a_tool_call_and_leaves_the_session_usable(client: S
 # Cancel
 
 
-async def test_cancel_ends_the_turn_and_keeps_only_what_was_heard(client: SessionClient, vendor: FakeProvider) -> None:
+async def test_cancel_ends_the_turn_and_keeps_only_what_was_heard(
+    client: SessionClient, provider: FakeProvider
+) -> None:
     async with client.streaming("invoke", query="Hi", model="paced") as events:
         first = [await anext(events) for _ in range(4)]
         heard = " ".join(text_of(first).split()[:3])
         response = await client.http.post("/agent/cancel/ann/s", json={"heard": heard})
         rest = [event async for event in events]
     assert (rest[-1]["type"], rest[-1]["code"]) == ("error", "cancelled")
-    assert vendor.log[-1].ended_by == "caller"
+    assert provider.log[-1].ended_by == "caller"
     assert response.status_code == 200
     assert (response.json()["status"], response.json()["last_response"]) == ("idle", heard)
     assert await client.said() == [("user", "Hi"), ("assistant", heard)]
-    await client.invoke("Go on.", model="vendor")
-    assert [each["content"] for each in vendor.log[-1].body["messages"]] == ["Be kind.", "Hi", heard, "Go on."]
+    await client.invoke("Go on.", model="provider")
+    assert [each["content"] for each in provider.log[-1].body["messages"]] == ["Be kind.", "Hi", heard, "Go on."]
 
 
 async def test_cancel_needs_no_body_and_does_nothing_where_no_turn_runs(client: SessionClient) -> None:
@@ -465,13 +469,13 @@ async def test_a_deleted_session_is_gone_with_all_that_was_said(client: SessionC
     assert await client.said() == [("user", "Hello"), ("assistant", "You said: Hello")]
 
 
-async def test_deleting_ends_the_turn_that_runs(client: SessionClient, vendor: FakeProvider) -> None:
+async def test_deleting_ends_the_turn_that_runs(client: SessionClient, provider: FakeProvider) -> None:
     async with client.streaming("invoke", query="Hi", model="paced") as events:
         await anext(events)
         assert (await client.http.delete("/agent/session/ann/s")).json() == {"success": True}
         rest = [event async for event in events]
     assert (rest[-1]["type"], rest[-1]["code"]) == ("error", "cancelled")
-    assert vendor.log[-1].ended_by == "caller"
+    assert provider.log[-1].ended_by == "caller"
     assert (await client.status())["status"] == "not_found"
 
 
@@ -479,17 +483,17 @@ async def test_deleting_ends_the_turn_that_runs(client: SessionClient, vendor: F
 
 
 async def test_chat_completions_stays_stateless_and_never_offers_a_reviewed_tool(
-    client: SessionClient, vendor: FakeProvider
+    client: SessionClient, provider: FakeProvider
 ) -> None:
-    body = {"model": "vendor", "messages": [{"role": "user", "content": "Hi"}], "user": "ann"}
+    body = {"model": "provider", "messages": [{"role": "user", "content": "Hi"}], "user": "ann"}
     for _ in range(2):
         assert (await client.http.post("/v1/chat/completions", json=body)).status_code == 200
-    assert len(vendor.log[-1].body["messages"]) == 2
+    assert len(provider.log[-1].body["messages"]) == 2
     assert await client.get("sessionids/ann") == {"session_ids": []}
-    await client.invoke("Hi", model="vendor")
+    await client.invoke("Hi", model="provider")
 
     def offered(at: int) -> list[str]:
-        return [tool["function"]["name"] for tool in vendor.log[at].body["tools"]]
+        return [tool["function"]["name"] for tool in provider.log[at].body["tools"]]
 
     assert offered(-2) == ["transferCall", "multiply"]
     assert offered(-1) == ["transferCall", "multiply", "book_hotel"]

@@ -25,17 +25,17 @@ MULTIPLY = '/call multiply {"a": 6, "b": 7}'
 
 
 class Rig:
-    """A client of a server whose model `vendor` keeps what it is sent."""
+    """A client of a server whose model `provider` keeps what it is sent."""
 
-    def __init__(self, client: SessionClient, vendor: FakeProvider, store: SessionStore) -> None:
+    def __init__(self, client: SessionClient, provider: FakeProvider, store: SessionStore) -> None:
         self.client = client
         self.store = store
-        self._vendor = vendor
+        self._provider = provider
 
     async def sent(self, query: str, session_id: str = "s", user_id: str = "ann") -> list[tuple[str, str]]:
-        """Role and content of what a turn sends to the vendor."""
-        await self.client.of(user_id).invoke(query, session_id, model="vendor")
-        asked = [each.body["messages"] for each in self._vendor.log]  # a summary may have been asked for since
+        """Role and content of what a turn sends to the provider."""
+        await self.client.of(user_id).invoke(query, session_id, model="provider")
+        asked = [each.body["messages"] for each in self._provider.log]  # a summary may have been asked for since
         return [(each["role"], each["content"]) for each in [own for own in asked if own[-1]["content"] == query][-1]]
 
     async def prompt(self, session_id: str, user_id: str = "ann") -> str:
@@ -54,15 +54,15 @@ class Rigs:
     @asynccontextmanager
     async def __call__(self, agent: Mapping[str, Any]) -> AsyncIterator[Rig]:
         async with AsyncExitStack() as running:
-            vendor = await running.enter_async_context(FakeProvider())
+            provider = await running.enter_async_context(FakeProvider())
             url = self._url.get_secret_value()
             database = await running.enter_async_context(open_database(url, self._folder, 2, 10.0))
-            models = fake(), direct("vendor", vendor.base_url, "fake-ok")
+            models = fake(), direct("provider", provider.base_url, "fake-ok")
             served = await running.enter_async_context(
                 serving(self._folder, *models, agent=agent, database_url=self._url)
             )
             client = await running.enter_async_context(client_of(served))
-            yield Rig(client, vendor, SessionStore(database))
+            yield Rig(client, provider, SessionStore(database))
 
 
 @pytest.fixture

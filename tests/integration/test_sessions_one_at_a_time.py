@@ -27,15 +27,15 @@ SECOND = 1.0
 
 
 @pytest.fixture
-async def vendor() -> AsyncIterator[FakeProvider]:
+async def provider() -> AsyncIterator[FakeProvider]:
     async with FakeProvider() as provider:
         yield provider
 
 
 @pytest.fixture
-async def server(tmp_path: Path, database_url: SecretStr, vendor: FakeProvider) -> AsyncIterator[Served]:
+async def server(tmp_path: Path, database_url: SecretStr, provider: FakeProvider) -> AsyncIterator[Served]:
     models = [
-        lane(f"silent-{name}", vendor.base_url, "fake-silent", first_token_timeout=20)
+        lane(f"silent-{name}", provider.base_url, "fake-silent", first_token_timeout=20)
         for name, lane in (("direct", direct), ("litellm", through_litellm))
     ]
     async with serving(tmp_path, fake(), *models, agent={"tools": []}, database_url=database_url) as served:
@@ -55,7 +55,7 @@ async def rig(database: Database) -> AsyncIterator[SessionRig]:
 
 
 async def test_of_fifty_one_runs_and_the_others_are_told_when_to_come_back(
-    client: SessionClient, vendor: FakeProvider
+    client: SessionClient, provider: FakeProvider
 ) -> None:
     asked = [
         asyncio.create_task(client.post("invoke", query=f"{n}", session_id="s", model="silent-direct"))
@@ -69,7 +69,7 @@ async def test_of_fifty_one_runs_and_the_others_are_told_when_to_come_back(
             break
     (running,) = [each for each in asked if not each.done()]
     assert (await client.status())["last_query"] == str(asked.index(running))
-    assert len(vendor.log) == 1
+    assert len(provider.log) == 1
     stopped = (await client.http.post("/agent/cancel/ann/s")).json()
     assert stopped["status"] == "idle"
     assert (await running).json()["error"]["code"] == "cancelled"
@@ -114,31 +114,31 @@ async def test_everything_that_is_acknowledged_is_in_the_history(client: Session
 
 
 @pytest.mark.parametrize("lane", ["direct", "litellm"])
-async def test_a_newer_message_takes_over_down_to_the_vendors_socket(
-    client: SessionClient, vendor: FakeProvider, lane: str
+async def test_a_newer_message_takes_over_down_to_the_providers_socket(
+    client: SessionClient, provider: FakeProvider, lane: str
 ) -> None:
     older = asyncio.create_task(client.post("invoke", query="older", session_id="s", model=f"silent-{lane}"))
-    await becomes(lambda: len(vendor.log) == 1)
+    await becomes(lambda: len(provider.log) == 1)
     async with asyncio.timeout(SECOND):
         newest = await client.invoke("newest", on_busy="supersede", model="fake")
-        await becomes(lambda: vendor.log[-1].ended_by == "caller" and vendor.open_lines == 0)
+        await becomes(lambda: provider.log[-1].ended_by == "caller" and provider.open_lines == 0)
     assert newest["message"] == "You said: newest"
     assert (await older).json()["error"]["code"] == "cancelled"
     assert await client.said() == [("user", "older"), ("user", "newest"), ("assistant", "You said: newest")]
 
 
-async def test_of_many_that_take_over_the_last_one_is_answered(client: SessionClient, vendor: FakeProvider) -> None:
+async def test_of_many_that_take_over_the_last_one_is_answered(client: SessionClient, provider: FakeProvider) -> None:
     asked = []
     for n in range(8):
         taking_over = client.post("invoke", query=f"{n}", session_id="s", model="silent-direct", on_busy="supersede")
         asked.append(asyncio.create_task(taking_over))
-        await becomes(lambda n=n: len(vendor.log) == n + 1)
+        await becomes(lambda n=n: len(provider.log) == n + 1)
     newest = await client.invoke("newest", on_busy="supersede", model="fake")
     assert newest["message"] == "You said: newest"
     answers = [(await each).json() for each in asked]
     assert [each["error"]["code"] for each in answers] == ["cancelled"] * 8
     assert [text for role, text in await client.said() if role == "user"] == [*map(str, range(8)), "newest"]
-    await becomes(lambda: vendor.open_lines == 0)
+    await becomes(lambda: provider.open_lines == 0)
 
 
 async def test_a_stream_that_is_taken_over_ends_with_an_error_event(client: SessionClient) -> None:

@@ -39,16 +39,16 @@ def booked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-async def vendor() -> AsyncIterator[FakeProvider]:
+async def provider() -> AsyncIterator[FakeProvider]:
     async with FakeProvider() as provider:
         yield provider
 
 
 @pytest.fixture
 async def server(
-    tmp_path: Path, database_url: SecretStr, booked: list[str], vendor: FakeProvider
+    tmp_path: Path, database_url: SecretStr, booked: list[str], provider: FakeProvider
 ) -> AsyncIterator[Served]:
-    models = [fake(), direct("vendor", vendor.base_url, "fake-ok")]
+    models = [fake(), direct("provider", provider.base_url, "fake-ok")]
     async with serving(tmp_path, *models, agent=AGENT, database_url=database_url) as served:
         yield served
 
@@ -172,15 +172,15 @@ async def test_the_model_is_told_what_the_reviewer_changed(client: SessionClient
 
 
 async def test_an_answer_may_come_on_another_model_and_is_for_the_whole_rest_of_the_turn(
-    client: SessionClient, vendor: FakeProvider
+    client: SessionClient, provider: FakeProvider
 ) -> None:
     await pending(client)
     assert_error(
         await client.post("resume", session_id="s", response_type="accept", model="gpt-9"), 404, "model_not_found"
     )
     assert (await client.status())["status"] == "interrupted"
-    await client.resume(response_type="accept", model="vendor")
-    assert vendor.log[-1].body["messages"][-1]["content"] == "Booked a room at Ritz."
+    await client.resume(response_type="accept", model="provider")
+    assert provider.log[-1].body["messages"][-1]["content"] == "Booked a room at Ritz."
 
 
 async def test_a_second_call_of_the_turn_is_asked_about_too(client: SessionClient, booked: list[str]) -> None:

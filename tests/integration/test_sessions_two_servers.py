@@ -31,11 +31,11 @@ class Two:
 
     here: SessionClient
     there: SessionClient
-    vendor: FakeProvider
+    provider: FakeProvider
     marks: Marks
 
     def of(self, user: str) -> tuple[SessionClient, SessionClient]:
-        self.vendor.log.reset()
+        self.provider.log.reset()
         return self.here.of(user), self.there.of(user)
 
 
@@ -45,16 +45,16 @@ async def two(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     settings = {"database_url": f"sqlite:///{folder}/switchboard.db"}
     marks = Marks(folder)
     async with AsyncExitStack() as closing:
-        vendor = await closing.enter_async_context(FakeProvider())
+        provider = await closing.enter_async_context(FakeProvider())
         if "postgres" in request.param:
             settings["database_url"] = request.getfixturevalue("postgres_for_all").new_database()
         if "redis" in request.param:
             settings["redis_url"] = (await closing.enter_async_context(redis_server())).url
-        models = (fake(), direct("silent", vendor.base_url, "fake-silent", first_token_timeout=30))
+        models = (fake(), direct("silent", provider.base_url, "fake-silent", first_token_timeout=30))
         servers = [server_in(folder / name, *models, agent=marks.agent, **settings) for name in ("a", "b")]
         await closing.enter_async_context(running(*servers))
         here, there = [await closing.enter_async_context(client_of_process(each)) for each in servers]
-        yield Two(here, there, vendor, marks)
+        yield Two(here, there, provider, marks)
 
 
 async def test_of_fifty_one_runs(two: Two) -> None:
@@ -67,7 +67,7 @@ async def test_of_fifty_one_runs(two: Two) -> None:
         assert_error(await answer, 409, "session_busy")
         if count == 49:
             break
-    assert len(two.vendor.log) == 1
+    assert len(two.provider.log) == 1
     for each in (here, there):
         assert (await each.status())["status"] == "running"
     await here.http.post("/agent/cancel/fifty/s")
@@ -87,13 +87,13 @@ async def test_all_that_wait_in_line_run_one_after_another(two: Two) -> None:
     assert [answer for _, answer in said[1::2]] == [f"You said: {query}" for _, query in said[::2]]
 
 
-async def test_a_cancel_reaches_the_turn_in_the_other_server_down_to_the_vendors_socket(two: Two) -> None:
+async def test_a_cancel_reaches_the_turn_in_the_other_server_down_to_the_providers_socket(two: Two) -> None:
     here, there = two.of("cancelled")
     running = asyncio.create_task(here.post("invoke", query="Hi", session_id="s", model="silent"))
-    await becomes(lambda: len(two.vendor.log) == 1)
+    await becomes(lambda: len(two.provider.log) == 1)
     async with asyncio.timeout(SOON):
         stopped = (await there.http.post("/agent/cancel/cancelled/s")).json()
-        await becomes(lambda: two.vendor.log[-1].ended_by == "caller")
+        await becomes(lambda: two.provider.log[-1].ended_by == "caller")
         assert (await running).json()["error"]["code"] == "cancelled"
     assert stopped["status"] == "idle"
 
@@ -101,10 +101,10 @@ async def test_a_cancel_reaches_the_turn_in_the_other_server_down_to_the_vendors
 async def test_a_newer_message_takes_over_from_the_other_server(two: Two) -> None:
     here, there = two.of("superseded")
     older = asyncio.create_task(here.post("invoke", query="older", session_id="s", model="silent"))
-    await becomes(lambda: len(two.vendor.log) == 1)
+    await becomes(lambda: len(two.provider.log) == 1)
     async with asyncio.timeout(SOON):
         newest = await there.invoke("newest", on_busy="supersede", model="fake")
-        await becomes(lambda: two.vendor.log[-1].ended_by == "caller")
+        await becomes(lambda: two.provider.log[-1].ended_by == "caller")
     assert newest["message"] == "You said: newest"
     assert (await older).json()["error"]["code"] == "cancelled"
     assert await here.said() == [("user", "older"), ("user", "newest"), ("assistant", "You said: newest")]

@@ -28,7 +28,7 @@ async def test_a_few_seconds_of_all_faults_leave_nothing_behind() -> None:
     soaked = await soak(3, callers=8, seed=1, say=lambda _: None)
     assert not soaked.tally.broken
     assert not soaked.tracebacks
-    assert (soaked.in_flight, soaked.vendor_lines) == (0, 0)
+    assert (soaked.in_flight, soaked.provider_lines) == (0, 0)
     assert soaked.after.sockets <= soaked.before.sockets
     assert soaked.tasks[1] <= soaked.tasks[0]
     assert min(soaked.tally.count(each) for each in ("whole", "clean error", "hung up")) > 0  # type: ignore[arg-type]
@@ -66,7 +66,7 @@ def test_every_kind_of_leak_is_a_fault() -> None:
         replace(clean, memory=[200.0 + number for number in range(40)]),
         replace(clean, tasks=(9, 10)),
         replace(clean, in_flight=1),
-        replace(clean, vendor_lines=1),
+        replace(clean, provider_lines=1),
         replace(clean, tracebacks=["Traceback"]),
         replace(clean, tally=Tally()),
     ):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from router.health.breaker import Verdict
 from router.health.rate_limits import Usage
-from router.health.shared_state import Known, News, StoreAway
+from router.health.shared_state import SharedSnapshot, StateUpdate, StoreAway
 
 
 class MemoryStore:
@@ -18,7 +18,7 @@ class MemoryStore:
         self.verdicts: dict[str, Verdict] = {}
         self.spent: dict[str, dict[int, dict[str, Usage]]] = {}
 
-    async def exchange(self, news: News, minutes: tuple[int, ...]) -> Known:
+    async def exchange(self, news: StateUpdate, minutes: tuple[int, ...]) -> SharedSnapshot:
         await asyncio.sleep(0)
         self.exchanges += 1
         if self.away:
@@ -32,7 +32,7 @@ class MemoryStore:
             server: {minute: dict(spending[minute]) for minute in minutes if minute in spending}
             for server, spending in self.spent.items()
         }
-        return Known(self.clock(), dict(self.verdicts), spent)
+        return SharedSnapshot(self.clock(), dict(self.verdicts), spent)
 
     async def aclose(self) -> None:
         pass

@@ -40,7 +40,7 @@ def fake(name: str = "fake", model: str = "fake/echo", **params: Any) -> dict[st
 
 def direct(name: str, base_url: str, model: str, **params: Any) -> dict[str, Any]:
     """A deployment that the OpenAI lane reaches."""
-    return fake(name, f"openai/{model}", api_base=base_url, api_key="sk-vendor", **params)
+    return fake(name, f"openai/{model}", api_base=base_url, api_key="sk-provider", **params)
 
 
 def through_litellm(name: str, base_url: str, model: str, **params: Any) -> dict[str, Any]:
@@ -81,7 +81,7 @@ async def serving(
             await asyncio.sleep(0)
         with blockbuster_ctx(scanned_modules=["config", "router", "agent", "api"]) as blocking:
             for function in blocking.functions.values():
-                # LiteLLM loads certificates when it first meets a vendor.
+                # LiteLLM loads certificates when it first meets a provider.
                 function.can_block_in("router/lanes/litellm_lane.py", "_call")
             yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", app)
     finally:

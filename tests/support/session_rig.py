@@ -19,7 +19,7 @@ from agent.sessions.signals import Signals
 from agent.sessions.store import LEASE
 from agent.storage.checkpoints import open_checkpoints
 from agent.storage.database import Database
-from agent.tools.review import Answer
+from agent.tools.review import ReviewResponse
 from agent.turns import TurnService
 from config.models.deployments import Deployment, Registry, RouterSettings
 from config.profile.agent_file import AgentProfile
@@ -52,7 +52,7 @@ class SessionRig:
 
     def accepted(self) -> Turn:
         """A turn that goes on after the review."""
-        return Turn(self.service.resume(Resumption(USER, SESSION, {None: Answer("accept")})))
+        return Turn(self.service.resume(Resumption(USER, SESSION, {None: ReviewResponse("accept")})))
 
     async def history(self) -> list[AnyMessage]:
         return await self.service.history(USER, SESSION)

@@ -17,8 +17,8 @@ from agent.tools.mcp.tool import ListedTool
 from config.profile.mcp_servers import McpServer
 
 if TYPE_CHECKING:
-    from agent.tools.mcp.answer import Answer
     from agent.tools.mcp.session import McpSession
+    from agent.tools.mcp.tool_result import ToolResult
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +78,7 @@ class McpConnection:
         self._now = now
         self._session: McpSession | None = None
         self._stale = asyncio.Event()
-        self._calls: set[asyncio.Task[Answer]] = set()
+        self._calls: set[asyncio.Task[ToolResult]] = set()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -118,7 +118,7 @@ class McpConnection:
             raise ToolException(f"The tool did not answer within {self.server.timeout:g} seconds. Go on without it.")
         return self._text_of(call)
 
-    def _text_of(self, call: asyncio.Task[Answer]) -> str:
+    def _text_of(self, call: asyncio.Task[ToolResult]) -> str:
         try:
             answer = call.result()
         except McpFailure as exc:
@@ -130,7 +130,7 @@ class McpConnection:
             raise ToolException(answer.text)
         return answer.text
 
-    def _forget(self, call: asyncio.Task[Answer]) -> None:
+    def _forget(self, call: asyncio.Task[ToolResult]) -> None:
         self._calls.discard(call)
         if not call.cancelled():
             call.exception()  # nobody waits for that of a call which was given up

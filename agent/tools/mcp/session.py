@@ -20,9 +20,9 @@ from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
 from mcp_types import CONNECTION_CLOSED, INTERNAL_ERROR, Tool, ToolListChangedNotification
 from pydantic import ValidationError
 
-from agent.tools.mcp.answer import Answer, answer, shortened
 from agent.tools.mcp.failure import McpFailure
 from agent.tools.mcp.tool import ListedTool
+from agent.tools.mcp.tool_result import ToolResult, answer, shortened
 from agent.tools.mcp.transport import Http, child, remote
 from config.profile.mcp_servers import McpAddress, McpServer
 
@@ -72,7 +72,7 @@ class McpSession:
             raise McpFailure(_reason(exc, self._http)) from exc
         return tuple(tools[name] for name in sorted(tools))
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> Answer:
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
         """Call a tool. To be cancelled by who waits no longer: the server is told.
 
         Raises:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bench.exam.checks import answered, rescued
-from bench.exam.scenario import Scenario, Vendor
+from bench.exam.scenario import Provider, Scenario
 from bench.exam.sitting import Sitting
 
-OK = (Vendor("fake-ok"),)
+OK = (Provider("fake-ok"),)
 
 
 async def ends_promptly(at: Sitting) -> None:
@@ -15,19 +15,19 @@ async def ends_promptly(at: Sitting) -> None:
 
 
 ANSWERS = (
-    Scenario("malformed", "malformed chunk: skipped", {"main": (Vendor("fake-malformed"),), "spare": OK}, answered()),
+    Scenario("malformed", "malformed chunk: skipped", {"main": (Provider("fake-malformed"),), "spare": OK}, answered()),
     Scenario(
         "no-done",
         "no [DONE] but a finish reason: complete",
-        {"main": (Vendor("fake-no-done"),), "spare": OK},
+        {"main": (Provider("fake-no-done"),), "spare": OK},
         ends_promptly,
     ),
     Scenario(
         "inband",
         "error inside the answer before a token",
-        {"main": (Vendor("fake-inband-error"),), "spare": OK},
+        {"main": (Provider("fake-inband-error"),), "spare": OK},
         rescued(main=2),
     ),
-    Scenario("html", "a web page with status 200", {"main": (Vendor("fake-html"),), "spare": OK}, rescued(main=2)),
-    Scenario("empty", "an empty answer", {"main": (Vendor("fake-empty"),), "spare": OK}, rescued(main=2)),
+    Scenario("html", "a web page with status 200", {"main": (Provider("fake-html"),), "spare": OK}, rescued(main=2)),
+    Scenario("empty", "an empty answer", {"main": (Provider("fake-empty"),), "spare": OK}, rescued(main=2)),
 )

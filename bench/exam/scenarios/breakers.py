@@ -1,4 +1,4 @@
-"""A vendor that keeps failing is left alone for a while, and then tried again with care."""
+"""A provider that keeps failing is left alone for a while, and then tried again with care."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import asyncio
 from itertools import pairwise
 from time import perf_counter, time
 
-from bench.exam.scenario import Scenario, Vendor
+from bench.exam.scenario import Provider, Scenario
 from bench.exam.sitting import Sitting
 
-OK = Vendor("fake-ok")
+OK = Provider("fake-ok")
 OUTAGE = 1.05
 """Seconds after which `fake-outage` is over."""
 
@@ -29,7 +29,7 @@ async def rests(at: Sitting) -> None:
         await asyncio.sleep(at.profile.rest / 20)
     at.asked("main1", at.profile.settings.allowed_fails)
     at.attempts(at.heard[-1], 1)
-    at.require(until is not None, "the vendor that fails was not the first to be asked")
+    at.require(until is not None, "the provider that fails was not the first to be asked")
 
 
 async def recovers(at: Sitting) -> None:
@@ -41,7 +41,7 @@ async def recovers(at: Sitting) -> None:
         if perf_counter() - began > 3 * at.profile.rest + at.profile.slack:
             break
         await asyncio.sleep(at.profile.rest / 20)
-    at.require(at.heard[-1].model == at.model, "the vendor is well again, but nobody asks it")
+    at.require(at.heard[-1].model == at.model, "the provider is well again, but nobody asks it")
     times = [each.time for each in at.log("main1")]
     gaps = [later - earlier for earlier, later in pairwise(times)]
     at.require(max(gaps, default=0) >= 0.9 * at.profile.rest, f"it was never left alone: gaps of {gaps} s")
@@ -60,7 +60,7 @@ async def probed_once(at: Sitting) -> None:
 
 
 async def last_chance(at: Sitting) -> None:
-    """Nobody else is left: a vendor that rests is tried rather than the caller refused."""
+    """Nobody else is left: a provider that rests is tried rather than the caller refused."""
     at.refused(await at.ask(), 503, "all_deployments_failed")
     await asyncio.sleep(max(0.0, at.log("main1")[0].time + OUTAGE - time()))
     at.whole(await at.ask())
@@ -69,26 +69,26 @@ async def last_chance(at: Sitting) -> None:
 BREAKERS = (
     Scenario(
         "breaker",
-        "a vendor that keeps failing is asked no more",
-        {"main": (Vendor("fake-503"), OK)},
+        "a provider that keeps failing is asked no more",
+        {"main": (Provider("fake-503"), OK)},
         rests,
     ),
     Scenario(
         "recovery",
         "after its rest it is asked again and serves",
-        {"main": (Vendor("fake-outage"),), "spare": (OK,)},
+        {"main": (Provider("fake-outage"),), "spare": (OK,)},
         recovers,
     ),
     Scenario(
         "probe",
         "after its rest one caller tries it, not five",
-        {"main": (Vendor("fake-503"),), "spare": (OK,)},
+        {"main": (Provider("fake-503"),), "spare": (OK,)},
         probed_once,
     ),
     Scenario(
         "all-resting",
         "all rest: one is tried rather than refusing",
-        {"main": (Vendor("fake-outage"),)},
+        {"main": (Provider("fake-outage"),)},
         last_chance,
     ),
 )

@@ -1,11 +1,11 @@
-"""The caller hangs up: the vendor's line closes, and nobody blames the vendor."""
+"""The caller hangs up: the provider's line closes, and nobody blames the provider."""
 
 from __future__ import annotations
 
-from bench.exam.scenario import Scenario, Vendor
+from bench.exam.scenario import Provider, Scenario
 from bench.exam.sitting import Sitting
 
-OK = (Vendor("fake-ok"),)
+OK = (Provider("fake-ok"),)
 PATIENT = {"first_token_timeout": 60, "stall_timeout": 60}
 
 
@@ -42,25 +42,25 @@ HANG_UPS = (
     Scenario(
         "hang-up-early",
         "hang-up before the first token: the line closes",
-        {"main": (Vendor("fake-silent", params=PATIENT),), "spare": OK},
+        {"main": (Provider("fake-silent", params=PATIENT),), "spare": OK},
         before_a_token,
     ),
     Scenario(
         "hang-up-middle",
         "hang-up in mid-answer: the line closes",
-        {"main": (Vendor("fake-ok?gap=100ms", params=PATIENT),), "spare": OK},
+        {"main": (Provider("fake-ok?gap=100ms", params=PATIENT),), "spare": OK},
         in_the_middle,
     ),
     Scenario(
         "hang-up-continued",
         "hang-up while a cut answer is continued",
-        {"main": (Vendor("fake-cut"),), "spare": (Vendor("fake-silent", params=PATIENT),)},
+        {"main": (Provider("fake-cut"),), "spare": (Provider("fake-silent", params=PATIENT),)},
         while_it_is_continued,
     ),
     Scenario(
         "hang-ups-uncounted",
-        "hang-ups never count against a vendor",
-        {"main": (Vendor("fake-ok?first=100ms&gap=20ms", params=PATIENT),), "spare": OK},
+        "hang-ups never count against a provider",
+        {"main": (Provider("fake-ok?first=100ms&gap=20ms", params=PATIENT),), "spare": OK},
         uncounted,
     ),
 )

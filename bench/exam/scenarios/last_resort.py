@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.exam.scenario import Scenario, Vendor
+from bench.exam.scenario import Provider, Scenario
 from bench.exam.sitting import Sitting
 
 PATIENT = {"first_token_timeout": 120}
@@ -20,7 +20,7 @@ async def all_limited(at: Sitting) -> None:
     heard = await at.ask()
     at.refused(heard, 503, "all_deployments_failed")
     after = heard.headers.get("retry-after", "")
-    at.require(after.isdigit() and 25 <= int(after) <= 30, f"Retry-After is {after!r}; the vendor named 30 s")
+    at.require(after.isdigit() and 25 <= int(after) <= 30, f"Retry-After is {after!r}; the provider named 30 s")
     at.within(heard.seconds, 0, "the error")
 
 
@@ -44,20 +44,20 @@ LAST_RESORT = (
     Scenario(
         "all-down",
         "all deployments down: one 503 in bounded time",
-        {"main": (Vendor("fake-503"),), "spare": (Vendor("refused"),), "last": (Vendor("fake-reset"),)},
+        {"main": (Provider("fake-503"),), "spare": (Provider("refused"),), "last": (Provider("fake-reset"),)},
         all_down,
     ),
     Scenario(
         "all-limited",
         "all deployments limited: 503 with Retry-After",
-        {"main": (Vendor("fake-429-retry-after-30"),)},
+        {"main": (Provider("fake-429-retry-after-30"),)},
         all_limited,
     ),
-    Scenario("deadline", "the turn's deadline: 504", {"main": (Vendor("fake-silent", params=PATIENT),)}, deadline),
+    Scenario("deadline", "the turn's deadline: 504", {"main": (Provider("fake-silent", params=PATIENT),)}, deadline),
     Scenario(
         "callers-deadline",
         "the caller's own timeout: 504",
-        {"main": (Vendor("fake-silent", params=PATIENT),)},
+        {"main": (Provider("fake-silent", params=PATIENT),)},
         callers_deadline,
     ),
 )

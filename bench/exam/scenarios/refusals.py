@@ -1,12 +1,12 @@
-"""The vendor refuses, or is not there."""
+"""The provider refuses, or is not there."""
 
 from __future__ import annotations
 
 from bench.exam.checks import answered, rejected, rescued
-from bench.exam.scenario import Scenario, Vendor
+from bench.exam.scenario import Provider, Scenario
 from bench.exam.sitting import Sitting
 
-OK = (Vendor("fake-ok"),)
+OK = (Provider("fake-ok"),)
 
 
 async def waited_for(at: Sitting) -> None:
@@ -14,11 +14,11 @@ async def waited_for(at: Sitting) -> None:
     at.whole(await at.ask())
     at.asked("main", 2)
     if len(log := at.log("main")) > 1:
-        at.require(log[1].time - log[0].time >= 0.99, "the vendor was asked again before the time that it named")
+        at.require(log[1].time - log[0].time >= 0.99, "the provider was asked again before the time that it named")
 
 
 async def left_alone(at: Sitting) -> None:
-    """The vendor named a time: somebody else answers at once, and it is not asked again before."""
+    """The provider named a time: somebody else answers at once, and it is not asked again before."""
     for _ in range(3):
         heard = await at.ask()
         at.whole(heard, by="spare")
@@ -39,7 +39,7 @@ async def flapping(at: Sitting) -> None:
     for _ in range(4):
         heard = await at.ask()
         at.whole(heard, by="spare" if heard.model != at.model else "main")
-    at.require(len(at.log("main")) <= 8, f"the vendor was asked {len(at.log('main'))} times in 4 turns")
+    at.require(len(at.log("main")) <= 8, f"the provider was asked {len(at.log('main'))} times in 4 turns")
 
 
 async def wrong_key(at: Sitting) -> None:
@@ -64,36 +64,38 @@ async def refused_content(at: Sitting) -> None:
     at.asked("spare", 0)
 
 
-FILTER, CONTEXT = (Vendor("fake-filter"),), (Vendor("fake-context"),)
+FILTER, CONTEXT = (Provider("fake-filter"),), (Provider("fake-context"),)
 
 REFUSALS = (
     Scenario(
         "429-short",
         "429 with a short Retry-After, nobody else",
-        {"main": (Vendor("fake-429-retry-after"),)},
+        {"main": (Provider("fake-429-retry-after"),)},
         waited_for,
     ),
     Scenario(
         "429-long",
         "429 with a long Retry-After: the fallback at once",
-        {"main": (Vendor("fake-429-retry-after-30"),), "spare": OK},
+        {"main": (Provider("fake-429-retry-after-30"),), "spare": OK},
         left_alone,
     ),
     Scenario(
-        "429-bare", "429 without a time: backed off", {"main": (Vendor("fake-429"),), "spare": OK}, rescued(main=3)
+        "429-bare", "429 without a time: backed off", {"main": (Provider("fake-429"),), "spare": OK}, rescued(main=3)
     ),
     Scenario(
         "500-once",
-        "500 once: the same vendor answers",
-        {"main": (Vendor("fake-500-once"),), "spare": OK},
+        "500 once: the same provider answers",
+        {"main": (Provider("fake-500-once"),), "spare": OK},
         answered(main=2),
     ),
-    Scenario("503", "503 always: the fallback", {"main": (Vendor("fake-503"),), "spare": OK}, rescued(main=3)),
-    Scenario("reset", "reset before the answer", {"main": (Vendor("fake-reset"),), "spare": OK}, rescued(main=2)),
-    Scenario("refused", "connection refused", {"main": (Vendor("refused"),), "spare": OK}, unreachable),
-    Scenario("flap", "a vendor that fails every other time", {"main": (Vendor("fake-flap"),), "spare": OK}, flapping),
-    Scenario("401", "401: the next deployment at once", {"main": (Vendor("fake-401"),), "spare": OK}, wrong_key),
-    Scenario("404", "404, no such model: the next at once", {"main": (Vendor("fake-404"),), "spare": OK}, wrong_key),
+    Scenario("503", "503 always: the fallback", {"main": (Provider("fake-503"),), "spare": OK}, rescued(main=3)),
+    Scenario("reset", "reset before the answer", {"main": (Provider("fake-reset"),), "spare": OK}, rescued(main=2)),
+    Scenario("refused", "connection refused", {"main": (Provider("refused"),), "spare": OK}, unreachable),
+    Scenario(
+        "flap", "a provider that fails every other time", {"main": (Provider("fake-flap"),), "spare": OK}, flapping
+    ),
+    Scenario("401", "401: the next deployment at once", {"main": (Provider("fake-401"),), "spare": OK}, wrong_key),
+    Scenario("404", "404, no such model: the next at once", {"main": (Provider("fake-404"),), "spare": OK}, wrong_key),
     Scenario(
         "context",
         "messages too long: context_window_fallbacks",
@@ -121,7 +123,7 @@ REFUSALS = (
     Scenario(
         "400",
         "the request is wrong: 400 at once",
-        {"main": (Vendor("fake-400"),), "spare": OK},
+        {"main": (Provider("fake-400"),), "spare": OK},
         rejected(400, "request_rejected"),
     ),
 )

@@ -1,12 +1,12 @@
-"""The vendor is reached, and says nothing or says it late."""
+"""The provider is reached, and says nothing or says it late."""
 
 from __future__ import annotations
 
 from bench.exam.checks import continued, rescued
-from bench.exam.scenario import Scenario, Vendor
+from bench.exam.scenario import Provider, Scenario
 from bench.exam.sitting import Sitting
 
-OK = (Vendor("fake-ok"),)
+OK = (Provider("fake-ok"),)
 
 
 async def in_time(at: Sitting) -> None:
@@ -19,32 +19,32 @@ async def in_time(at: Sitting) -> None:
 SILENCE = (
     Scenario(
         "silent",
-        "silent vendor: asked once, the fallback answers in time",
-        {"main": (Vendor("fake-silent"),), "spare": OK},
+        "silent provider: asked once, the fallback answers in time",
+        {"main": (Provider("fake-silent"),), "spare": OK},
         rescued(waits="first_token_timeout"),
     ),
     Scenario(
         "late",
         "head at once, first token far too late",
-        {"main": (Vendor("fake-slow-first-token"),), "spare": OK},
+        {"main": (Provider("fake-slow-first-token"),), "spare": OK},
         rescued(waits="first_token_timeout"),
     ),
     Scenario(
         "role-only",
         "stall before a token: a role is not a word",
-        {"main": (Vendor("fake-stall-early"),), "spare": OK},
+        {"main": (Provider("fake-stall-early"),), "spare": OK},
         rescued(waits="first_token_timeout"),
     ),
     Scenario(
         "patience",
         "a first token that is slow but in time is waited for",
-        {"main": (Vendor("fake-ok?first=200ms"),), "spare": OK},
+        {"main": (Provider("fake-ok?first=200ms"),), "spare": OK},
         in_time,
     ),
     Scenario(
         "stall",
         "stall after 25 of 60 words: continued",
-        {"main": (Vendor("fake-stall"),), "spare": (Vendor("fake-continue"),)},
+        {"main": (Provider("fake-stall"),), "spare": (Provider("fake-continue"),)},
         continued(waits="stall_timeout"),
     ),
 )

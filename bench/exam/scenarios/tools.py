@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bench.exam.scenario import Scenario, Vendor
+from bench.exam.scenario import Provider, Scenario
 from bench.exam.sitting import Sitting
 
-CUT, WHOLE = (Vendor("fake-tool-cut"),), (Vendor("fake-tool"),)
+CUT, WHOLE = (Provider("fake-tool-cut"),), (Provider("fake-tool"),)
 WEATHER = {
     "type": "function",
     "function": {
@@ -35,7 +35,7 @@ def _called_once(at: Sitting, calls: object, wanted: object) -> None:
     at.require(calls == (wanted,), f"not one whole call: {calls}")
     at.require(at.heard[-1].finish == "tool_calls", f"the finish reason is {at.heard[-1].finish!r}")
     at.require(at.heard[-1].text == "", f"words came with it: {at.heard[-1].text!r}")
-    at.require(1 <= len(at.log("main")) <= 2, f"the vendor was asked {len(at.log('main'))} times, not once or twice")
+    at.require(1 <= len(at.log("main")) <= 2, f"the provider was asked {len(at.log('main'))} times, not once or twice")
     at.asked("spare", 1)
 
 

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 from router.fake.sample_text import WORDS, WORDS_BEFORE_CUT, count_pieces, sample_pieces
 from router.fake.server import wire
-from router.fake.server.exchanges import Exchange
 from router.fake.server.line import Line
-from router.fake.timing import Metronome, Pace
+from router.fake.server.recorded_requests import RecordedRequest
+from router.fake.timing import ResponseTiming, TokenTimer
 
 
 @dataclass(slots=True)
@@ -20,8 +20,8 @@ class Ask:
     """A request, read. `count` is how often its model was asked since the last reset, `age` for how many seconds."""
 
     line: Line
-    exchange: Exchange
-    pace: Pace
+    record: RecordedRequest
+    timing: ResponseTiming
     count: int
     age: float
     _pending: bytes = b""
@@ -29,11 +29,11 @@ class Ask:
 
     @property
     def body(self) -> dict[str, Any]:
-        return self.exchange.body
+        return self.record.body
 
     @property
     def model(self) -> str:
-        return self.exchange.model
+        return self.record.model
 
     @property
     def last(self) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class Ask:
 
     def pieces(self) -> tuple[str, ...]:
         """The sample text in its pieces, or what is left of it behind a prefill that began it."""
-        pieces = sample_pieces(self.pace.tokens)
+        pieces = sample_pieces(self.timing.tokens)
         return _behind(pieces, self.prefill) if self.prefill else pieces
 
     # Whole answers
@@ -63,15 +63,15 @@ class Ask:
         self, status: int, body: bytes, kind: str = "application/json", headers: Sequence[tuple[str, str]] = ()
     ) -> None:
         """Answer with a whole HTTP response."""
-        self.exchange.status = status
+        self.record.status = status
         self.line.write(wire.response(status, wire.with_id(body, self._id), kind, headers))
 
     async def answer(self, pieces: tuple[str, ...]) -> None:
-        """The pieces as a whole answer, at the model's pace, up to `max_tokens`."""
+        """The pieces as a whole answer, at the model's timing, up to `max_tokens`."""
         limit = self.body.get("max_completion_tokens") or self.body.get("max_tokens")
         reason = "length" if limit and len(pieces) > limit else "stop"
         pieces = pieces[:limit] if limit else pieces
-        if not self.exchange.stream:
+        if not self.record.stream:
             self.respond(200, await self.completion({"content": "".join(pieces)}, reason, len(pieces)))
             return
         await self.speak(pieces)
@@ -79,13 +79,13 @@ class Ask:
 
     def respond_in_part(self, body: bytes) -> None:
         """The beginning of an answer that is not streamed, as much of it as is said before a cut."""
-        self.exchange.status = 200
+        self.record.status = 200
         response = wire.response(200, wire.with_id(body, self._id))
         self.line.write(response[: len(response) * WORDS_BEFORE_CUT // WORDS])
 
     async def completion(self, message: dict[str, Any], reason: str, spoken: int) -> bytes:
         """The body of an answer that is not streamed, when all its tokens would have come."""
-        wait = self.pace.first + self.pace.gap * max(0, spoken - 1)
+        wait = self.timing.first + self.timing.gap * max(0, spoken - 1)
         if wait:
             await asyncio.sleep(wait)
         return wire.completion(self.model, message, reason, self._prompt(), spoken)
@@ -93,20 +93,20 @@ class Ask:
     # Streams
 
     async def speak(self, pieces: tuple[str, ...]) -> None:
-        """Begin the stream and say the pieces at the model's pace; without a pace they wait for `flush`."""
+        """Begin the stream and say the pieces at the model's timing; without a timing they wait for `flush`."""
         self.begin()
-        if self.pace.immediate:
+        if self.timing.immediate:
             self.send(wire.texts(self.model, pieces))
             return
-        metronome = Metronome(self.pace)
+        timer = TokenTimer(self.timing)
         for at, piece in enumerate(pieces):
             self.flush()
-            await metronome.beat()
+            await timer.wait_for_token()
             self.send(wire.text(self.model, piece) if at else wire.texts(self.model, (piece,)))
 
     def begin(self) -> None:
         """The head of a stream."""
-        self.exchange.status = 200
+        self.record.status = 200
         self.send(wire.STREAM_HEAD)
 
     def send(self, data: bytes) -> None:

@@ -18,7 +18,7 @@ SLOW_FIRST_TOKEN = 8.0
 
 
 def behaviour_of(name: str) -> tuple[str, Behaviour] | None:
-    """The behaviour behind a model's name without its pace, and what it is called; None for an unknown name."""
+    """The behaviour behind a model's name without its timing, and what it is called; None for an unknown name."""
     name = name.partition(":")[0]
     if name in BEHAVIOURS:
         return name, BEHAVIOURS[name]
@@ -49,7 +49,7 @@ async def _stall_early(ask: Ask) -> None:
 
 
 async def _slow_first_token(ask: Ask) -> None:
-    ask.pace = replace(ask.pace, first=ask.pace.first or SLOW_FIRST_TOKEN)
+    ask.timing = replace(ask.timing, first=ask.timing.first or SLOW_FIRST_TOKEN)
     await _ok(ask)
 
 
@@ -66,7 +66,7 @@ async def _stall(ask: Ask) -> None:
 async def _begun(ask: Ask) -> None:
     """An answer of which 25 of 60 words are sent."""
     pieces = ask.pieces()
-    if not ask.exchange.stream:
+    if not ask.record.stream:
         ask.respond_in_part(await ask.completion({"content": "".join(pieces)}, "stop", len(pieces)))
         return
     await ask.speak(_first_words(pieces, len("".join(pieces).split()) * WORDS_BEFORE_CUT // WORDS))
@@ -75,7 +75,7 @@ async def _begun(ask: Ask) -> None:
 
 async def _malformed(ask: Ask) -> None:
     pieces = ask.pieces()
-    if not ask.exchange.stream:
+    if not ask.record.stream:
         body = await ask.completion({"content": "".join(pieces)}, "stop", len(pieces))
         ask.respond(200, body[: len(body) // 2])
         return
@@ -89,7 +89,7 @@ async def _malformed(ask: Ask) -> None:
 
 async def _no_done(ask: Ask) -> None:
     pieces = ask.pieces()
-    if not ask.exchange.stream:
+    if not ask.record.stream:
         await _ok(ask)
         return
     await ask.speak(pieces)
@@ -105,7 +105,7 @@ async def _empty(ask: Ask) -> None:
 
 
 async def _inband_error(ask: Ask) -> None:
-    if not ask.exchange.stream:
+    if not ask.record.stream:
         ask.respond(200, UPSTREAM)
         return
     await ask.speak(())
@@ -113,7 +113,7 @@ async def _inband_error(ask: Ask) -> None:
 
 
 async def _inband_error_late(ask: Ask) -> None:
-    if not ask.exchange.stream:
+    if not ask.record.stream:
         ask.respond(200, UPSTREAM)
         return
     await _begun(ask)

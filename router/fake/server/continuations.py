@@ -28,12 +28,12 @@ async def overlap(ask: Ask) -> None:
 
 async def restart(ask: Ask) -> None:
     """Says everything again from the start."""
-    await ask.answer(sample_pieces(ask.pace.tokens))
+    await ask.answer(sample_pieces(ask.timing.tokens))
 
 
 async def think(ask: Ask) -> None:
     """Thinks first, as reasoning models do, and then says everything from the start."""
-    if not ask.exchange.stream:
+    if not ask.record.stream:
         await restart(ask)
         return
     pieces = _all(ask)
@@ -58,4 +58,4 @@ def _rest(ask: Ask, spoken: str) -> tuple[str, ...]:
 
 
 def _all(ask: Ask) -> tuple[str, ...]:
-    return sample_pieces(ask.pace.tokens)
+    return sample_pieces(ask.timing.tokens)

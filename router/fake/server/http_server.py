@@ -10,10 +10,10 @@ import orjson
 from router.fake.server import wire
 from router.fake.server.ask import Ask
 from router.fake.server.behaviours import BEHAVIOURS, behaviour_of
-from router.fake.server.exchanges import Exchange, Exchanges
 from router.fake.server.line import Line, Request
+from router.fake.server.recorded_requests import RecordedRequest, RequestLog
 from router.fake.server.refusals import Behaviour
-from router.fake.timing import Pace, split_pace
+from router.fake.timing import ResponseTiming, split_timing
 
 
 class FakeProvider:
@@ -25,7 +25,7 @@ class FakeProvider:
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self.host, self.port = host, port
-        self.log = Exchanges()
+        self.log = RequestLog()
         self._lines: set[Line] = set()
         self._server: asyncio.Server | None = None
 
@@ -39,7 +39,7 @@ class FakeProvider:
         return len(self._lines)
 
     def hang_up_on_idle(self) -> None:
-        """Close the connections on which nobody waits for an answer, as vendors do with idle ones."""
+        """Close the connections on which nobody waits for an answer, as providers do with idle ones."""
         for line in list(self._lines):
             if line.task is None:
                 line.close()
@@ -72,7 +72,7 @@ class FakeProvider:
                 entries = [{"id": name, "object": "model", "created": 0, "owned_by": "fake"} for name in BEHAVIOURS]
                 line.write(wire.response(200, orjson.dumps({"object": "list", "data": entries})))
             case "GET", "/control/log":
-                line.write(wire.response(200, orjson.dumps([exchange.as_json() for exchange in self.log])))
+                line.write(wire.response(200, orjson.dumps([record.as_json() for record in self.log])))
             case "POST", "/control/reset":
                 self.log.reset()
                 line.write(wire.response(200, b'{"reset":true}'))
@@ -84,7 +84,7 @@ class FakeProvider:
     async def _answer(self, line: Line, request: Request) -> None:
         try:
             body = _read(request.body)
-            name, pace = split_pace(body["model"])
+            name, timing = split_timing(body["model"])
         except ValueError as exc:
             line.write(wire.response(400, _wrong(str(exc))))
             return
@@ -93,18 +93,20 @@ class FakeProvider:
             message = f"The model {name!r} does not exist; GET /v1/models lists those that do."
             line.write(wire.response(404, wire.error(message, "invalid_request_error", "model_not_found", "model")))
             return
-        await self._behave(line, body, found, pace)
+        await self._behave(line, body, found, timing)
 
-    async def _behave(self, line: Line, body: dict[str, Any], found: tuple[str, Behaviour], pace: Pace) -> None:
+    async def _behave(
+        self, line: Line, body: dict[str, Any], found: tuple[str, Behaviour], timing: ResponseTiming
+    ) -> None:
         name, behaviour = found
-        exchange = Exchange(body["model"], name, bool(body.get("stream")), len(body["messages"]), body)
-        count = self.log.add(exchange)
+        record = RecordedRequest(body["model"], name, bool(body.get("stream")), len(body["messages"]), body)
+        count = self.log.add(record)
         try:
-            await behaviour(Ask(line, exchange, pace, count, self.log.age(exchange.model)))
+            await behaviour(Ask(line, record, timing, count, self.log.age(record.model)))
         except asyncio.CancelledError:
-            exchange.end("caller")
+            record.end("caller")
             raise
-        exchange.end("vendor", whole=not line.closing)
+        record.end("provider", whole=not line.closing)
 
 
 def _read(raw: bytes) -> dict[str, Any]:

@@ -22,7 +22,7 @@ async def call_tool(ask: Ask) -> None:
     function = _function(ask)
     if function is None:
         await ask.answer(ask.pieces())
-    elif not ask.exchange.stream:
+    elif not ask.record.stream:
         ask.respond(200, await _completion(ask, function))
     else:
         await _begin_call(ask, function["name"], function["arguments"])
@@ -35,7 +35,7 @@ async def cut_tool_call(ask: Ask) -> None:
     if function is None:
         await ask.answer(ask.pieces())
         return
-    if ask.exchange.stream:
+    if ask.record.stream:
         arguments = function["arguments"]
         await _begin_call(ask, function["name"], arguments[: len(arguments) // 2])
         ask.flush()
@@ -50,11 +50,11 @@ async def _completion(ask: Ask, function: dict[str, str]) -> bytes:
 
 
 async def _begin_call(ask: Ask, name: str, arguments: str) -> None:
-    """A tool call in fragments, as vendors send it: only the first has the id and the name."""
+    """A tool call in fragments, as providers send it: only the first has the id and the name."""
     ask.begin()
-    if ask.pace.first:
+    if ask.timing.first:
         ask.flush()
-        await asyncio.sleep(ask.pace.first)
+        await asyncio.sleep(ask.timing.first)
     head = {"index": 0, "id": _call_id(), "type": "function", "function": {"name": name, "arguments": ""}}
     ask.send(wire.role(ask.model) + wire.delta(ask.model, {"tool_calls": [head]}))
     for start in range(0, len(arguments), 8):

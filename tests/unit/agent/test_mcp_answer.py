@@ -14,7 +14,7 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from agent.tools.mcp.answer import LONGEST, Answer, answer
+from agent.tools.mcp.tool_result import LONGEST, ToolResult, answer
 
 IMAGE = ImageContent(type="image", data="eA==", mime_type="image/png")
 
@@ -24,7 +24,7 @@ def text(said: str) -> TextContent:
 
 
 def test_texts_are_joined() -> None:
-    assert answer(CallToolResult(content=[text("one"), text("two")])) == Answer("one\ntwo")
+    assert answer(CallToolResult(content=[text("one"), text("two")])) == ToolResult("one\ntwo")
 
 
 def test_what_is_no_text_is_described() -> None:
@@ -62,7 +62,7 @@ def test_structured_content_stands_in_for_a_text_that_is_not_there() -> None:
 
 @pytest.mark.parametrize("content", [[], [text("")]])
 def test_no_answer_is_said_in_words(content: list[TextContent]) -> None:
-    assert answer(CallToolResult(content=content)) == Answer("The tool gave no output.")
+    assert answer(CallToolResult(content=content)) == ToolResult("The tool gave no output.")
 
 
 def test_a_text_that_is_too_long_is_cut_with_a_note() -> None:
@@ -80,5 +80,5 @@ def test_an_error_that_says_that_the_tool_is_not_there_is_seen(said: str) -> Non
 @pytest.mark.parametrize("said", ["Customer not found", "The tool failed", "toolbox is not here"])
 def test_other_errors_are_not_mistaken_for_it(said: str) -> None:
     found = answer(CallToolResult(content=[text(said)], is_error=True))
-    assert found == Answer(said, is_error=True)
+    assert found == ToolResult(said, is_error=True)
     assert not found.tool_is_unknown

@@ -12,11 +12,11 @@ import pytest
 from langchain_core.tools import ToolException
 from structlog.testing import capture_logs
 
-from agent.tools.mcp.answer import Answer
 from agent.tools.mcp.connection import LOOK_EVERY, McpConnection
 from agent.tools.mcp.connections import McpConnections
 from agent.tools.mcp.failure import McpFailure
 from agent.tools.mcp.tool import ListedTool
+from agent.tools.mcp.tool_result import ToolResult
 from config.profile.mcp_servers import McpCommand, McpServer
 from tests.support.virtual_clock import run_virtually
 
@@ -35,7 +35,7 @@ class FakeServer:
         self.up = True
         self.dialled: list[float] = []
         self.listed = 0
-        self.answer: Answer | Exception | None = Answer("3")
+        self.answer: ToolResult | Exception | None = ToolResult("3")
         self.told_of_cancel = 0
         self.stale: Callable[[], None] = lambda: None
 
@@ -56,7 +56,7 @@ class FakeServer:
             raise McpFailure("it closed the connection")
         return tuple(ListedTool(name, "", {"type": "object"}) for name in self.tools)
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> Answer:
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
         try:
             if self.answer is None:
                 await asyncio.Event().wait()
@@ -285,7 +285,13 @@ def test_what_hints_at_other_tools_has_them_listed_again() -> None:
         async with connections.running():
             await at(1)
             (add,) = connections.tools()
-            for answer in (Answer("3"), Answer("full", True), Answer("Unknown tool: add", True), McpFailure("x"), None):
+            for answer in (
+                ToolResult("3"),
+                ToolResult("full", True),
+                ToolResult("Unknown tool: add", True),
+                McpFailure("x"),
+                None,
+            ):
                 server.answer = answer
                 try:
                     await add.send("add", {})

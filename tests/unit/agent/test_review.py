@@ -9,7 +9,7 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 
 from agent.events import Event, HandOff, ReviewRequested, ToolFinished, TurnFinished
-from agent.tools.review import DECLINED, Answer, resume_value
+from agent.tools.review import DECLINED, ReviewResponse, resume_value
 from agent.tools.tool_set import SERVER_TOOLS
 from agent.turns import ThreadRequest, TurnService
 from config.profile.agent_file import AgentProfile
@@ -34,7 +34,7 @@ class Rig:
         return [each for each in await self._events(messages=[HumanMessage("Hi")]) if isinstance(each, ReviewRequested)]
 
     async def answered(self, *reviews: ReviewRequested, **answer: Any) -> list[Event]:
-        value = resume_value(Answer(**answer))
+        value = resume_value(ReviewResponse(**answer))
         call_ids = frozenset(str(each.question["tool_call_id"]) for each in reviews)
         return await self._events(answers={each.interrupt_id: value for each in reviews}, answered=call_ids)
 
@@ -117,7 +117,7 @@ async def test_a_call_that_waits_is_answered_although_its_tool_is_not_reviewed_a
 
 
 async def test_a_call_of_a_later_step_needs_no_review_because_it_has_the_same_id(make: Any) -> None:
-    """Some vendors count the calls of each answer from the same number."""
+    """Some providers count the calls of each answer from the same number."""
     again = call("multiply", '{"a": 6, "b": 7}')
     rig = make([BOOK, finish("tool_calls")], [again, finish("tool_calls")], DONE)
     [review] = await rig.asked()
@@ -148,5 +148,5 @@ async def test_a_hand_off_beside_a_review_is_told_once_and_after_it(make: Any) -
 
 
 def test_an_answer_is_stored_as_plain_values_and_read_again() -> None:
-    answer = Answer("edit", {"a": [1, None]}, "Why not.", action="multiply")
-    assert Answer(**resume_value(answer)) == answer
+    answer = ReviewResponse("edit", {"a": [1, None]}, "Why not.", action="multiply")
+    assert ReviewResponse(**resume_value(answer)) == answer

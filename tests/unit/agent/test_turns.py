@@ -18,13 +18,13 @@ from config.errors import (
     AllDeploymentsFailed,
     DeadlineExceeded,
     ModelNotFound,
+    ProviderOverloaded,
     StepLimitReached,
     TurnSuperseded,
-    VendorOverloaded,
 )
 from config.models.deployments import Limits
 from config.profile.agent_file import AgentProfile, Destination
-from router.failover import Wishes
+from router.failover import RoutingOverrides
 from router.lanes.base import Attempt, Chunk
 from tests.support.scripted_lane import HANG, Script, ScriptedLane, call, deployment, finish, router_over, text, usage
 
@@ -200,12 +200,12 @@ async def test_the_callers_system_message_replaces_or_follows_the_prompt(mode: A
 @pytest.mark.parametrize(
     ("reason", "told"), [("length", "length"), ("content_filter", "content_filter"), ("eos", "stop")]
 )
-async def test_the_finish_reason_is_the_vendors_in_openais_words(reason: str, told: str) -> None:
+async def test_the_finish_reason_is_the_providers_in_openais_words(reason: str, told: str) -> None:
     assert (await Rig([text("Hm."), finish(reason)]).events())[-1] == TurnFinished(told)  # type: ignore[arg-type]
 
 
 async def test_a_turn_that_fails_says_so_as_its_last_event() -> None:
-    [failed] = await Rig([VendorOverloaded("503")]).events()
+    [failed] = await Rig([ProviderOverloaded("503")]).events()
     assert isinstance(failed, TurnFailed)
     assert isinstance(failed.error, AllDeploymentsFailed)
 
@@ -223,9 +223,9 @@ async def test_the_deadline_ends_a_turn_that_waits() -> None:
 
 
 async def test_a_caller_may_shorten_the_deadline_but_not_stretch_it() -> None:
-    [failed] = await Rig([HANG]).events(wishes=Wishes(turn_deadline=0.02))
+    [failed] = await Rig([HANG]).events(overrides=RoutingOverrides(turn_deadline=0.02))
     assert isinstance(failed, TurnFailed)
-    [failed] = await Rig([HANG], turn_deadline=0.02).events(wishes=Wishes(turn_deadline=3600))
+    [failed] = await Rig([HANG], turn_deadline=0.02).events(overrides=RoutingOverrides(turn_deadline=3600))
     assert isinstance(failed, TurnFailed)
 
 
@@ -253,7 +253,7 @@ async def test_other_sessions_and_requests_without_one_go_on() -> None:
         assert [event async for event in events][-1] == TurnFinished("stop")
 
 
-async def test_cancelling_closes_the_vendors_stream() -> None:
+async def test_cancelling_closes_the_providers_stream() -> None:
     rig = Rig([text("Hel"), HANG])
     reading = asyncio.create_task(rig.events())
     while not rig.lane.attempts:
@@ -306,8 +306,8 @@ class BrokenGraph:
         yield {}
 
 
-@pytest.mark.parametrize("script", [[text("Hello."), HANG], [VendorOverloaded("busy")]])
-async def test_the_vendor_is_asked_before_langgraph_sets_out_and_left_when_that_fails(script: Script) -> None:
+@pytest.mark.parametrize("script", [[text("Hello."), HANG], [ProviderOverloaded("busy")]])
+async def test_the_provider_is_asked_before_langgraph_sets_out_and_left_when_that_fails(script: Script) -> None:
     lane = WritingLane({"a": [script]})
     turn = TurnService(router_over(lane, deployment("a"), num_retries=0), PROFILE).begin(
         TurnRequest("main", [HumanMessage("Hi")])

@@ -93,7 +93,7 @@ async def test_the_agents_own_tools_never_show() -> None:
 
 
 async def test_a_failed_turn_raises_so_that_the_edge_can_choose_status_or_line() -> None:
-    error = AllDeploymentsFailed("No vendor could answer.")
+    error = AllDeploymentsFailed("No provider could answer.")
     stream = chunks(replay([TextDelta("Hel"), TurnFailed(error)]), head())
     await anext(stream)
     with pytest.raises(AllDeploymentsFailed):

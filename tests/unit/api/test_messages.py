@@ -58,7 +58,7 @@ def test_the_legacy_function_form_is_a_tool_call_and_its_answer() -> None:
     assert read[0].tool_calls[0]["id"] == read[1].tool_call_id
 
 
-def test_a_call_that_nobody_answered_is_answered_so_that_vendors_take_the_history() -> None:
+def test_a_call_that_nobody_answered_is_answered_so_that_providers_take_the_history() -> None:
     read = to_langchain([asked("c1"), {"role": "user", "content": "Hello?"}])
     assert [type(message) for message in read] == [AIMessage, ToolMessage, HumanMessage]
     assert (read[1].content, read[1].tool_call_id) == (NOT_ANSWERED, "c1")

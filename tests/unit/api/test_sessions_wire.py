@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.sessions.requests import Invocation, Resumption
-from agent.tools.review import Answer
+from agent.tools.review import ReviewResponse
 from api.http.body import validated
 from api.http.errors import InvalidBody
 from api.sessions.wire import CancelBody, InvokeBody, ResumeBody, SessionBody
@@ -64,24 +64,33 @@ def test_no_expiry_and_an_expiry_that_is_left_out_are_two_things() -> None:
 @pytest.mark.parametrize(
     ("body", "answer"),
     [
-        ({"response_type": "accept"}, Answer("accept")),
-        ({"response_type": "accept", "args": {"a": 1}}, Answer("accept", {"a": 1})),
-        ({"response_type": "reject"}, Answer("reject")),
-        ({"response_type": "reject", "args": "No."}, Answer("reject", words="No.")),
-        ({"response_type": "reject", "args": {"message": "No."}}, Answer("reject", words="No.")),
-        ({"response_type": "response", "args": "Ask."}, Answer("response", words="Ask.")),
-        ({"response_type": "response", "args": {"action": "x", "args": "Ask."}}, Answer("response", words="Ask.")),
-        ({"response_type": "edit", "args": {"a": 1}}, Answer("edit", {"a": 1})),
-        ({"response_type": "edit", "args": {"action": "x", "args": {"a": 1}}}, Answer("edit", {"a": 1}, action="x")),
-        ({"response_type": "edit", "args": {"action": "x", "args": "y"}}, Answer("edit", {"action": "x", "args": "y"})),
+        ({"response_type": "accept"}, ReviewResponse("accept")),
+        ({"response_type": "accept", "args": {"a": 1}}, ReviewResponse("accept", {"a": 1})),
+        ({"response_type": "reject"}, ReviewResponse("reject")),
+        ({"response_type": "reject", "args": "No."}, ReviewResponse("reject", words="No.")),
+        ({"response_type": "reject", "args": {"message": "No."}}, ReviewResponse("reject", words="No.")),
+        ({"response_type": "response", "args": "Ask."}, ReviewResponse("response", words="Ask.")),
+        (
+            {"response_type": "response", "args": {"action": "x", "args": "Ask."}},
+            ReviewResponse("response", words="Ask."),
+        ),
+        ({"response_type": "edit", "args": {"a": 1}}, ReviewResponse("edit", {"a": 1})),
+        (
+            {"response_type": "edit", "args": {"action": "x", "args": {"a": 1}}},
+            ReviewResponse("edit", {"a": 1}, action="x"),
+        ),
+        (
+            {"response_type": "edit", "args": {"action": "x", "args": "y"}},
+            ReviewResponse("edit", {"action": "x", "args": "y"}),
+        ),
         (
             {"response_type": "edit", "args": {"action": "x", "args": {}, "more": 1}},
-            Answer("edit", {"action": "x", "args": {}, "more": 1}),
+            ReviewResponse("edit", {"action": "x", "args": {}, "more": 1}),
         ),
-        ({"response_type": "edit", "args": {}}, Answer("edit", {})),
+        ({"response_type": "edit", "args": {}}, ReviewResponse("edit", {})),
     ],
 )
-def test_an_answer_of_the_agent_inbox(body: dict[str, Any], answer: Answer) -> None:
+def test_an_answer_of_the_agent_inbox(body: dict[str, Any], answer: ReviewResponse) -> None:
     assert answered(**body) == {None: answer}
     assert answered(**body, interrupt_id="7") == {"7": answer}
 
@@ -89,23 +98,26 @@ def test_an_answer_of_the_agent_inbox(body: dict[str, Any], answer: Answer) -> N
 @pytest.mark.parametrize(
     ("decision", "answer"),
     [
-        ({"type": "approve"}, Answer("accept")),
-        ({"type": "accept"}, Answer("accept")),
-        ({"type": "accept", "edited_action": {"args": {"a": 1}}}, Answer("accept", {"a": 1})),
-        ({"type": "reject", "message": "No."}, Answer("reject", words="No.")),
-        ({"type": "respond", "message": "Ask."}, Answer("response", words="Ask.")),
-        ({"type": "response", "message": "Ask."}, Answer("response", words="Ask.")),
-        ({"type": "edit", "args": {"a": 1}}, Answer("edit", {"a": 1})),
-        ({"type": "edit", "edited_action": {"name": "x", "args": {"a": 1}}}, Answer("edit", {"a": 1}, action="x")),
+        ({"type": "approve"}, ReviewResponse("accept")),
+        ({"type": "accept"}, ReviewResponse("accept")),
+        ({"type": "accept", "edited_action": {"args": {"a": 1}}}, ReviewResponse("accept", {"a": 1})),
+        ({"type": "reject", "message": "No."}, ReviewResponse("reject", words="No.")),
+        ({"type": "respond", "message": "Ask."}, ReviewResponse("response", words="Ask.")),
+        ({"type": "response", "message": "Ask."}, ReviewResponse("response", words="Ask.")),
+        ({"type": "edit", "args": {"a": 1}}, ReviewResponse("edit", {"a": 1})),
+        (
+            {"type": "edit", "edited_action": {"name": "x", "args": {"a": 1}}},
+            ReviewResponse("edit", {"a": 1}, action="x"),
+        ),
     ],
 )
-def test_langgraphs_decisions(decision: dict[str, Any], answer: Answer) -> None:
+def test_langgraphs_decisions(decision: dict[str, Any], answer: ReviewResponse) -> None:
     assert answered(decisions=[decision, decision]) == (answer, answer)
 
 
 def test_a_resumption_knows_whose_it_is() -> None:
     body = ResumeBody.model_validate({**RESUME, "model": "gpt", "response_type": "accept"})
-    assert body.resumption == Resumption("ann", "s", {None: Answer("accept")}, "gpt")
+    assert body.resumption == Resumption("ann", "s", {None: ReviewResponse("accept")}, "gpt")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from api.watched_file import Followed, ModelsReading
+from api.watched_file import ModelsReading, WatchedFile
 from config.errors import ConfigError, Problem
 
 
@@ -20,7 +20,7 @@ class Words:
         self.file = file
         self.used: list[str] = []
         file.write_text(first)
-        self.followed = Followed(self.read, file)
+        self.followed = WatchedFile(self.read, file)
         assert self.followed.begin() == first
 
     def read(self) -> str:
@@ -114,7 +114,7 @@ def test_a_link_that_is_exchanged_is_a_change_of_the_bytes(tmp_path: Path) -> No
         (tmp_path / name / "words").write_text(name)
     (tmp_path / "..data").symlink_to("old")
     (tmp_path / "words").symlink_to("..data/words")
-    followed = Followed((tmp_path / "words").read_text, tmp_path / "words")
+    followed = WatchedFile((tmp_path / "words").read_text, tmp_path / "words")
     assert followed.begin() == "old"
     (tmp_path / "..data_tmp").symlink_to("new")
     (tmp_path / "..data_tmp").replace(tmp_path / "..data")

@@ -8,7 +8,7 @@ from agent.turns import TurnRequest
 from api.http.body import validated
 from api.openai.wire import ChatCompletionRequest
 from config.errors import RequestError
-from router.failover import Wishes
+from router.failover import RoutingOverrides
 
 HI = {"role": "user", "content": "Hi"}
 ADD = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
@@ -70,18 +70,20 @@ def test_what_cannot_be_understood_or_honoured_is_named(body: dict[str, Any], pa
 
 
 @pytest.mark.parametrize(
-    ("headers", "body", "wishes"),
+    ("headers", "body", "overrides"),
     [
-        ({}, {}, Wishes()),
-        ({}, {"timeout": 2.5, "num_retries": 0}, Wishes(turn_deadline=2.5, num_retries=0)),
-        ({}, {"fallbacks": ["a", {"model": "b", "temperature": 0}]}, Wishes(fallbacks=("a", "b"))),
-        ({}, {"fallbacks": []}, Wishes(fallbacks=())),
-        ({"x-switchboard-no-fallback": "true"}, {"fallbacks": ["a"]}, Wishes(fallbacks=())),
-        ({"x-switchboard-no-fallback": "false"}, {"fallbacks": ["a"]}, Wishes(fallbacks=("a",))),
+        ({}, {}, RoutingOverrides()),
+        ({}, {"timeout": 2.5, "num_retries": 0}, RoutingOverrides(turn_deadline=2.5, num_retries=0)),
+        ({}, {"fallbacks": ["a", {"model": "b", "temperature": 0}]}, RoutingOverrides(fallbacks=("a", "b"))),
+        ({}, {"fallbacks": []}, RoutingOverrides(fallbacks=())),
+        ({"x-switchboard-no-fallback": "true"}, {"fallbacks": ["a"]}, RoutingOverrides(fallbacks=())),
+        ({"x-switchboard-no-fallback": "false"}, {"fallbacks": ["a"]}, RoutingOverrides(fallbacks=("a",))),
     ],
 )
-def test_a_request_may_steer_its_own_routing(headers: dict[str, str], body: dict[str, Any], wishes: Wishes) -> None:
-    assert understood(headers, **body).wishes == wishes
+def test_a_request_may_steer_its_own_routing(
+    headers: dict[str, str], body: dict[str, Any], overrides: RoutingOverrides
+) -> None:
+    assert understood(headers, **body).overrides == overrides
 
 
 def test_a_tool_may_be_chosen_by_its_name_also_in_the_legacy_form() -> None:

@@ -138,7 +138,7 @@ def test_a_file_that_is_no_text_is_named(env_file: Path) -> None:
     assert faults(env_file)[0].startswith(f"{env_file}: the file cannot be read: ")
 
 
-def test_vendors_keys_may_stand_in_either_place(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_providers_keys_may_stand_in_either_place(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     env_file.write_text("OPENAI_API_KEY=from-file\nGROQ_API_KEY=from-file\nMISTRAL_API_KEY=\n")
     monkeypatch.setenv("OPENAI_API_KEY", "from-environment")
     monkeypatch.setenv("GROQ_API_KEY", "")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from config import litellm_keys
 from config.models.models_file import check_models, load_models
+from config.models.provider_keys import KEY_VARIABLES
 from config.models.schema import (
     GeneralSection,
     LiteLLMParams,
@@ -23,7 +24,6 @@ from config.models.schema import (
     models_schema,
     schema_text,
 )
-from config.models.vendor_keys import KEY_VARIABLES
 from config.profile.agent_file import DEFAULT_AGENT_FILE, Destination, load_agent
 from config.reading.sections import Section
 
@@ -44,8 +44,8 @@ def test_every_variable_of_the_example_makes_every_deployment_ready() -> None:
     registry = load_models(MODELS, KEYS)
     assert [each.missing for each in registry.deployments if each.missing] == []
     assert registry.default_group() == "assistant"
-    vendors = {each.model.partition("/")[0] for each in registry.usable("assistant")}
-    assert vendors == {"openai", "anthropic"}
+    providers = {each.model.partition("/")[0] for each in registry.usable("assistant")}
+    assert providers == {"openai", "anthropic"}
 
 
 @pytest.mark.parametrize("name", sorted(KEYS))
@@ -188,15 +188,15 @@ def test_no_name_that_litellm_reads_is_unknown_here() -> None:
     }
 
 
-def test_the_vendors_key_variables_are_those_that_litellm_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_providers_key_variables_are_those_that_litellm_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
     import litellm
 
     for names in KEY_VARIABLES.values():
         for name in names:
             monkeypatch.delenv(name, raising=False)
-    for vendor, names in KEY_VARIABLES.items():
-        asked = litellm.validate_environment(f"{vendor}/some-model", api_base="x", api_version="x")
-        assert names[0] in asked["missing_keys"], vendor
+    for provider, names in KEY_VARIABLES.items():
+        asked = litellm.validate_environment(f"{provider}/some-model", api_base="x", api_version="x")
+        assert names[0] in asked["missing_keys"], provider
 
 
 def test_the_shipped_models_are_known_to_litellm() -> None:
@@ -204,8 +204,8 @@ def test_the_shipped_models_are_known_to_litellm() -> None:
 
     local = {"ollama_chat", "hosted_vllm", "fake", "azure", "openrouter"}
     for each in load_models(MODELS, KEYS).deployments:
-        vendor, _, model = each.model.partition("/")
-        if vendor not in local and "*" not in model:
+        provider, _, model = each.model.partition("/")
+        if provider not in local and "*" not in model:
             assert {each.model, model} & set(litellm.model_cost), each.model
 
 

@@ -45,7 +45,7 @@ def test_the_fastest_first_token_wins_but_the_others_are_still_looked_at() -> No
     assert chosen["a"] > 15 * chosen["b"] > 0
 
 
-def test_the_moving_average_follows_a_vendor_that_becomes_slow() -> None:
+def test_the_moving_average_follows_a_provider_that_becomes_slow() -> None:
     stats = Stats()
     for _ in range(20):
         stats["a"].answered(0.1)

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from config.errors import AllDeploymentsFailed, ContextWindowExceeded, ModelUnavailable
 from config.models.deployments import Deployment, Limits
 from router.embedding import BATCH, Embedder
-from tests.contract.local_vendor import LocalVendor, Reply, answering, local_vendor, stalling
+from tests.contract.local_provider import LocalProvider, Reply, answering, local_provider, stalling
 from tests.support.virtual_clock import run_virtually
 
 KEY = "sk-proj-4mZr8Qb2Lw7Xt9Kc3Vn6Hd1Fs5Gy0Pj"
@@ -89,7 +89,7 @@ def test_one_that_says_nothing_is_left_after_its_first_token_timeout() -> None:
         limits = Limits(first_token_timeout=3.0)
         with capture_logs() as logs:
             await embedder("fake/silent", "fake/embedding?first=2s", limits=limits).embed(["Hi"])
-        assert [each["error"] for each in logs] == ["vendor_silent"]
+        assert [each["error"] for each in logs] == ["provider_timeout"]
         return asyncio.get_running_loop().time()
 
     assert run_virtually(seconds()) == 5.0
@@ -120,24 +120,26 @@ def rows_of(*rows: object) -> Reply:
     return answering("200 OK", orjson.dumps({"object": "list", "data": rows, "model": "small", "usage": usage}))
 
 
-def over(vendor: LocalVendor, **fields: object) -> Embedder:
-    return embedder("openai/text-embedding-3-small", api_base=vendor.url, api_key=SecretStr(KEY), **fields)
+def over(provider: LocalProvider, **fields: object) -> Embedder:
+    return embedder("openai/text-embedding-3-small", api_base=provider.url, api_key=SecretStr(KEY), **fields)
 
 
-async def test_a_vendor_is_asked_with_its_key_and_the_deployments_parameters() -> None:
-    async with local_vendor(vectors_of(2)) as vendor:
-        assert await over(vendor, params={"dimensions": 2}).embed(["a", "b"]) == [[0.0, 0.5], [1.0, 0.5]]
-    (request,) = vendor.requests
+async def test_a_provider_is_asked_with_its_key_and_the_deployments_parameters() -> None:
+    async with local_provider(vectors_of(2)) as provider:
+        assert await over(provider, params={"dimensions": 2}).embed(["a", "b"]) == [[0.0, 0.5], [1.0, 0.5]]
+    (request,) = provider.requests
     assert request.path == "/v1/embeddings" and request.headers["authorization"] == f"Bearer {KEY}"
     asked = {name: request.body[name] for name in ("input", "model", "dimensions")}
     assert asked == {"input": ["a", "b"], "model": "text-embedding-3-small", "dimensions": 2}
 
 
 async def test_many_texts_are_asked_for_in_parts_and_come_back_in_order() -> None:
-    async with local_vendor(vectors_of(BATCH)) as vendor:
-        vectors = await over(vendor).embed([f"text {n}" for n in range(2 * BATCH)])
+    async with local_provider(vectors_of(BATCH)) as provider:
+        vectors = await over(provider).embed([f"text {n}" for n in range(2 * BATCH)])
     assert [each[0] for each in vectors] == [*range(BATCH), *range(BATCH)]
-    assert [text for each in vendor.requests for text in each.body["input"]] == [f"text {n}" for n in range(2 * BATCH)]
+    assert [text for each in provider.requests for text in each.body["input"]] == [
+        f"text {n}" for n in range(2 * BATCH)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -155,25 +157,25 @@ async def test_many_texts_are_asked_for_in_parts_and_come_back_in_order() -> Non
     ],
 )
 async def test_an_answer_that_is_none_is_a_failure(reply: Reply) -> None:
-    async with local_vendor(reply) as vendor:
+    async with local_provider(reply) as provider:
         with pytest.raises(AllDeploymentsFailed):
-            await over(vendor).embed(["a", "b"])
-    assert len(vendor.requests) == 1  # nobody but us decides on retries
+            await over(provider).embed(["a", "b"])
+    assert len(provider.requests) == 1  # nobody but us decides on retries
 
 
 async def test_no_key_gets_into_the_log() -> None:
     reply = answering("401 Unauthorized", orjson.dumps({"error": {"message": f"Incorrect API key: {KEY}"}}))
-    async with local_vendor(reply) as vendor:
+    async with local_provider(reply) as provider:
         with capture_logs() as logs, pytest.raises(AllDeploymentsFailed):
-            await over(vendor).embed(["a"])
+            await over(provider).embed(["a"])
     assert logs and KEY not in str(logs)
 
 
 async def test_cancelling_hangs_up() -> None:
-    async with local_vendor(stalling()) as vendor:
-        asking = asyncio.create_task(over(vendor).embed(["a"]))
-        await vendor.asked.wait()
+    async with local_provider(stalling()) as provider:
+        asking = asyncio.create_task(over(provider).embed(["a"]))
+        await provider.asked.wait()
         asking.cancel()
         await asyncio.wait([asking])
         assert asking.cancelled()
-        await asyncio.wait_for(vendor.hung_up.wait(), 10)
+        await asyncio.wait_for(provider.hung_up.wait(), 10)

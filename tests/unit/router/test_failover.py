@@ -16,14 +16,14 @@ from config.errors import (
     CredentialsRefused,
     ModelNotFound,
     ModelUnavailable,
+    ProviderOverloaded,
     RateLimited,
     RequestError,
     RequestRejected,
     SwitchboardError,
-    VendorOverloaded,
 )
 from config.models.deployments import Limits
-from router.failover import FailoverRouter, RoutedTurn, Wishes
+from router.failover import FailoverRouter, RoutedTurn, RoutingOverrides
 from router.lanes.base import Chunk
 from tests.support.scripted_lane import (
     HANG,
@@ -66,7 +66,7 @@ async def test_text_goes_through_as_it_comes_then_the_finish_and_the_usage() -> 
 @pytest.mark.parametrize(
     ("error", "attempts"),
     [
-        (VendorOverloaded("503"), ["a", "a", "a", "b"]),
+        (ProviderOverloaded("503"), ["a", "a", "a", "b"]),
         (RateLimited("429"), ["a", "a", "a", "b"]),
         (RateLimited("429", retry_after=1.0), ["a", "b"]),
         (ConnectionFailed("refused"), ["a", "a", "b"]),
@@ -85,13 +85,13 @@ async def test_a_failure_before_the_first_token_is_invisible(error: Exception, a
 
 
 async def test_a_retry_that_succeeds_stays_at_the_deployment() -> None:
-    lane = ScriptedLane({"a": [[VendorOverloaded("503")], GOOD], "b": [GOOD]})
+    lane = ScriptedLane({"a": [[ProviderOverloaded("503")], GOOD], "b": [GOOD]})
     router = router_over(lane, deployment("a", order=1), deployment("b", order=2))
     assert await answer(router) == "Hello."
     assert lane.tried == ["a", "a"]
 
 
-async def test_a_silent_vendor_is_left_after_its_first_token_timeout_and_not_asked_again() -> None:
+async def test_a_silent_provider_is_left_after_its_first_token_timeout_and_not_asked_again() -> None:
     lane = ScriptedLane({"a": [[delta({"role": "assistant"}), HANG]], "b": [GOOD]})
     router = router_over(lane, deployment("a", order=1, limits=QUICK), deployment("b", order=2))
     assert await answer(router) == "Hello."
@@ -126,8 +126,8 @@ async def test_the_fallback_groups_are_tried_in_their_order_and_name_who_served(
     assert turn.record.served_deployment == "third/c"
 
 
-async def test_nothing_left_is_one_clear_error_without_the_vendors_text() -> None:
-    lane = ScriptedLane({"a": [[RateLimited("429", retry_after=7.0, vendor_text="org-secret over quota")]]})
+async def test_nothing_left_is_one_clear_error_without_the_providers_text() -> None:
+    lane = ScriptedLane({"a": [[RateLimited("429", retry_after=7.0, provider_text="org-secret over quota")]]})
     router = router_over(lane, deployment("a"))
     with pytest.raises(AllDeploymentsFailed) as caught:
         await answer(router)
@@ -135,7 +135,7 @@ async def test_nothing_left_is_one_clear_error_without_the_vendors_text() -> Non
     assert "secret" not in str(caught.value)
 
 
-async def test_with_nowhere_else_to_go_the_vendors_retry_after_is_waited_for() -> None:
+async def test_with_nowhere_else_to_go_the_providers_retry_after_is_waited_for() -> None:
     lane = ScriptedLane({"a": [[RateLimited("429", retry_after=1.5)], GOOD]})
     router = router_over(lane, deployment("a"))
     assert await answer(router) == "Hello."
@@ -272,7 +272,7 @@ async def test_when_all_rest_one_is_tried_rather_than_refusing() -> None:
     assert lane.tried == ["a", "b", "a"]
 
 
-async def test_a_caller_who_hangs_up_does_not_count_against_the_vendor() -> None:
+async def test_a_caller_who_hangs_up_does_not_count_against_the_provider() -> None:
     lane = ScriptedLane({"a": [[text("Hel"), HANG]]})
     router = router_over(lane, deployment("a"), allowed_fails=1)
     for _ in range(3):
@@ -373,7 +373,7 @@ async def test_a_turn_is_hedged_at_most_once() -> None:
     turn.router.hedges.turns = 100
     await read(turn)
     await read(turn)
-    assert [each.outcome for each in turn.record.attempts] == ["cancelled", "ok", "vendor_silent", "ok"]
+    assert [each.outcome for each in turn.record.attempts] == ["cancelled", "ok", "provider_timeout", "ok"]
 
 
 @pytest.mark.parametrize(
@@ -387,7 +387,7 @@ async def test_nothing_is_raced_where_it_must_not_be(settings: dict[str, Any], b
     first = deployment("a", order=1, info=info["a"], limits=Limits(first_token_timeout=0.05))
     turn = router_over(lane, first, deployment("b", order=2, info=info["b"]), **settings).begin("main")
     assert said(await read(turn)) == "Hello."
-    assert [each.outcome for each in turn.record.attempts] == ["vendor_silent", "ok"]
+    assert [each.outcome for each in turn.record.attempts] == ["provider_timeout", "ok"]
 
 
 async def test_the_budget_bounds_the_share_of_hedged_turns() -> None:
@@ -414,17 +414,17 @@ async def test_closing_a_turn_that_is_raced_closes_both_lines() -> None:
 
 
 async def test_a_request_may_name_its_own_fallbacks_and_retries_or_want_none() -> None:
-    lane = ScriptedLane({"a": [[VendorOverloaded("503")]], "b": [GOOD], "c": [GOOD]})
+    lane = ScriptedLane({"a": [[ProviderOverloaded("503")]], "b": [GOOD], "c": [GOOD]})
     groups = deployment("a"), deployment("b", "second"), deployment("c", "third")
     router = router_over(lane, *groups, fallbacks={"main": ("second",)})
-    turn = router.begin("main", Wishes(fallbacks=("third",), num_retries=0))
+    turn = router.begin("main", RoutingOverrides(fallbacks=("third",), num_retries=0))
     assert said(await read(turn)) == "Hello."
     assert lane.tried == ["a", "c"]
     with pytest.raises(AllDeploymentsFailed):
-        await read(router.begin("main", Wishes(fallbacks=(), num_retries=1)))
+        await read(router.begin("main", RoutingOverrides(fallbacks=(), num_retries=1)))
     assert lane.tried == ["a", "c", "a", "a"]
     with pytest.raises(RequestError, match="fourth"):
-        router.begin("main", Wishes(fallbacks=("fourth",)))
+        router.begin("main", RoutingOverrides(fallbacks=("fourth",)))
 
 
 async def test_the_usage_is_what_all_attempts_that_spoke_cost() -> None:
@@ -465,13 +465,13 @@ async def test_an_answer_that_is_none_is_tried_again(script: list[Chunk]) -> Non
     assert await answer(router) == "Hello."
 
 
-async def test_an_answer_that_the_vendors_filter_withheld_is_a_policy_violation() -> None:
+async def test_an_answer_that_the_providers_filter_withheld_is_a_policy_violation() -> None:
     router = router_over(ScriptedLane({"a": [[finish("content_filter")]]}), deployment("a"))
     with pytest.raises(ContentPolicyViolation):
         await answer(router)
 
 
-async def test_closing_a_stream_that_nobody_reads_on_closes_the_vendors() -> None:
+async def test_closing_a_stream_that_nobody_reads_on_closes_the_providers() -> None:
     lane = ScriptedLane({"a": [[text("Hel"), HANG]]})
     turn = router_over(lane, deployment("a")).begin("main")
     stream = await turn.acompletion(messages=[])
@@ -483,7 +483,7 @@ async def test_closing_a_stream_that_nobody_reads_on_closes_the_vendors() -> Non
     assert turn.record.attempts[0].outcome == "cancelled"
 
 
-async def test_what_langchain_adds_does_not_reach_the_vendor() -> None:
+async def test_what_langchain_adds_does_not_reach_the_provider() -> None:
     lane = ScriptedLane({"a": [GOOD]})
     await read(router_over(lane, deployment("a")).begin("main"), model="main", metadata={}, temperature=0.5)
     assert lane.attempts[0].params == {"temperature": 0.5}

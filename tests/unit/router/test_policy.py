@@ -14,11 +14,11 @@ from config.errors import (
     ContentPolicyViolation,
     ContextWindowExceeded,
     CredentialsRefused,
+    ProviderOverloaded,
+    ProviderTimeout,
     RateLimited,
     RequestRejected,
     SwitchboardError,
-    VendorOverloaded,
-    VendorSilent,
 )
 from config.models.deployments import RouterSettings
 from router.policy import Decision, GiveUp, NextDeployment, NextGroup, RetryHere, decide
@@ -43,7 +43,7 @@ def decision(
         (ContextWindowExceeded(""), NextGroup("context_window")),
         (ContentPolicyViolation(""), NextGroup("content_policy")),
         (RequestRejected(""), GiveUp()),
-        (VendorSilent(""), NextDeployment()),
+        (ProviderTimeout(""), NextDeployment()),
         (CredentialsRefused(""), NextDeployment()),
         (ConnectionFailed(""), RetryHere(0.0)),
         (BadAnswer(""), RetryHere(0.0)),
@@ -61,8 +61,8 @@ def test_a_broken_line_is_tried_again_only_once(error: AttemptError) -> None:
     assert decision(error, alternatives=False, retries=1) == NextDeployment()
 
 
-@pytest.mark.parametrize("error", [VendorOverloaded(""), RateLimited("")], ids=lambda error: error.code)
-def test_an_overloaded_vendor_is_tried_again_with_growing_patience(error: AttemptError) -> None:
+@pytest.mark.parametrize("error", [ProviderOverloaded(""), RateLimited("")], ids=lambda error: error.code)
+def test_an_overloaded_provider_is_tried_again_with_growing_patience(error: AttemptError) -> None:
     assert isinstance(decision(error, retries=1), RetryHere)
     assert decision(error, retries=2) == NextDeployment()
 
@@ -75,7 +75,7 @@ def test_a_named_time_is_waited_for_only_by_a_call_that_has_nowhere_else_to_go()
 
 
 errors = st.sampled_from(
-    [RateLimited, VendorOverloaded, ConnectionFailed, VendorSilent, BadAnswer, CredentialsRefused, AnswerCut]
+    [RateLimited, ProviderOverloaded, ConnectionFailed, ProviderTimeout, BadAnswer, CredentialsRefused, AnswerCut]
 )
 
 
@@ -98,7 +98,7 @@ def test_retries_end_and_never_pass_the_deadline(
         )
         if not isinstance(made, RetryHere):
             break
-        assert not isinstance(error, VendorSilent | CredentialsRefused)
+        assert not isinstance(error, ProviderTimeout | CredentialsRefused)
         assert 0 <= made.delay < remaining
         remaining -= made.delay
         retries += 1

@@ -68,7 +68,7 @@ def test_parallel_calls_stay_with_all_their_results_also_when_the_user_speaks_in
     assert trimmed(messages[:-2], Trim(max_messages=2), one_each).kept == messages[:-2]
 
 
-def test_vendors_that_number_the_calls_of_each_answer_from_0_do_not_confuse_it() -> None:
+def test_providers_that_number_the_calls_of_each_answer_from_0_do_not_confuse_it() -> None:
     turn = [HumanMessage("q"), calls("call_0"), result("call_0"), AIMessage("a")]
     assert trimmed([*turn, *turn, *turn], Trim(max_messages=4), one_each).kept == turn
 
@@ -206,5 +206,5 @@ def test_no_more_falls_out_than_it_takes_and_what_is_left_is_within_the_limit(me
         (HumanMessage(""), 1, 6),
     ],
 )
-def test_the_estimate_is_near_what_vendors_count(message: AnyMessage, least: int, most: int) -> None:
+def test_the_estimate_is_near_what_providers_count(message: AnyMessage, least: int, most: int) -> None:
     assert least <= estimated_tokens(message) <= most

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 import agent.sessions.background
 from agent.sessions.background import Background
-from agent.sessions.shielded import to_its_end
+from agent.sessions.shielded import run_shielded
 
 
 async def test_what_is_left_is_waited_for_when_the_server_stops() -> None:
@@ -51,7 +51,7 @@ async def test_a_cancellation_waits_until_the_work_is_done() -> None:
         await go.wait()
         done.append("done")
 
-    working = asyncio.create_task(to_its_end(work()))
+    working = asyncio.create_task(run_shielded(work()))
     for _ in range(3):
         await asyncio.sleep(0)
         working.cancel()
@@ -65,6 +65,6 @@ async def test_what_the_work_returns_or_raises_comes_through() -> None:
     async def crash() -> None:
         raise ValueError("a bug")
 
-    assert await to_its_end(asyncio.sleep(0, "result")) == "result"
+    assert await run_shielded(asyncio.sleep(0, "result")) == "result"
     with pytest.raises(ValueError, match="a bug"):
-        await to_its_end(crash())
+        await run_shielded(crash())

@@ -11,10 +11,10 @@ from agent.tools.book_hotel import book_hotel
 from agent.tools.mcp.tool import McpTool
 from agent.tools.multiply import multiply
 from agent.tools.remember import remember
-from agent.tools.review import Answer, question
+from agent.tools.review import ReviewResponse, question
 from config.errors import NotPending, RequestError
 
-ACCEPT, REJECT = Answer("accept"), Answer("reject")
+ACCEPT, REJECT = ReviewResponse("accept"), ReviewResponse("reject")
 
 
 def waiting(*calls: tuple[str, str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def mcp_tool(schema: dict[str, Any]) -> McpTool:
     return McpTool(name="search", description="", args_schema=schema, server="web", mcp_name="search", send=send)
 
 
-def decide(asked: Any, answers: Any, *more: BaseTool) -> dict[str, Answer]:
+def decide(asked: Any, answers: Any, *more: BaseTool) -> dict[str, ReviewResponse]:
     return decided(asked, answers, {each.name: each for each in (multiply, book_hotel, remember, *more)})
 
 
@@ -79,41 +79,41 @@ def test_an_answer_to_what_does_not_wait_is_told_what_does() -> None:
     ],
 )
 def test_edited_arguments_have_to_fit_the_tool(arguments: Any, says: str) -> None:
-    error = refusal(ONE, {"1": Answer("edit", arguments)})
+    error = refusal(ONE, {"1": ReviewResponse("edit", arguments)})
     assert error.param == "args"
     assert str(error).startswith(f"The edited arguments do not fit multiply: {says}")
     assert "pydantic" not in str(error)
 
 
 def test_edited_arguments_that_fit_pass() -> None:
-    edit = Answer("edit", {"a": 1.5, "b": -2}, action="multiply")
+    edit = ReviewResponse("edit", {"a": 1.5, "b": -2}, action="multiply")
     assert decide(ONE, {None: edit}) == {"1": edit}
 
 
 def test_a_reviewer_cannot_fill_in_what_the_server_does() -> None:
     asked = waiting(("1", "remember", {"content": "x"}))
-    edit = Answer("edit", {"content": "x", "runtime": {"context": {"user_id": "bob"}}})
+    edit = ReviewResponse("edit", {"content": "x", "runtime": {"context": {"user_id": "bob"}}})
     assert "no argument runtime" in str(refusal(asked, {"1": edit}))
 
 
 @pytest.mark.parametrize("decision", ["edit", "accept"])
 def test_an_answer_for_another_tool_than_the_one_that_waits_is_refused(decision: Any) -> None:
-    error = refusal(ONE, {"1": Answer(decision, {"a": 6, "b": 7}, action="book_hotel")})
+    error = refusal(ONE, {"1": ReviewResponse(decision, {"a": 6, "b": 7}, action="book_hotel")})
     assert error.param == "args"
     assert "multiply waits" in str(error) and "for book_hotel" in str(error)
 
 
 def test_accept_may_repeat_the_arguments_but_not_change_them() -> None:
-    same = Answer("accept", {"b": 7, "a": 6}, action="multiply")
+    same = ReviewResponse("accept", {"b": 7, "a": 6}, action="multiply")
     assert decide(ONE, {"1": same}) == {"1": same}
-    assert "send them as an edit" in str(refusal(ONE, {"1": Answer("accept", {"a": 6, "b": 8})}))
+    assert "send them as an edit" in str(refusal(ONE, {"1": ReviewResponse("accept", {"a": 6, "b": 8})}))
 
 
 def test_a_tool_that_is_away_can_be_declined_and_not_edited() -> None:
     asked = waiting(("1", "gone", {}))
     assert decide(asked, {"1": REJECT}) == {"1": REJECT}
-    assert "gone is not there just now" in str(refusal(asked, {"1": Answer("edit", {})}))
-    assert "gone is not there just now" in str(refusal(asked, {"1": Answer("accept")}))
+    assert "gone is not there just now" in str(refusal(asked, {"1": ReviewResponse("edit", {})}))
+    assert "gone is not there just now" in str(refusal(asked, {"1": ReviewResponse("accept")}))
 
 
 # Tools of MCP servers, whose schemas are JSON schemas of any quality
@@ -138,7 +138,7 @@ SCHEMA = {
     ],
 )
 def test_edited_arguments_of_an_mcp_tool_have_to_fit_its_schema(arguments: dict[str, Any], says: str) -> None:
-    error = refusal(SEARCH, {"1": Answer("edit", arguments)}, mcp_tool(SCHEMA))
+    error = refusal(SEARCH, {"1": ReviewResponse("edit", arguments)}, mcp_tool(SCHEMA))
     assert str(error) == f"The edited arguments do not fit search: {says}."
 
 
@@ -153,5 +153,5 @@ def test_edited_arguments_of_an_mcp_tool_have_to_fit_its_schema(arguments: dict[
     ],
 )
 def test_a_schema_that_is_at_fault_leaves_the_check_to_its_server(schema: dict[str, Any]) -> None:
-    edit = Answer("edit", {"query": "y"})
+    edit = ReviewResponse("edit", {"query": "y"})
     assert decide(SEARCH, {"1": edit}, mcp_tool(schema)) == {"1": edit}

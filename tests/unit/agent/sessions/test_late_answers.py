@@ -11,7 +11,7 @@ import pytest
 from agent.sessions.record import SessionRecord
 from agent.sessions.requests import Resumption
 from agent.storage.database import open_database
-from agent.tools.review import Answer
+from agent.tools.review import ReviewResponse
 from config.errors import NotPending
 from config.profile.agent_file import AgentProfile
 from tests.support.session_rig import SESSION, USER, SessionRig, session_rig
@@ -29,7 +29,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[SessionRig]:
 
 
 async def answer(rig: SessionRig, interrupt_id: str) -> None:
-    request = Resumption(USER, SESSION, {interrupt_id: Answer("accept")})
+    request = Resumption(USER, SESSION, {interrupt_id: ReviewResponse("accept")})
     async for _ in rig.service.resume(request):
         pass
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from agent.sessions.signals import Signals, over_word, stop_word
+from agent.sessions.signals import Signals, stop_topic, turn_ended_topic
 
 
 async def test_a_word_reaches_all_who_listen_for_it_and_nobody_else() -> None:
@@ -39,4 +39,4 @@ async def test_one_may_stop_listening_because_of_the_word() -> None:
 
 
 def test_the_words_for_turns_and_threads_are_never_the_same() -> None:
-    assert len({stop_word("1"), over_word("1"), stop_word("2"), over_word("2")}) == 4
+    assert len({stop_topic("1"), turn_ended_topic("1"), stop_topic("2"), turn_ended_topic("2")}) == 4

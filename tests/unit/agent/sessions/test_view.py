@@ -20,7 +20,7 @@ TALK: list[AnyMessage] = [
 ]
 
 
-class Known:
+class SharedSnapshot:
     """Knows `text` about the user."""
 
     def __init__(self, text: str) -> None:
@@ -31,7 +31,7 @@ class Known:
 
 
 def view(trim: Trim | None = None, known: str | None = None, summary: RunningSummary | None = None) -> ThreadView:
-    recollection: Any = None if known is None else Known(known)
+    recollection: Any = None if known is None else SharedSnapshot(known)
     return ThreadView("Be kind.", cast(Recollection | None, recollection), trim, summary)
 
 

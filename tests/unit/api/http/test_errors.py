@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
-from api import errors as api_errors
+from api.http import errors as api_errors
 from api.http.errors import error_object, error_response, status_of
 from config.errors import (
     AllDeploymentsFailed,
@@ -37,8 +37,8 @@ def test_every_error_has_a_status_a_code_of_its_own_and_openais_shape(kind: type
 
 
 @pytest.mark.parametrize("kind", list(kinds(AttemptError)), ids=lambda kind: kind.__name__)
-def test_what_a_vendor_said_never_reaches_a_caller(kind: type[AttemptError]) -> None:
-    error = kind("One attempt failed.", vendor_text="Incorrect API key provided: sk-secret")
+def test_what_a_provider_said_never_reaches_a_caller(kind: type[AttemptError]) -> None:
+    error = kind("One attempt failed.", provider_text="Incorrect API key provided: sk-secret")
     assert b"sk-secret" not in bytes(error_response(error).body)
 
 

@@ -114,7 +114,7 @@ model_list:
     assert registry.warnings == ()
 
 
-def test_the_vendors_usual_variable_serves_an_entry_without_a_key(tmp_path: Path) -> None:
+def test_the_providers_usual_variable_serves_an_entry_without_a_key(tmp_path: Path) -> None:
     text = """\
 model_list:
   - {model_name: a, litellm_params: {model: gemini/gemini-2.5-flash}}

@@ -241,7 +241,7 @@ def test_a_script_chooses_the_finish_reason():
     assert answer(attempt("/say one\n/finish content_filter\n/say two")) == ("one", [], "content_filter")
 
 
-# Pace
+# ResponseTiming
 
 
 def test_the_pace_sets_when_each_token_comes():
@@ -291,9 +291,9 @@ def moments(attempt):
         ("404", errors.CredentialsRefused),
         ("400", errors.RequestRejected),
         ("422", errors.RequestRejected),
-        ("408", errors.VendorOverloaded),
-        ("409", errors.VendorOverloaded),
-        ("503", errors.VendorOverloaded),
+        ("408", errors.ProviderOverloaded),
+        ("409", errors.ProviderOverloaded),
+        ("503", errors.ProviderOverloaded),
         ("reset", errors.ConnectionFailed),
         ("cut", errors.AnswerCut),
         ("html", errors.BadAnswer),
@@ -324,7 +324,7 @@ def test_a_rate_limit_can_name_a_time():
 
 
 @pytest.mark.parametrize("kind", ["503", "reset", "html", "error"])
-def test_after_the_first_word_a_vendors_failure_is_a_cut(kind):
+def test_after_the_first_word_a_providers_failure_is_a_cut(kind):
     with pytest.raises(errors.AnswerCut):
         answer(attempt(f"/say one\n/fail {kind}"))
 
@@ -359,7 +359,7 @@ def test_a_silent_line_stays_open_until_it_is_cancelled(kind, words):
     assert (kind in MID_ANSWER) == (words > 0)
 
 
-@pytest.mark.parametrize("model", ["fake/eco", "fake/200", "fake/echo?pace=1s", "fake/"])
+@pytest.mark.parametrize("model", ["fake/eco", "fake/200", "fake/echo?timing=1s", "fake/"])
 def test_an_unknown_fake_model_is_the_operators_to_mend(model):
     with pytest.raises(errors.CredentialsRefused) as caught:
         answer(attempt("hi", model=model))

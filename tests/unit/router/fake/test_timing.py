@@ -4,16 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.fake.timing import MAX_TOKENS, Metronome, Pace, duration, split_pace
+from router.fake.timing import MAX_TOKENS, ResponseTiming, TokenTimer, duration, split_timing
 from tests.support.virtual_clock import run_virtually
 
 
 def test_a_name_without_a_question_mark_has_no_pace():
-    assert split_pace("fake-ok:a") == ("fake-ok:a", Pace())
+    assert split_timing("fake-ok:a") == ("fake-ok:a", ResponseTiming())
 
 
 def test_all_three_settings_are_read_in_any_order():
-    assert split_pace("fake-ok?tokens=64&gap=20ms&first=1.5s") == ("fake-ok", Pace(first=1.5, gap=0.02, tokens=64))
+    assert split_timing("fake-ok?tokens=64&gap=20ms&first=1.5s") == (
+        "fake-ok",
+        ResponseTiming(first=1.5, gap=0.02, tokens=64),
+    )
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("200ms", 0.2), ("1.5s", 1.5), ("0", 0.0), ("0ms", 0.0), ("3s", 3.0)])
@@ -41,7 +44,7 @@ def test_durations_are_milliseconds_or_seconds(text, seconds):
 )
 def test_an_unreadable_pace_is_named_in_the_error(name, what_is_wrong):
     with pytest.raises(ValueError, match=r"^'") as caught:
-        split_pace(name)
+        split_timing(name)
     assert what_is_wrong in str(caught.value)
     assert repr(name) in str(caught.value)
 
@@ -54,42 +57,45 @@ def test_an_unreadable_pace_is_named_in_the_error(name, what_is_wrong):
 )
 def test_every_pace_that_can_be_written_is_read_back(model, first, gap, tokens):
     query = f"first={first}ms&gap={gap}ms" + (f"&tokens={tokens}" if tokens else "")
-    assert split_pace(f"{model}?{query}") == (model, Pace(first=first / 1000, gap=gap / 1000, tokens=tokens))
+    assert split_timing(f"{model}?{query}") == (
+        model,
+        ResponseTiming(first=first / 1000, gap=gap / 1000, tokens=tokens),
+    )
 
 
 @given(st.text())
 def test_any_text_is_either_read_or_refused_with_a_value_error(text):
     try:
-        model, pace = split_pace(text)
+        model, timing = split_timing(text)
     except ValueError:
         return
     assert text.startswith(model)
-    assert pace.first >= 0 <= pace.gap
+    assert timing.first >= 0 <= timing.gap
 
 
 def test_tokens_come_at_their_moments():
     async def moments():
-        metronome, loop = Metronome(Pace(first=0.2, gap=0.02)), asyncio.get_running_loop()
-        return [await _time_of(metronome.beat(), loop) for _ in range(3)]
+        timer, loop = TokenTimer(ResponseTiming(first=0.2, gap=0.02)), asyncio.get_running_loop()
+        return [await _time_of(timer.wait_for_token(), loop) for _ in range(3)]
 
     assert run_virtually(moments()) == pytest.approx([0.2, 0.22, 0.24])
 
 
 def test_a_late_token_does_not_delay_those_after_it():
     async def moments():
-        metronome, loop = Metronome(Pace(first=0.1, gap=0.1)), asyncio.get_running_loop()
+        timer, loop = TokenTimer(ResponseTiming(first=0.1, gap=0.1)), asyncio.get_running_loop()
         await asyncio.sleep(0.25)
-        return [await _time_of(metronome.beat(), loop) for _ in range(4)]
+        return [await _time_of(timer.wait_for_token(), loop) for _ in range(4)]
 
     assert run_virtually(moments()) == pytest.approx([0.25, 0.25, 0.3, 0.4])
 
 
 def test_a_pause_puts_off_everything_behind_it():
     async def moments():
-        metronome, loop = Metronome(Pace(first=0, gap=0.1)), asyncio.get_running_loop()
-        first = await _time_of(metronome.beat(), loop)
-        await metronome.pause(5)
-        return [first, await _time_of(metronome.beat(), loop), await _time_of(metronome.beat(), loop)]
+        timer, loop = TokenTimer(ResponseTiming(first=0, gap=0.1)), asyncio.get_running_loop()
+        first = await _time_of(timer.wait_for_token(), loop)
+        await timer.pause(5)
+        return [first, await _time_of(timer.wait_for_token(), loop), await _time_of(timer.wait_for_token(), loop)]
 
     assert run_virtually(moments()) == pytest.approx([0, 5.1, 5.2])
 

@@ -15,9 +15,9 @@ from config.errors import (
     BadAnswer,
     ConnectionFailed,
     CredentialsRefused,
+    ProviderOverloaded,
+    ProviderTimeout,
     RateLimited,
-    VendorOverloaded,
-    VendorSilent,
 )
 from config.models.deployments import Limits, RouterSettings
 from router.health.breaker import WINDOW, Verdict
@@ -50,7 +50,7 @@ def breakers_with(clock: Clock, **settings: Any) -> Breakers:
 
 def fail(breakers: Breakers, times: int = 1, error: AttemptError | None = None, deployment_id: str = "x") -> None:
     for _ in range(times):
-        breakers.begin(deployment_id).failed(error or VendorOverloaded("503"))
+        breakers.begin(deployment_id).failed(error or ProviderOverloaded("503"))
 
 
 def succeed(breakers: Breakers, deployment_id: str = "x") -> None:
@@ -61,7 +61,7 @@ def rest(breakers: Breakers) -> float | None:
     return breakers.retry_after(["x"])
 
 
-COUNTED = [VendorOverloaded, ConnectionFailed, VendorSilent, BadAnswer, AnswerCut, RateLimited]
+COUNTED = [ProviderOverloaded, ConnectionFailed, ProviderTimeout, BadAnswer, AnswerCut, RateLimited]
 
 
 @pytest.mark.parametrize("kind", COUNTED)
@@ -140,8 +140,8 @@ def test_a_probe_that_fails_makes_it_rest_again_from_now_on(breakers: Breakers, 
     clock.now += COOLDOWN
     probe = breakers.begin("x")
     clock.now += 2
-    probe.failed(VendorSilent("silent"))
-    assert (breakers.state("x"), breakers.reason("x"), rest(breakers)) == ("open", "vendor_silent", COOLDOWN)
+    probe.failed(ProviderTimeout("silent"))
+    assert (breakers.state("x"), breakers.reason("x"), rest(breakers)) == ("open", "provider_timeout", COOLDOWN)
 
 
 def test_a_probe_that_was_hung_up_counts_nothing_and_makes_room_for_the_next(breakers: Breakers, clock: Clock) -> None:
@@ -194,12 +194,12 @@ def test_a_long_answer_closes_it_although_others_have_probed_since(breakers: Bre
 def test_only_the_first_end_of_a_trial_counts(breakers: Breakers, clock: Clock) -> None:
     trial = breakers.begin("x")
     for _ in range(5):
-        trial.failed(VendorOverloaded("503"))
+        trial.failed(ProviderOverloaded("503"))
     assert breakers.state("x") == "closed"
     fail(breakers, 2)
     clock.now += COOLDOWN
     probe = breakers.begin("x")
-    probe.failed(VendorOverloaded("503"))
+    probe.failed(ProviderOverloaded("503"))
     probe.cancelled()
     probe.succeeded()
     assert breakers.state("x") == "open"
@@ -218,7 +218,7 @@ def test_failures_that_began_before_the_opening_do_not_shorten_or_restart_the_re
     early = [breakers.begin("x") for _ in range(3)]
     fail(breakers, 3)
     clock.now += 1
-    early[0].failed(VendorSilent("silent"))
+    early[0].failed(ProviderTimeout("silent"))
     early[1].failed(RateLimited("429", retry_after=1.0))
     assert rest(breakers) == COOLDOWN - 1
     early[2].failed(RateLimited("429", retry_after=30.0))
@@ -282,20 +282,20 @@ def test_of_two_verdicts_the_newer_holds(breakers: Breakers, clock: Clock) -> No
 
 def test_what_failed_elsewhere_counts_as_failed_here(breakers: Breakers, clock: Clock) -> None:
     fail(breakers, deployment_id="x")
-    breakers.adopt("y", Verdict(at=clock.now + 1, until=clock.now + 5, opened=clock.now + 1, error="vendor_silent"))
+    breakers.adopt("y", Verdict(at=clock.now + 1, until=clock.now + 5, opened=clock.now + 1, error="provider_timeout"))
     assert breakers.least_recently_failed(["y", "x"]) == "x"
-    assert breakers.reason("y") == "vendor_silent"
+    assert breakers.reason("y") == "provider_timeout"
 
 
 def test_opening_and_closing_are_in_the_log(breakers: Breakers) -> None:
     with capture_logs() as logs:
-        fail(breakers, 3, VendorOverloaded("503", vendor_text="vendor's words"))
+        fail(breakers, 3, ProviderOverloaded("503", provider_text="provider's words"))
         succeed(breakers)
     assert [(each["event"], each["log_level"], each["deployment"]) for each in logs] == [
         ("breaker_opened", "warning", "x"),
         ("breaker_closed", "info", "x"),
     ]
-    assert "vendor's words" not in repr(logs)
+    assert "provider's words" not in repr(logs)
 
 
 STEPS = st.lists(
@@ -330,7 +330,7 @@ def test_whatever_happens_one_attempt_at_a_time_probes_and_no_rest_is_for_ever(
                 case "cancelled":
                     trial.cancelled()
                 case "failed":
-                    trial.failed(VendorOverloaded("503"))
+                    trial.failed(ProviderOverloaded("503"))
                 case "limited":
                     trial.failed(RateLimited("429", retry_after=7.0))
                 case "refused":

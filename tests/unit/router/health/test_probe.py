@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from config.errors import BadAnswer, RequestRejected, VendorOverloaded, VendorSilent
+from config.errors import BadAnswer, ProviderOverloaded, ProviderTimeout, RequestRejected
 from config.models.deployments import Deployment, Limits, Registry, RouterSettings
 from router.health.breakers import Breakers
 from router.health.probe import AT_ONCE, OFF, HealthProbe, ping
@@ -21,7 +21,7 @@ from tests.support.virtual_clock import run_virtually
 INTERVAL = 60.0
 
 
-class Vendors:
+class Providers:
     """Counts the checks; `failing` maps a deployment's model to what its checks raise."""
 
     def __init__(self) -> None:
@@ -46,10 +46,10 @@ class Rig:
     """Inside a running loop with virtual time, whose clock the breakers go by."""
 
     def __init__(self, *deployments: Deployment, interval: float | None = INTERVAL) -> None:
-        self.vendors = Vendors()
+        self.providers = Providers()
         self.registry = LiveRegistry(Registry(deployments, self.settings(interval)))
         self.breakers = Breakers(lambda: self.registry.current.settings, asyncio.get_running_loop().time)
-        self.health = HealthProbe(self.registry, self.breakers, self.vendors.probe, Random(7))
+        self.health = HealthProbe(self.registry, self.breakers, self.providers.probe, Random(7))
 
     @staticmethod
     def settings(interval: float | None) -> RouterSettings:
@@ -65,7 +65,7 @@ def test_an_idle_deployment_is_checked_once_an_interval() -> None:
         task = asyncio.create_task(rig.health.run())
         await asyncio.sleep(INTERVAL * 3)
         task.cancel()
-        return rig.vendors.checked
+        return rig.providers.checked
 
     assert sorted(run_virtually(scenario())) == ["a", "a", "a", "b", "b", "b"]
 
@@ -77,7 +77,7 @@ def test_one_that_callers_use_is_left_alone() -> None:
             await asyncio.sleep(INTERVAL / 2)
             rig.breakers.begin("main/used").succeeded()
         await rig.health.check()
-        return rig.vendors.checked
+        return rig.providers.checked
 
     assert run_virtually(scenario()) == ["idle"]
 
@@ -86,7 +86,7 @@ def test_one_without_its_key_and_one_with_a_wildcard_are_not_checked() -> None:
     async def scenario() -> list[str]:
         rig = Rig(deployment("a", missing=("A_KEY",)), deployment("openai/*"), deployment("b"))
         await rig.health.check()
-        return rig.vendors.checked
+        return rig.providers.checked
 
     assert run_virtually(scenario()) == ["b"]
 
@@ -94,13 +94,13 @@ def test_one_without_its_key_and_one_with_a_wildcard_are_not_checked() -> None:
 def test_a_failure_opens_the_breaker_and_a_later_success_closes_it() -> None:
     async def scenario() -> list[str]:
         rig, states = Rig(deployment("a"), interval=1.0), []
-        rig.vendors.failing["a"] = VendorOverloaded("503")
+        rig.providers.failing["a"] = ProviderOverloaded("503")
         for pause in (0, 2, 4):
             await asyncio.sleep(pause)
             await rig.health.check()
             states.append(rig.breakers.state("main/a"))
-            rig.vendors.failing.clear()
-        assert len(rig.vendors.checked) == 2  # none while it rests
+            rig.providers.failing.clear()
+        assert len(rig.providers.checked) == 2  # none while it rests
         return states
 
     with capture_logs() as logs:
@@ -112,42 +112,42 @@ def test_a_failure_opens_the_breaker_and_a_later_success_closes_it() -> None:
     ("error", "event"),
     [(RequestRejected("no max_tokens here"), "health_check_refused"), (RuntimeError("ours"), "health_check_crashed")],
 )
-def test_what_says_nothing_about_the_vendor_counts_nothing_and_ends_no_other_check(error: Any, event: str) -> None:
+def test_what_says_nothing_about_the_provider_counts_nothing_and_ends_no_other_check(error: Any, event: str) -> None:
     async def scenario() -> Rig:
         rig = Rig(deployment("a"), deployment("b"), interval=1.0)
-        rig.breakers.begin("main/a").failed(VendorOverloaded("503"))
+        rig.breakers.begin("main/a").failed(ProviderOverloaded("503"))
         await asyncio.sleep(5)
-        rig.vendors.failing["a"] = error
+        rig.providers.failing["a"] = error
         await rig.health.check()
         assert rig.breakers.state("main/a") == "half-open" and rig.breakers.allows("main/a")
         return rig
 
     with capture_logs() as logs:
         rig = run_virtually(scenario())
-    assert sorted(rig.vendors.checked) == ["a", "b"]
+    assert sorted(rig.providers.checked) == ["a", "b"]
     assert [each["event"] for each in logs] == ["breaker_opened", event]
 
 
 def test_only_a_few_are_under_way_at_the_same_time() -> None:
-    async def scenario() -> Vendors:
+    async def scenario() -> Providers:
         rig = Rig(*[deployment(str(number)) for number in range(20)])
-        rig.vendors.patience = lambda: asyncio.sleep(1)
+        rig.providers.patience = lambda: asyncio.sleep(1)
         await rig.health.check()
-        return rig.vendors
+        return rig.providers
 
-    vendors = run_virtually(scenario())
-    assert (len(vendors.checked), vendors.most_under_way) == (20, AT_ONCE)
+    providers = run_virtually(scenario())
+    assert (len(providers.checked), providers.most_under_way) == (20, AT_ONCE)
 
 
 def test_one_that_a_caller_used_while_it_waited_for_its_turn_is_left_out() -> None:
     async def scenario() -> list[str]:
         rig = Rig(*[deployment(str(number)) for number in range(AT_ONCE + 1)])
-        rig.vendors.patience = lambda: asyncio.sleep(1)
+        rig.providers.patience = lambda: asyncio.sleep(1)
         check = asyncio.create_task(rig.health.check())
         await asyncio.sleep(0.5)
         rig.breakers.begin(f"main/{AT_ONCE}").succeeded()
         await check
-        return rig.vendors.checked
+        return rig.providers.checked
 
     assert str(AT_ONCE) not in run_virtually(scenario())
 
@@ -157,14 +157,14 @@ def test_a_reload_switches_the_checks_on_and_off() -> None:
         rig = Rig(deployment("a"), interval=None)
         task = asyncio.create_task(rig.health.run())
         await asyncio.sleep(100)
-        off = len(rig.vendors.checked)
+        off = len(rig.providers.checked)
         rig.switch(INTERVAL)
         await asyncio.sleep(OFF + INTERVAL * 3.5)
-        on = len(rig.vendors.checked)
+        on = len(rig.providers.checked)
         rig.switch(None)
         await asyncio.sleep(INTERVAL * 10)
         task.cancel()
-        return off, on, len(rig.vendors.checked)
+        return off, on, len(rig.providers.checked)
 
     off, on, after = run_virtually(scenario())
     assert off == 0 and on >= 3 and after == on
@@ -173,14 +173,14 @@ def test_a_reload_switches_the_checks_on_and_off() -> None:
 def test_cancelling_ends_the_checks_under_way_and_counts_nothing() -> None:
     async def scenario() -> Rig:
         rig = Rig(deployment("a"))
-        rig.vendors.patience = lambda: asyncio.sleep(1000)
+        rig.providers.patience = lambda: asyncio.sleep(1000)
         task = asyncio.create_task(rig.health.run())
         await asyncio.sleep(INTERVAL * 2)
-        assert rig.vendors.under_way == 1
+        assert rig.providers.under_way == 1
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert rig.vendors.under_way == 0
+        assert rig.providers.under_way == 0
         assert asyncio.all_tasks() == {asyncio.current_task()}
         return rig
 
@@ -208,7 +208,7 @@ async def test_an_empty_answer_to_a_ping_is_a_failure() -> None:
 def test_a_ping_waits_no_longer_than_for_a_first_token() -> None:
     async def scenario() -> float:
         lane = ScriptedLane({"a": [[HANG]]})
-        with pytest.raises(VendorSilent):
+        with pytest.raises(ProviderTimeout):
             await ping(lane, deployment("a", limits=Limits(first_token_timeout=3.0)))
         assert lane.closed == 1
         return asyncio.get_running_loop().time()

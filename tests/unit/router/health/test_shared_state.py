@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from config.errors import VendorOverloaded
+from config.errors import ProviderOverloaded
 from config.models.deployments import RouterSettings
 from router.health.breaker import Verdict
 from router.health.breakers import Breakers
 from router.health.rate_limits import RateLimits
 from router.health.shared_clock import SharedClock
-from router.health.shared_state import LONGEST_PAUSE, STALE, Known, SharedState
+from router.health.shared_state import LONGEST_PAUSE, STALE, SharedSnapshot, SharedState
 from tests.support.memory_store import MemoryStore
 from tests.support.virtual_clock import run_virtually
 
@@ -35,7 +35,7 @@ class Server:
         self.shared = SharedState(store, self.breakers, RateLimits(self.clock), self.clock)
 
     def fail(self, deployment_id: str) -> None:
-        self.breakers.begin(deployment_id).failed(VendorOverloaded("503"))
+        self.breakers.begin(deployment_id).failed(ProviderOverloaded("503"))
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_a_fault_in_the_task_is_logged_and_does_not_take_the_server_along() -> N
     class Broken(MemoryStore):
         closed = False
 
-        async def exchange(self, *_: Any) -> Known:
+        async def exchange(self, *_: Any) -> SharedSnapshot:
             raise RuntimeError("a fault of ours")
 
         async def aclose(self) -> None:
@@ -178,7 +178,7 @@ def test_a_fault_in_the_task_is_logged_and_does_not_take_the_server_along() -> N
 
 def test_a_cancellation_that_gets_lost_on_the_way_to_the_store_still_ends_the_task() -> None:
     class Swallowing(MemoryStore):
-        async def exchange(self, *arguments: Any) -> Known:
+        async def exchange(self, *arguments: Any) -> SharedSnapshot:
             if not self.exchanges:
                 with suppress(asyncio.CancelledError):
                     await asyncio.sleep(1)

@@ -91,7 +91,7 @@ def test_only_the_first_finish_reason_counts_and_nothing_is_said_after_it() -> N
 @pytest.mark.parametrize(
     ("theirs", "ours"), [("eos", "stop"), ("model_length", "length"), ("sensitive", "content_filter")]
 )
-def test_a_vendors_own_finish_reason_becomes_openais(theirs: str, ours: str) -> None:
+def test_a_providers_own_finish_reason_becomes_openais(theirs: str, ours: str) -> None:
     assert reasons(ChunkReader().read([event({"content": "a"}, theirs)])) == [ours]
 
 
@@ -108,15 +108,15 @@ def test_an_error_is_a_cut_once_something_was_said() -> None:
     reader.read([event({"content": "a"})])
     with pytest.raises(AnswerCut) as cut:
         reader.read([error])
-    assert "Overloaded" in cut.value.vendor_text
+    assert "Overloaded" in cut.value.provider_text
 
 
-def test_a_vendor_that_says_it_broke_off_has_cut_the_answer() -> None:
+def test_a_provider_that_says_it_broke_off_has_cut_the_answer() -> None:
     with pytest.raises(AnswerCut):
         ChunkReader().read([event({"content": "a"}, "insufficient_system_resource")])
 
 
-def test_the_usage_comes_once_and_last_however_often_the_vendor_repeats_it() -> None:
+def test_the_usage_comes_once_and_last_however_often_the_provider_repeats_it() -> None:
     reader = ChunkReader()
     chunks = reader.read(
         [event({"content": "a"}, usage={"total_tokens": 1}), event(finish="stop", usage={"total_tokens": 2})]

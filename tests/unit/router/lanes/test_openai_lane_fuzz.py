@@ -1,4 +1,4 @@
-"""Whatever bytes a vendor sends, the OpenAI lane has a defined outcome: chunks of the documented shape or an error of
+"""Whatever bytes a provider sends, the OpenAI lane has a defined outcome: chunks of the documented shape or an error of
 `config.errors`, in bounded memory.
 """
 
@@ -24,10 +24,10 @@ from config.models.deployments import Deployment
 from router.lanes.base import Attempt, Chunk
 from router.lanes.openai_chunks import ChunkReader
 from router.lanes.openai_lane import OpenAILane, build_http_client
-from router.stream.answer import Answer
+from router.stream.answer_collector import AnswerCollector
 from router.stream.sse_events import MAX_EVENT_BYTES, EventParser
 from router.stream.tool_calls import MAX_CALLS
-from tests.contract.local_vendor import DONE, LocalVendor, Reply, answering, event, local_vendor, streaming
+from tests.contract.local_provider import DONE, LocalProvider, Reply, answering, event, local_provider, streaming
 from tests.support.scripted_lane import fragment
 
 MB = 1 << 20
@@ -164,19 +164,19 @@ def outcome(reads: Iterable[bytes]) -> tuple[list[Chunk], str | None]:
 
 def judged(chunks: Iterable[Chunk]) -> tuple[str, list[Chunk], str | None]:
     """The text, the ending and the error that the router's judge makes of them."""
-    answer, text = Answer(), []
+    answer, text = AnswerCollector(), []
     try:
         for chunk in chunks:
             kept = answer.take(chunk)
             if kept is not None:
                 text.append(kept["choices"][0]["delta"].get("content") or "")
-        return "".join(text), answer.ending(), None
+        return "".join(text), answer.final_chunks(), None
     except SwitchboardError as error:
         return "".join(text), [], error.code
 
 
 def without_ids(ending: list[Chunk]) -> list[Any]:
-    """Ids that the vendor left out are made up anew each time."""
+    """Ids that the provider left out are made up anew each time."""
     deltas = [chunk["choices"][0]["delta"] if chunk["choices"] else chunk for chunk in ending]
     return [[each["function"] for each in delta.get("tool_calls") or ()] for delta in deltas]
 
@@ -288,8 +288,8 @@ async def lane() -> AsyncIterator[OpenAILane]:
     await lane.aclose()
 
 
-async def heard(lane: OpenAILane, vendor: LocalVendor) -> tuple[list[Chunk], SwitchboardError | None]:
-    deployment = Deployment("d", "g", "openai/m", api_key=SecretStr("k"), api_base=vendor.url)
+async def heard(lane: OpenAILane, provider: LocalProvider) -> tuple[list[Chunk], SwitchboardError | None]:
+    deployment = Deployment("d", "g", "openai/m", api_key=SecretStr("k"), api_base=provider.url)
     attempt = Attempt(deployment, [{"role": "user", "content": "Hi"}], {}, timeout=5)
     chunks: list[Chunk] = []
     try:
@@ -357,38 +357,38 @@ def ten_thousand_calls(step: int) -> bytes:
         "12 MB of JSON",
     ],
 )  # fmt: skip
-async def test_what_vendors_really_send_has_a_defined_outcome(
+async def test_what_providers_really_send_has_a_defined_outcome(
     lane: OpenAILane, reply: Reply, code: str | None, text: str
 ) -> None:
-    async with local_vendor(reply) as vendor:
-        chunks, error = await heard(lane, vendor)
+    async with local_provider(reply) as provider:
+        chunks, error = await heard(lane, provider)
         assert said(chunks) == text
         assert (error and error.code) == code
 
 
 @pytest.mark.parametrize("part", [b"x" * 8000, b"data: x\n" * 1000], ids=["one line", "one event of many lines"])
 async def test_an_event_without_end_takes_bounded_memory_and_closes_the_line(lane: OpenAILane, part: bytes) -> None:
-    async with local_vendor(raw(b"data: ", *[part] * 5000, close=False)) as vendor:
-        await heard(lane, vendor)  # what is loaded once does not count
-        vendor.hung_up.clear()
+    async with local_provider(raw(b"data: ", *[part] * 5000, close=False)) as provider:
+        await heard(lane, provider)  # what is loaded once does not count
+        provider.hung_up.clear()
         tracemalloc.start()
         try:
-            _, error = await heard(lane, vendor)
+            _, error = await heard(lane, provider)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
         assert isinstance(error, BadAnswer)
         assert peak < 8 * MAX_EVENT_BYTES
-        await vendor.hung_up.wait()
+        await provider.hung_up.wait()
 
 
 async def test_a_gzip_bomb_takes_bounded_memory(lane: OpenAILane) -> None:
     packed = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = b"".join(packed.compress(b"x" * MB) for _ in range(200)) + packed.flush()
-    async with local_vendor(raw(bomb, head="Content-Encoding: gzip\r\n")) as vendor:
+    async with local_provider(raw(bomb, head="Content-Encoding: gzip\r\n")) as provider:
         tracemalloc.start()
         try:
-            _, error = await heard(lane, vendor)
+            _, error = await heard(lane, provider)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -398,10 +398,10 @@ async def test_a_gzip_bomb_takes_bounded_memory(lane: OpenAILane) -> None:
 
 @pytest.mark.parametrize("step", [1, -1, 10**15])
 async def test_a_huge_number_of_tool_calls_is_refused(lane: OpenAILane, step: int) -> None:
-    async with local_vendor(streaming(ten_thousand_calls(step), END)) as vendor:
-        chunks, error = await heard(lane, vendor)
+    async with local_provider(streaming(ten_thousand_calls(step), END)) as provider:
+        chunks, error = await heard(lane, provider)
     assert error is None
-    answer = Answer()
+    answer = AnswerCollector()
     with pytest.raises(BadAnswer):
         for number, chunk in enumerate(chunks):
             answer.take(chunk)
@@ -412,8 +412,8 @@ async def test_a_huge_number_of_tool_calls_is_refused(lane: OpenAILane, step: in
 @given(streams, st.lists(st.integers(min_value=0), max_size=3))
 async def test_any_stream_comes_through_a_socket_with_a_defined_outcome(data: bytes, places: list[int]) -> None:
     lane = OpenAILane(build_http_client())
-    async with local_vendor(raw(*split(data, places))) as vendor:
+    async with local_provider(raw(*split(data, places))) as provider:
         try:
-            await heard(lane, vendor)
+            await heard(lane, provider)
         finally:
             await lane.aclose()

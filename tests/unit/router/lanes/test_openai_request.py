@@ -7,17 +7,17 @@ from pydantic import SecretStr
 from config.errors import RequestRejected
 from config.models.deployments import Deployment
 from router.lanes.base import Attempt
-from router.lanes.openai_request import MAX_WORDED, NotOnThisWire, Route, body, route
+from router.lanes.openai_request import MAX_CACHED_PARAMS, Endpoint, NotOnThisWire, body, endpoint
 
 USER = [{"role": "user", "content": "hi"}]
 
 
 def request(model: str, messages: list[Any], **params: Any) -> dict[str, Any]:
     deployment = Deployment(id="d", group="g", model=model, api_key=SecretStr("sk-x"), api_base="http://host/v1/")
-    return sent(route(deployment), messages, params)
+    return sent(endpoint(deployment), messages, params)
 
 
-def sent(to: Route, messages: list[Any], params: dict[str, Any]) -> dict[str, Any]:
+def sent(to: Endpoint, messages: list[Any], params: dict[str, Any]) -> dict[str, Any]:
     own = Deployment(id="d", group="g", model=to.model)
     found: dict[str, Any] = orjson.loads(body(to, Attempt(own, messages, params, 5.0)))
     return found
@@ -57,7 +57,7 @@ def test_the_key_and_the_headers_are_in_the_head_and_not_in_the_body() -> None:
         api_base="http://host/v1/",
         params={"extra_headers": {"authorization": "Other"}, "organization": "o", "timeout": 3, "tags": ["t"]},
     )
-    found = route(deployment)
+    found = endpoint(deployment)
     assert str(found.url) == "http://host/v1/chat/completions"
     assert found.headers["Authorization"] == "Other"
     assert found.headers["OpenAI-Organization"] == "o"
@@ -69,7 +69,7 @@ def test_the_key_and_the_headers_are_in_the_head_and_not_in_the_body() -> None:
 @pytest.mark.parametrize("model", ["openai/m", "groq/m", "mistral/m", "xai/m"])
 def test_parameters_that_were_worded_once_serve_only_those_who_ask_for_the_same(model: str) -> None:
     deployment = Deployment(id="d", group="g", model=model, api_key=SecretStr("sk-x"), api_base="http://host/v1/")
-    found = route(deployment)
+    found = endpoint(deployment)
     tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]
     asked = {"temperature": 0.5, "tools": tools}
     first = sent(found, USER, asked)
@@ -87,14 +87,14 @@ def test_messages_of_a_deployments_extra_body_come_last() -> None:
     own = Deployment(
         id="d", group="g", model="openai/m", api_key=SecretStr("sk-x"), api_base="http://host/v1/", params=extra
     )
-    said = orjson.loads(body(route(own), Attempt(own, USER, {}, 5.0)))
+    said = orjson.loads(body(endpoint(own), Attempt(own, USER, {}, 5.0)))
     assert said["messages"] == extra["extra_body"]["messages"]
 
 
 @pytest.mark.parametrize("model", ["openai/m", "mistral/m"])
 def test_a_route_does_not_keep_every_set_of_parameters_that_it_ever_saw(model: str) -> None:
     deployment = Deployment(id="d", group="g", model=model, api_key=SecretStr("sk-x"), api_base="http://host/v1/")
-    found = route(deployment)
-    for seed in range(2 * MAX_WORDED):
+    found = endpoint(deployment)
+    for seed in range(2 * MAX_CACHED_PARAMS):
         assert sent(found, USER, {"seed": seed})["messages"] == USER
-    assert 0 < len(found.worded) <= MAX_WORDED
+    assert 0 < len(found.prepared) <= MAX_CACHED_PARAMS

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from config.errors import CredentialsRefused
 from config.models.deployments import Deployment
 from router.lanes.base import Attempt, Chunk
-from router.lanes.openai_request import route
+from router.lanes.openai_request import endpoint
 from router.lanes.selection import Lanes, lane_name
 
 GPT = Deployment(id="d", group="g", model="openai/gpt-4o-mini", api_key=SecretStr("sk-x"))
@@ -47,10 +47,10 @@ class StubLane:
         ("ollama/llama3", "litellm"),
         ("openai/gpt-5.4", "litellm"),  # with tools LiteLLM sends it to the Responses API
         ("openai/responses/gpt-4o", "litellm"),
-        ("no-such-vendor/model", "litellm"),
+        ("no-such-provider/model", "litellm"),
     ],
 )
-def test_a_model_goes_down_the_lane_that_its_vendor_speaks(model: str, expected: str) -> None:
+def test_a_model_goes_down_the_lane_that_its_provider_speaks(model: str, expected: str) -> None:
     assert lane_name(replace(GPT, model=model)) == expected
 
 
@@ -77,15 +77,15 @@ def test_the_lane_can_be_chosen_by_hand(lane: str) -> None:
     assert lane_name(replace(GPT, info={"lane": lane})) == lane
 
 
-def test_a_vendor_of_another_wire_cannot_be_forced_onto_this_one() -> None:
+def test_a_provider_of_another_wire_cannot_be_forced_onto_this_one() -> None:
     with pytest.raises(CredentialsRefused, match="another wire"):
-        route(replace(GPT, model="anthropic/claude-sonnet-4-5"))
+        endpoint(replace(GPT, model="anthropic/claude-sonnet-4-5"))
 
 
 def test_a_deployment_without_a_key_is_the_operators_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(CredentialsRefused, match='"d" has no api_key'):
-        route(replace(GPT, api_key=None))
+        endpoint(replace(GPT, api_key=None))
 
 
 async def test_lanes_are_shared_and_closed_together() -> None:

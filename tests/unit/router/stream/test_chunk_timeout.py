@@ -3,7 +3,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 import pytest
 
-from router.stream.chunk_timeout import Patience
+from router.stream.chunk_timeout import ChunkTimeout
 from tests.support.virtual_clock import run_virtually
 
 
@@ -20,7 +20,7 @@ def now() -> float:
 
 async def heard(gaps: Sequence[float], seconds: float) -> tuple[list[int], float | None]:
     """What came before the end or the time-out, and when that time-out was."""
-    patience, stream, came = Patience(), spaced(*gaps), list[int]()
+    patience, stream, came = ChunkTimeout(), spaced(*gaps), list[int]()
     try:
         while (number := await patience.next(stream, seconds)) is not None:
             came.append(number)
@@ -44,7 +44,7 @@ def test_silence_ends_after_the_patience_for_one_chunk_counted_from_the_last(bef
 
 def test_a_shorter_patience_holds_at_once() -> None:
     async def scene() -> float:
-        patience, stream = Patience(), spaced(0.1, 50.0)
+        patience, stream = ChunkTimeout(), spaced(0.1, 50.0)
         await patience.next(stream, 10.0)
         with pytest.raises(TimeoutError):
             await patience.next(stream, 1.0)
@@ -55,7 +55,7 @@ def test_a_shorter_patience_holds_at_once() -> None:
 
 def test_a_longer_patience_is_not_cut_by_the_shorter_one_before() -> None:
     async def scene() -> int | None:
-        patience, stream = Patience(), spaced(0.1, 5.0)
+        patience, stream = ChunkTimeout(), spaced(0.1, 5.0)
         await patience.next(stream, 1.0)
         return await patience.next(stream, 10.0)
 
@@ -64,7 +64,7 @@ def test_a_longer_patience_is_not_cut_by_the_shorter_one_before() -> None:
 
 def test_time_that_the_reader_takes_does_not_count() -> None:
     async def scene() -> int | None:
-        patience, stream = Patience(), spaced(0.1, 0.1)
+        patience, stream = ChunkTimeout(), spaced(0.1, 0.1)
         await patience.next(stream, 1.0)
         await asyncio.sleep(30.0)
         return await patience.next(stream, 1.0)
@@ -95,7 +95,7 @@ def test_after_a_time_out_the_task_can_go_on() -> None:
 @pytest.mark.parametrize("close", [True, False])
 def test_a_timer_that_outlives_the_wait_cancels_nobody(close: bool) -> None:
     async def scene() -> float:
-        patience = Patience()
+        patience = ChunkTimeout()
         await patience.next(spaced(0.1), 1.0)
         if close:
             patience.close()
@@ -107,7 +107,7 @@ def test_a_timer_that_outlives_the_wait_cancels_nobody(close: bool) -> None:
 
 def test_chunks_may_be_waited_for_in_one_task_after_another() -> None:
     async def scene() -> list[int | None]:
-        patience, stream = Patience(), spaced(0.5, 0.5, 0.5)
+        patience, stream = ChunkTimeout(), spaced(0.5, 0.5, 0.5)
         wait: Callable[[], Awaitable[int | None]] = lambda: patience.next(stream, 0.6)  # noqa: E731
         return [await asyncio.ensure_future(wait()) for _ in range(3)]
 

@@ -179,7 +179,7 @@ def test_marks_behind_a_repetition_do_not_wait_for_the_next_word():
     assert Splice("Good morning, Sir. ", prefilled=False).take("Good morning, Sir. — ") == "— "
 
 
-def test_a_vendor_that_sends_no_letters_is_not_kept_for_ever():
+def test_a_provider_that_sends_no_letters_is_not_kept_for_ever():
     splice = Splice("Good morning", prefilled=False)
     passed = [splice.take("-" * 100) for _ in range(5)]
     assert len("".join(passed)) == 500
@@ -290,7 +290,7 @@ def test_judgement_calls(spoken, heard, expected):
 PREFILLED = {
     "two words could be speech": ("I know, ", "I know, I do", "I know, I know, I do"),
     "three words are a repetition": ("I know you, ", "I know you, I do", "I know you, I do"),
-    "a word that would be glued to what the vendor saw": ("I am very ", "very good", "I am very good"),
+    "a word that would be glued to what the provider saw": ("I am very ", "very good", "I am very good"),
     "a restart": ("Hello ", "Hello there", "Hello there"),
     "a restart after a mark": ("Hello, ", "Hello, there", "Hello, there"),
     "one Chinese character": ("谢", "谢您", "谢谢您"),

@@ -24,8 +24,8 @@ _NO_SUCH_TOOL = re.compile(r"unknown tool|tool\b.{0,80}\bnot found", re.IGNORECA
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """`is_error` is the server's own word for it. The text is never empty: some vendors refuse an empty one."""
+class ToolResult:
+    """`is_error` is the server's own word for it. The text is never empty: some providers refuse an empty one."""
 
     text: str
     is_error: bool = False
@@ -36,14 +36,14 @@ class Answer:
         return self.is_error and bool(_NO_SUCH_TOOL.search(self.text[:200]))
 
 
-def answer(result: CallToolResult) -> Answer:
+def answer(result: CallToolResult) -> ToolResult:
     """The text of the result; its structured content stands in where there is none."""
     parts = [_text(block) for block in result.content]
     has_text = any(isinstance(block, TextContent) and block.text for block in result.content)
     if not has_text and result.structured_content is not None:
         parts.append(json.dumps(result.structured_content, ensure_ascii=False))
     text = "\n".join(part for part in parts if part)
-    return Answer(shortened(text) or "The tool gave no output.", bool(result.is_error))
+    return ToolResult(shortened(text) or "The tool gave no output.", bool(result.is_error))
 
 
 def shortened(text: str) -> str:

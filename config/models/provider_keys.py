@@ -1,7 +1,7 @@
-"""Where a vendor's key comes from when an entry of models.yaml does not say.
+"""Where a provider's key comes from when an entry of models.yaml does not say.
 
 LiteLLM reads these variables itself, but only when a request is sent; knowing them here lets a deployment without a key
-be left out from the start. Vendors that are not listed need no key, or have ways of their own to sign in.
+be left out from the start. Providers that are not listed need no key, or have ways of their own to sign in.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KEY_VARIABLES: Mapping[str, tuple[str, ...]] = {
     "xai": ("XAI_API_KEY",),
 }
 
-# An endpoint without which the vendor cannot be reached.
+# An endpoint without which the provider cannot be reached.
 BASE_VARIABLES: Mapping[str, str] = {"azure": "AZURE_API_BASE", "hosted_vllm": "HOSTED_VLLM_API_BASE"}
 
 # Signing in without a key: a parameter or a variable that begins so stands for it.
@@ -39,32 +39,32 @@ _OTHER_WAYS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def vendor_of(model: str, params: Mapping[str, Any]) -> str | None:
-    """LiteLLM's name of the vendor, as far as it can be told without LiteLLM."""
+def provider_of(model: str, params: Mapping[str, Any]) -> str | None:
+    """LiteLLM's name of the provider, as far as it can be told without LiteLLM."""
     if params.get("custom_llm_provider"):
         return str(params["custom_llm_provider"])
-    vendor, slash, _ = model.partition("/")
+    provider, slash, _ = model.partition("/")
     if slash:
-        return vendor
+        return provider
     if model.startswith(("gpt-", "o1", "o3", "o4", "chatgpt-")):
         return "openai"
     return "anthropic" if model.startswith("claude-") else None
 
 
 def find_key(
-    vendor: str | None, params: Mapping[str, Any], environ: Mapping[str, str]
+    provider: str | None, params: Mapping[str, Any], environ: Mapping[str, str]
 ) -> tuple[str | None, str | None]:
-    """The vendor's key from the environment, and the variable to set when there is none but one is needed."""
-    variables = KEY_VARIABLES.get(vendor or "", ())
+    """The provider's key from the environment, and the variable to set when there is none but one is needed."""
+    variables = KEY_VARIABLES.get(provider or "", ())
     found = next((environ[name] for name in variables if environ.get(name)), None)
     set_up = [*params, *(name for name, value in environ.items() if value)]
-    if found or not variables or any(name.startswith(_OTHER_WAYS.get(vendor or "", ("\0",))) for name in set_up):
+    if found or not variables or any(name.startswith(_OTHER_WAYS.get(provider or "", ("\0",))) for name in set_up):
         return found, None
     return None, variables[0]
 
 
-def find_base(vendor: str | None, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """The same for the address of vendors that have no fixed one."""
-    variable = BASE_VARIABLES.get(vendor or "")
+def find_base(provider: str | None, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """The same for the address of providers that have no fixed one."""
+    variable = BASE_VARIABLES.get(provider or "")
     found = environ.get(variable) if variable else None
     return found or None, None if found else variable

@@ -9,7 +9,7 @@ from router.lanes.base import Chunk
 from router.stream.tool_calls import ToolCallGatherer
 
 
-class Answer:
+class AnswerCollector:
     """Judges one attempt's stream: passes text on, gathers the rest, and in the end says whether it was an answer."""
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class Answer:
 
     @property
     def paid(self) -> Chunk | None:
-        """The usage of an answer of which text went out, as far as the vendor has told it."""
+        """The usage of an answer of which text went out, as far as the provider has told it."""
         return self._usage if self._text else None
 
     def take(self, chunk: Chunk) -> Chunk | None:
@@ -40,21 +40,21 @@ class Answer:
         self._text = self._text or "content" in kept
         return _chunk({"role": "assistant", **kept})
 
-    def ending(self) -> list[Chunk]:
+    def final_chunks(self) -> list[Chunk]:
         """What follows the text.
 
         Raises:
             BadAnswer: there was no text and no tool call, or a tool call was not whole.
-            ContentPolicyViolation: the vendor's filter took the whole answer.
+            ContentPolicyViolation: the provider's filter took the whole answer.
         """
         calls = self._calls.whole()
         if not calls and not self._text:
             if self._finish == "content_filter":
                 raise ContentPolicyViolation(
-                    "The vendor's content filter withheld the answer.", category="content_filter"
+                    "The provider's content filter withheld the answer.", category="content_filter"
                 )
             if self._finish != "length":
-                raise BadAnswer("the vendor's answer was empty")
+                raise BadAnswer("the provider's answer was empty")
         chunks = [_chunk({"role": "assistant", "content": None, "tool_calls": calls})] if calls else []
         chunks.append(_chunk({"role": "assistant", "content": None}, "tool_calls" if calls else self._finish or "stop"))
         return [*chunks, self._usage] if self._usage else chunks

@@ -15,14 +15,14 @@ from config.errors import (
     ContentPolicyViolation,
     ContextWindowExceeded,
     CredentialsRefused,
+    ProviderOverloaded,
+    ProviderTimeout,
     RateLimited,
     RequestRejected,
     SwitchboardError,
-    VendorOverloaded,
-    VendorSilent,
 )
-from router.vendors.vendor_complaint import retry_after
-from router.vendors.vendor_errors import MEANINGS, from_event, from_litellm, from_response, from_transport
+from router.providers.error_body import retry_after
+from router.providers.provider_errors import MEANINGS, from_event, from_litellm, from_response, from_transport
 
 SECRET = "sk-abcdefghijklmnopqrstuvwxyz012345"
 NO_HEADERS = httpx.Headers()
@@ -50,12 +50,12 @@ def test_every_exception_that_litellm_has_is_given_a_meaning() -> None:
         (402, CredentialsRefused),
         (403, CredentialsRefused),
         (404, CredentialsRefused),
-        (408, VendorOverloaded),
-        (409, VendorOverloaded),
+        (408, ProviderOverloaded),
+        (409, ProviderOverloaded),
         (429, RateLimited),
-        (500, VendorOverloaded),
-        (503, VendorOverloaded),
-        (529, VendorOverloaded),
+        (500, ProviderOverloaded),
+        (503, ProviderOverloaded),
+        (529, ProviderOverloaded),
         (302, BadAnswer),
         (418, BadAnswer),
     ],
@@ -64,7 +64,7 @@ def test_a_status_means_what_the_failover_table_says(status: int, expected: type
     error = from_response(status, NO_HEADERS, body("secret words"))
     assert type(error) is expected
     assert "secret words" not in str(error)
-    assert "secret words" in getattr(error, "vendor_text", "")
+    assert "secret words" in getattr(error, "provider_text", "")
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_the_words_of_the_prompt_in_an_error_do_not_change_its_meaning() -> None
     assert type(from_response(422, NO_HEADERS, said)) is RequestRejected
 
 
-def test_keys_are_struck_out_of_the_vendors_text_and_it_is_cut_short() -> None:
+def test_keys_are_struck_out_of_the_providers_text_and_it_is_cut_short() -> None:
     error = from_response(401, NO_HEADERS, body(f"Incorrect API key provided: {SECRET}. " + "x" * 9000))
     assert isinstance(error, CredentialsRefused)
-    assert SECRET not in error.vendor_text
-    assert len(error.vendor_text) <= 2000
+    assert SECRET not in error.provider_text
+    assert len(error.provider_text) <= 2000
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ def test_a_rate_limit_keeps_its_time() -> None:
     [
         ({"error": {"message": "boom"}}, BadAnswer),
         ({"error": "boom"}, BadAnswer),
-        ({"error": {"message": "overloaded", "code": 503}}, VendorOverloaded),
-        ({"error": {"message": "overloaded", "code": "503"}}, VendorOverloaded),
+        ({"error": {"message": "overloaded", "code": 503}}, ProviderOverloaded),
+        ({"error": {"message": "overloaded", "code": "503"}}, ProviderOverloaded),
         ({"error": {"message": "slow down", "type": "rate_limit_error"}}, RateLimited),
         ({"error": {"message": "no", "code": "content_filter"}}, ContentPolicyViolation),
         ({"error": {"message": "no", "code": "context_length_exceeded"}}, ContextWindowExceeded),
@@ -161,8 +161,8 @@ def test_an_error_inside_an_answer_is_mapped(event: dict[str, Any], expected: ty
         (httpx.ConnectError("refused"), False, ConnectionFailed),
         (httpx.ConnectTimeout("hung up"), False, ConnectionFailed),
         (ConnectionResetError(), False, ConnectionFailed),
-        (TimeoutError(), False, VendorSilent),
-        (httpx.ReadTimeout("silent"), False, VendorSilent),
+        (TimeoutError(), False, ProviderTimeout),
+        (httpx.ReadTimeout("silent"), False, ProviderTimeout),
         (httpx.ReadError("reset"), True, AnswerCut),
         (httpx.DecodingError("no gzip"), True, BadAnswer),
     ],
@@ -183,10 +183,10 @@ MADE = {"message": "no", "model": "m", "llm_provider": "openai"}
         (litellm.exceptions.ContextWindowExceededError(**MADE), ContextWindowExceeded),
         (litellm.exceptions.ContentPolicyViolationError(**MADE), ContentPolicyViolation),
         (litellm.exceptions.RateLimitError(**MADE), RateLimited),
-        (litellm.exceptions.InternalServerError(**MADE), VendorOverloaded),
-        (litellm.exceptions.ServiceUnavailableError(**MADE), VendorOverloaded),
-        (litellm.exceptions.APIError(status_code=409, **MADE), VendorOverloaded),
-        (litellm.exceptions.Timeout(**MADE), VendorSilent),
+        (litellm.exceptions.InternalServerError(**MADE), ProviderOverloaded),
+        (litellm.exceptions.ServiceUnavailableError(**MADE), ProviderOverloaded),
+        (litellm.exceptions.APIError(status_code=409, **MADE), ProviderOverloaded),
+        (litellm.exceptions.Timeout(**MADE), ProviderTimeout),
         (litellm.exceptions.APIConnectionError(**MADE), ConnectionFailed),
         (litellm.exceptions.JSONSchemaValidationError("m", "openai", "raw", "schema"), BadAnswer),
         (RuntimeError("what is this"), BadAnswer),
@@ -203,10 +203,10 @@ def test_what_broke_a_stream_counts_and_not_its_wrapping() -> None:
 
 
 def test_a_timeout_that_was_an_answer_with_status_408_is_not_silence() -> None:
-    answer = httpx.Response(408, request=httpx.Request("POST", "http://vendor"))
+    answer = httpx.Response(408, request=httpx.Request("POST", "http://provider"))
     error = litellm.exceptions.Timeout(**MADE)
     error.__cause__ = openai.APIStatusError("slow", response=answer, body=None)
-    assert type(from_litellm(error)) is VendorOverloaded
+    assert type(from_litellm(error)) is ProviderOverloaded
 
 
 def test_parameters_that_a_model_does_not_take_are_named_to_the_caller() -> None:

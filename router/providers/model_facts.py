@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from config.models.deployments import Deployment
-from router.vendors.litellm_import import litellm
+from router.providers.litellm_import import litellm
 
 CHARS_IN_A_TOKEN = 8
 """More than any text has on average: a prompt with fewer tokens than its characters divided by this does not exist."""
@@ -18,7 +18,7 @@ def supports_prefill(deployment: Deployment) -> bool:
     return bool(_facts(deployment).get("supports_assistant_prefill"))
 
 
-def certainly_fits_not(deployment: Deployment, prompt_chars: int) -> bool:
+def exceeds_context(deployment: Deployment, prompt_chars: int) -> bool:
     """Whether a prompt of that many characters is certainly longer than the model reads."""
     limit = _facts(deployment).get("max_input_tokens")
     return isinstance(limit, int) and prompt_chars > limit * CHARS_IN_A_TOKEN

@@ -1,4 +1,4 @@
-"""The vendor as a process of its own: `python -m bench.vendor PORT`."""
+"""The provider as a process of its own: `python -m bench.provider PORT`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What a vendor said when it refused: read out of the many shapes of error bodies. Only the wording is judged."""
+"""What a provider said when it refused: read out of the many shapes of error bodies. Only the wording is judged."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from router.vendors.litellm_import import litellm
+from router.providers.litellm_import import litellm
 
-MAX_VENDOR_TEXT: Final = 2000
+MAX_PROVIDER_TEXT: Final = 2000
 
 _CONTEXT_CODES: Final = frozenset(
     {"context_length_exceeded", "context_window_exceeded", "model_context_window_exceeded"}
@@ -30,8 +30,8 @@ _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
-    """A vendor's error. `text` is for the log alone: shortened, and without anything that looks like a key."""
+class ErrorBody:
+    """A provider's error. `text` is for the log alone: shortened, and without anything that looks like a key."""
 
     text: str = ""
     code: str = ""
@@ -41,7 +41,7 @@ class Complaint:
     category: str | None = None
 
     @classmethod
-    def read(cls, body: object, text: str) -> Complaint:
+    def read(cls, body: object, text: str) -> ErrorBody:
         """From a parsed body (`{"error": {...}}`, its inside, or something else) and the text that it came as."""
         error = body.get("error", body) if isinstance(body, Mapping) else body
         fields = error if isinstance(error, Mapping) else {}
@@ -63,7 +63,7 @@ class Complaint:
 
     @property
     def is_not_allowed(self) -> bool:
-        """The vendor's content policy refused the content."""
+        """The provider's content policy refused the content."""
         wording = f"{self.code} {self.type} {self.message}".lower()
         known = bool(_WORDING.is_azure_content_policy_violation_error(wording))
         return known or any(word in wording for word in _POLICY_WORDS)
@@ -76,11 +76,13 @@ class Complaint:
 
 def without_secrets(text: str) -> str:
     """`text` as it may be logged: keys struck out, and no longer than a log line should be."""
-    return str(litellm.litellm_core_utils.secret_redaction.redact_string(text[: 4 * MAX_VENDOR_TEXT]))[:MAX_VENDOR_TEXT]
+    return str(litellm.litellm_core_utils.secret_redaction.redact_string(text[: 4 * MAX_PROVIDER_TEXT]))[
+        :MAX_PROVIDER_TEXT
+    ]
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds until the vendor wants to be asked again, from `retry-after-ms` or `retry-after` (seconds or a date)."""
+    """Seconds to wait, from `retry-after-ms` or `retry-after` (seconds or a date); None when neither is there."""
     if (milliseconds := _seconds(headers.get("retry-after-ms"))) is not None:
         return milliseconds / 1000
     value = headers.get("retry-after")
@@ -103,13 +105,13 @@ def _seconds(value: str | None) -> float | None:
 
 
 def _status(code: object) -> int | None:
-    """Some vendors repeat the HTTP status as the error's code, as a number or as its digits."""
+    """Some providers repeat the HTTP status as the error's code, as a number or as its digits."""
     digits = str(code) if isinstance(code, (int, str)) else ""
     return int(digits) if re.fullmatch(r"[45]\d\d", digits) else None
 
 
 def _category(error: Mapping[str, Any]) -> str | None:
-    """The vendor's word for why content was refused. A caller sees it, so it must be a word and no prose."""
+    """The provider's word for why content was refused. A caller sees it, so it must be a word and no prose."""
     for candidate in _categories(error):
         if isinstance(candidate, str) and _WORD.fullmatch(candidate):
             return candidate

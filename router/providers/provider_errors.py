@@ -1,6 +1,6 @@
-"""What a vendor's failure means: LiteLLM's exceptions and HTTP failures become the tree in `config.errors`.
+"""What a provider's failure means: LiteLLM's exceptions and HTTP failures become the tree in `config.errors`.
 
-The table is `docs/failover.md`. What a vendor says goes into `vendor_text` alone: messages may reach a caller.
+The table is `docs/failover.md`. What a provider says goes into `provider_text` alone: messages may reach a caller.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from config.errors import (
     ContentPolicyViolation,
     ContextWindowExceeded,
     CredentialsRefused,
+    ProviderOverloaded,
+    ProviderTimeout,
     RateLimited,
     RequestRejected,
     SwitchboardError,
-    VendorOverloaded,
-    VendorSilent,
 )
-from router.vendors.litellm_import import litellm
-from router.vendors.vendor_complaint import Complaint, retry_after, without_secrets
+from router.providers.error_body import ErrorBody, retry_after, without_secrets
+from router.providers.litellm_import import litellm
 
 theirs = litellm.exceptions
 
@@ -81,40 +81,40 @@ MEANINGS: Final[Mapping[type[Exception], Meaning]] = {
 
 
 def from_litellm(error: Exception, *, answering: bool = False) -> SwitchboardError:
-    """What an exception out of LiteLLM means, whichever vendor it was talking to. `answering`: see `from_transport`."""
+    """The error that a LiteLLM exception stands for. `answering`: see `from_transport`."""
     original = getattr(error, "original_exception", None)
     if isinstance(original, Exception):
         return from_litellm(original, answering=answering)
     broken = next(
         (cause for cause in _behind(error) if isinstance(cause, (httpx.TransportError, ConnectionError))), None
     )
-    if broken is not None:  # LiteLLM makes a failure of the vendor's, status 500, of most broken connections
+    if broken is not None:  # LiteLLM makes a failure of the provider's, status 500, of most broken connections
         return from_transport(broken, answering=answering)
-    complaint = Complaint.read(getattr(error, "body", None), str(error))
+    error_body = ErrorBody.read(getattr(error, "body", None), str(error))
     status = getattr(error, "status_code", None)
     status = status if isinstance(status, int) else None
     match next((MEANINGS[kind] for kind in type(error).__mro__ if kind in MEANINGS), "by status"):
         case "timeout":
-            # LiteLLM makes a timeout of a vendor's HTTP 408 too.
+            # LiteLLM makes a timeout of a provider's HTTP 408 too.
             statuses = (getattr(cause, "status_code", None) for cause in _behind(error))
             answered = next((each for each in statuses if isinstance(each, int)), None)
-            return from_complaint(answered, complaint) if answered else _silent(complaint.text)
+            return from_complaint(answered, error_body) if answered else _silent(error_body.text)
         case "unreachable" if not answering:
-            return _unreachable(complaint.text)
+            return _unreachable(error_body.text)
         case "too long":
             return _too_long()
         case "not allowed":
-            return _not_allowed(complaint)
+            return _not_allowed(error_body)
         case "unsupported":
-            return _unsupported(complaint)
+            return _unsupported(error_body)
         case "credentials":
-            return _credentials(complaint, status)
+            return _credentials(error_body, status)
         case "nonsense" | "unreachable":
-            return BadAnswer("the vendor's answer makes no sense", vendor_text=complaint.text, status=status)
+            return BadAnswer("the provider's answer makes no sense", provider_text=error_body.text, status=status)
         case "request":
-            return from_complaint(status or 400, complaint)
+            return from_complaint(status or 400, error_body)
         case _:
-            return from_complaint(status, complaint, _headers(error))
+            return from_complaint(status, error_body, _headers(error))
 
 
 def from_response(status: int, headers: Mapping[str, str], body: bytes) -> SwitchboardError:
@@ -123,86 +123,88 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes) -> Switc
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
         parsed = None
-    return from_complaint(status, Complaint.read(parsed, body.decode("utf-8", "replace")), headers)
+    return from_complaint(status, ErrorBody.read(parsed, body.decode("utf-8", "replace")), headers)
 
 
 def from_event(event: Mapping[str, Any]) -> SwitchboardError:
     """What an `error` inside a stream, or inside an answer with status 200, means."""
-    complaint = Complaint.read(event, orjson.dumps(event.get("error")).decode())
-    return from_complaint(429 if complaint.is_rate_limit else complaint.status, complaint)
+    error_body = ErrorBody.read(event, orjson.dumps(event.get("error")).decode())
+    return from_complaint(429 if error_body.is_rate_limit else error_body.status, error_body)
 
 
 def from_transport(error: Exception, *, answering: bool) -> AttemptError:
     """What a failed connection means. `answering`: the head of the answer had already come."""
     text = without_secrets(f"{type(error).__name__}: {error}")
     if isinstance(error, httpx.DecodingError):
-        return BadAnswer("the vendor's answer cannot be decompressed", vendor_text=text)
+        return BadAnswer("the provider's answer cannot be decompressed", provider_text=text)
     if answering:
-        return AnswerCut("the connection to the vendor broke in the middle of the answer", vendor_text=text)
+        return AnswerCut("the connection to the provider broke in the middle of the answer", provider_text=text)
     if isinstance(error, (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout)):
         return _silent(text)
     return _unreachable(text)
 
 
 def from_complaint(
-    status: int | None, complaint: Complaint, headers: Mapping[str, str] | None = None
+    status: int | None, error_body: ErrorBody, headers: Mapping[str, str] | None = None
 ) -> SwitchboardError:
-    """The meaning of an HTTP status and of what the vendor said with it. None: an error inside an answer."""
+    """The meaning of an HTTP status and of what the provider said with it. None: an error inside an answer."""
     if status in (None, 400, 403, 404, 413, 422):
-        if complaint.is_too_long:
+        if error_body.is_too_long:
             return _too_long()
-        if complaint.is_not_allowed:
-            return _not_allowed(complaint)
+        if error_body.is_not_allowed:
+            return _not_allowed(error_body)
     match status:
         case 429:
             wait = retry_after(headers or {})
-            return RateLimited("the vendor's rate limit is reached", retry_after=wait, vendor_text=complaint.text)
-        case 413 if complaint.is_rate_limit:  # Groq: one request is larger than the tokens left in this minute
-            return RateLimited("the vendor's rate limit is reached", vendor_text=complaint.text, status=413)
+            return RateLimited("the provider's rate limit is reached", retry_after=wait, provider_text=error_body.text)
+        case 413 if error_body.is_rate_limit:  # Groq: one request is larger than the tokens left in this minute
+            return RateLimited("the provider's rate limit is reached", provider_text=error_body.text, status=413)
         case 400 | 413 | 422:
-            message = f"the model's vendor says that the request is not valid (HTTP {status})"
-            return RequestRejected(message, vendor_text=complaint.text, status=status)
+            message = f"the model's provider says that the request is not valid (HTTP {status})"
+            return RequestRejected(message, provider_text=error_body.text, status=status)
         case 401 | 402 | 403 | 404:
-            return _credentials(complaint, status)
+            return _credentials(error_body, status)
         case int() if status in (408, 409) or status >= 500:
-            return VendorOverloaded(f"the vendor failed (HTTP {status})", vendor_text=complaint.text, status=status)
+            return ProviderOverloaded(
+                f"the provider failed (HTTP {status})", provider_text=error_body.text, status=status
+            )
         case _:
             said = "an error in its answer" if status is None else f"HTTP {status}"
-            return BadAnswer(f"the vendor answered with {said}", vendor_text=complaint.text, status=status)
+            return BadAnswer(f"the provider answered with {said}", provider_text=error_body.text, status=status)
 
 
 def _too_long() -> ContextWindowExceeded:
     return ContextWindowExceeded("the messages are longer than the model's context window", param="messages")
 
 
-def _not_allowed(complaint: Complaint) -> ContentPolicyViolation:
-    named = f" ({complaint.category})" if complaint.category else ""
-    return ContentPolicyViolation(f"the model's vendor refused the content{named}", category=complaint.category)
+def _not_allowed(error_body: ErrorBody) -> ContentPolicyViolation:
+    named = f" ({error_body.category})" if error_body.category else ""
+    return ContentPolicyViolation(f"the model's provider refused the content{named}", category=error_body.category)
 
 
-def _silent(text: str) -> VendorSilent:
-    return VendorSilent("the vendor did not begin to answer in time", vendor_text=text)
+def _silent(text: str) -> ProviderTimeout:
+    return ProviderTimeout("the provider did not begin to answer in time", provider_text=text)
 
 
 def _unreachable(text: str) -> ConnectionFailed:
-    return ConnectionFailed("the vendor could not be reached, or hung up before it answered", vendor_text=text)
+    return ConnectionFailed("the provider could not be reached, or hung up before it answered", provider_text=text)
 
 
-def _credentials(complaint: Complaint, status: int | None) -> CredentialsRefused:
-    message = "the vendor refused the deployment's key, its rights or its model name"
-    return CredentialsRefused(message, vendor_text=complaint.text, status=status)
+def _credentials(error_body: ErrorBody, status: int | None) -> CredentialsRefused:
+    message = "the provider refused the deployment's key, its rights or its model name"
+    return CredentialsRefused(message, provider_text=error_body.text, status=status)
 
 
-def _unsupported(complaint: Complaint) -> RequestRejected:
+def _unsupported(error_body: ErrorBody) -> RequestRejected:
     """LiteLLM found parameters that the model does not take; their names are the caller's own words."""
-    found = re.search(r"parameters: \[([\w', ]*)\]", complaint.message)
+    found = re.search(r"parameters: \[([\w', ]*)\]", error_body.message)
     names = found.group(1).replace("'", "") if found else "one of the request's parameters"
     message = f"this model does not take {names}; with litellm_settings.drop_params: true such parameters are left out"
-    return RequestRejected(message, vendor_text=complaint.text, status=400)
+    return RequestRejected(message, provider_text=error_body.text, status=400)
 
 
 def _headers(error: Exception) -> httpx.Headers:
-    """The vendor's headers: LiteLLM keeps them in one place or another, depending on the vendor."""
+    """The provider's headers: LiteLLM keeps them in one place or another, depending on the provider."""
     answer = getattr(error, "response", None)
     for headers in (getattr(error, "litellm_response_headers", None), getattr(answer, "headers", None)):
         if headers:

@@ -12,10 +12,10 @@ _KEPT = 1000
 
 
 @dataclass(slots=True)
-class Exchange:
+class RecordedRequest:
     """One request for an answer. Times are seconds since 1970.
 
-    `ended_by` is "vendor" when the answer was given, whole or broken, "caller" when the caller hung up before that,
+    `ended_by` is "provider" when the answer was given, whole or broken, "caller" when the caller hung up before that,
     and None while it goes on. `whole` says whether the answer was given to its end.
     """
 
@@ -27,10 +27,10 @@ class Exchange:
     time: float = field(default_factory=time.time)
     status: int | None = None
     ended: float | None = None
-    ended_by: Literal["vendor", "caller"] | None = None
+    ended_by: Literal["provider", "caller"] | None = None
     whole: bool = False
 
-    def end(self, by: Literal["vendor", "caller"], *, whole: bool = False) -> None:
+    def end(self, by: Literal["provider", "caller"], *, whole: bool = False) -> None:
         """Note the end, once: what happens to the connection after it says nothing about this answer."""
         if self.ended is None:
             self.ended, self.ended_by, self.whole = time.time(), by, whole
@@ -40,25 +40,25 @@ class Exchange:
         return {name: getattr(self, name) for name in self.__slots__ if name != "body"}
 
 
-class Exchanges:
+class RequestLog:
     """The last thousand exchanges, and how many there were for each model name since the last reset."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._kept: deque[Exchange] = deque(maxlen=_KEPT)
+        self._kept: deque[RecordedRequest] = deque(maxlen=_KEPT)
         self._counts: Counter[str] = Counter()
         self._since: dict[str, float] = {}
         self._clock = clock
 
-    def add(self, exchange: Exchange) -> int:
-        """Keep it; says how many there were for its model (with its suffix, without its pace), this one included."""
-        name = exchange.model.partition("?")[0]
-        self._kept.append(exchange)
+    def add(self, record: RecordedRequest) -> int:
+        """Keep it; says how many there were for its model (with its suffix, without its timing), this one included."""
+        name = record.model.partition("?")[0]
+        self._kept.append(record)
         self._counts[name] += 1
         self._since.setdefault(name, self._clock())
         return self._counts[name]
 
     def age(self, model: str) -> float:
-        """Seconds since the first exchange for this model name."""
+        """Seconds since the first record for this model name."""
         return self._clock() - self._since[model.partition("?")[0]]
 
     def reset(self) -> None:
@@ -67,11 +67,11 @@ class Exchanges:
         self._counts.clear()
         self._since.clear()
 
-    def __iter__(self) -> Iterator[Exchange]:
+    def __iter__(self) -> Iterator[RecordedRequest]:
         return iter(self._kept)
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def __getitem__(self, at: int) -> Exchange:
+    def __getitem__(self, at: int) -> RecordedRequest:
         return self._kept[at]

@@ -1,4 +1,4 @@
-"""A vendor on 127.0.0.1: a bare socket server, since a framework cannot cut, garble or reset an answer at will."""
+"""A provider on 127.0.0.1: a bare socket server, since a framework cannot cut, garble or reset an answer at will."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Received:
 
 
 @dataclass
-class LocalVendor:
+class LocalProvider:
     """Answers every request with `reply`. `requests`: what came; `hung_up`: the client closed its connection."""
 
     url: str
@@ -59,17 +59,17 @@ async def _request(reader: asyncio.StreamReader) -> Received:
 
 
 @asynccontextmanager
-async def local_vendor(reply: Reply) -> AsyncIterator[LocalVendor]:
-    vendor = LocalVendor("", reply)
-    server = await asyncio.start_server(vendor.accept, "127.0.0.1", 0)
-    vendor.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+async def local_provider(reply: Reply) -> AsyncIterator[LocalProvider]:
+    provider = LocalProvider("", reply)
+    server = await asyncio.start_server(provider.accept, "127.0.0.1", 0)
+    provider.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     try:
-        yield vendor
+        yield provider
     finally:
         server.close()
-        for serving in vendor.serving:
+        for serving in provider.serving:
             serving.cancel()
-        await asyncio.gather(*vendor.serving, return_exceptions=True)
+        await asyncio.gather(*provider.serving, return_exceptions=True)
 
 
 def chunked(data: bytes) -> bytes:
