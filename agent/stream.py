@@ -1,16 +1,15 @@
-"""LangGraph's stream becomes events. The only file that knows LangGraph's stream modes."""
+"""LangGraph's stream -> events. The only module that knows LangGraph's stream modes."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any
 from unicodedata import east_asian_width
 
 from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
-from langgraph.types import Command, Interrupt
+from langgraph.types import Command
 
 from agent.events import (
     Event,
@@ -23,22 +22,16 @@ from agent.events import (
     TurnFinished,
     Usage,
 )
-from agent.graph import AgentGraph, Cached, End, Said, TurnContext, first_input
+from agent.graph import AgentGraph, TurnContext
 from agent.storage.database import storage_errors
-
-OTHERS_FIRST: Final = 10
-"""Rounds of the event loop for which LangGraph waits when the model was asked ahead: nobody waits for it as yet, but
-others in the loop have their requests to send and their words to hand on. At 32 callers at once, half of the first
-tokens came after 19 ms instead of 34; a caller alone loses nothing, since the provider is at work meanwhile.
-"""
 
 FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """Where the agent starts: with `messages`, which follow those of the stored thread when there is one, or with the
-    `answers` to what the thread waits for, by the interrupt's id.
+class AgentInput:
+    """What a turn gives to the graph: `messages`, which follow those of the stored thread `thread_id` if there is one,
+    or the `answers` to the thread's interrupts, by interrupt id.
     """
 
     messages: Sequence[AnyMessage] = ()
@@ -46,172 +39,148 @@ class Start:
     answers: Mapping[str, Any] | None = None
 
 
-async def run_agent(graph: AgentGraph, start: Start, context: TurnContext) -> AsyncGenerator[Event, None]:
-    """Run one turn and yield what happens, up to `Usage` and `TurnFinished`.
+class AgentRun:
+    """One turn of the agent. Read `events()` once.
 
-    LangGraph ends a run after any call of a hand-off tool, also when it was refused. Then the agent goes on from there,
-    since the model has to tell the caller.
-
-    Raises:
-        SwitchboardError: what the router or the agent could not mend.
+    `produced` are the messages and tool results that are complete so far, `unfinished` is the text of the next one.
     """
-    usage = Usage()
-    spoken = Seam()
-    while True:
-        run = _Run(context.tools.hand_offs, spoken)
-        async with aclosing(_stream(graph, start, context)) as stream:
-            async for said in stream:
-                match said:
-                    case str():
-                        context.unfinished += said
-                    case AIMessage() | ToolMessage():
-                        context.unfinished = ""
-                        context.produced.append(said)
-                for event in run.take(said):
-                    yield event
-        usage += run.usage
-        if run.reviews or run.hand_offs or not run.refused:
-            break
-        start = Start(() if start.thread_id else [*start.messages, *run.messages], start.thread_id)
-    # What was handed over beside a call that waits comes after the review, when the step is whole.
-    for event in run.reviews or run.hand_offs:
-        yield event
-    yield usage
-    yield TurnFinished("interrupted" if run.reviews else "tool_calls" if run.hand_offs else run.finish_reason)
 
+    def __init__(self, graph: AgentGraph, given: AgentInput, context: TurnContext) -> None:
+        self._graph = graph
+        self._given = given
+        self._context = context
+        self._joiner = TextJoiner()
+        self.produced: list[AnyMessage] = []
+        self.unfinished = ""
 
-async def _stream(
-    graph: AgentGraph, start: Start, context: TurnContext
-) -> AsyncGenerator[str | AnyMessage | Interrupt | Cached, None]:
-    """The model's text as it comes, and each message when it is whole. An `End` in `context.said` ends it."""
-    tasks = [context.ask_ahead(start.messages)] if context.asks_ahead else []
-    running = asyncio.create_task(_run_graph(graph, start, context))
-    tasks.append(running)
-    try:
-        while not isinstance(each := await context.said.get(), End):
-            yield each
-        if each.error is not None:
-            raise each.error
-        await running
-    finally:
-        if going_on := [task for task in tasks if task.cancel()]:
-            await asyncio.gather(*going_on, return_exceptions=True)
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """The turn's events, up to `Usage` and `TurnFinished`.
 
+        LangGraph ends a run after every call of a hand-off tool, also after a refused one. In that case the agent runs
+        once more, because the model has to tell the caller.
 
-async def _run_graph(graph: AgentGraph, start: Start, context: TurnContext) -> None:
-    stored = start.thread_id is not None
-    # The steps are bounded by the context, which can still say something; LangGraph's own bound is out of the way.
-    config: dict[str, Any] = {"recursion_limit": 4 * context.max_steps + 10}
-    options: dict[str, Any] = {}
-    if stored:
-        config["configurable"] = {"thread_id": start.thread_id}
-        options["durability"] = "sync"  # a tool must not run before it is stored that it was called
-    given: Any = first_input(start.messages, stored=stored)
-    if start.answers is not None:
-        given = Command(resume=dict(start.answers))
-    try:
-        if context.asks_ahead:
-            for _ in range(OTHERS_FIRST):
-                await asyncio.sleep(0)
+        Raises:
+            SwitchboardError: what neither the router nor the agent could handle.
+        """
+        usage, given = Usage(), self._given
+        while True:
+            run = _Run()
+            async with aclosing(self._stream(given)) as stream:
+                async for mode, payload in stream:
+                    for event in self._events(run, mode, payload):
+                        yield event
+            usage += run.usage
+            if run.reviews or run.accepted or not run.refused:
+                break
+            given = AgentInput(() if given.thread_id else [*given.messages, *run.messages], given.thread_id)
+        # A hand-off beside a call that waits for a review is repeated after the review, when the step is complete.
+        for event in list(run.reviews.values()) or run.hand_offs():
+            yield event
+        yield usage
+        yield TurnFinished("interrupted" if run.reviews else "tool_calls" if run.accepted else run.finish_reason)
+
+    async def _stream(self, given: AgentInput) -> AsyncGenerator[tuple[str, Any], None]:
+        # TurnContext bounds the steps, so that the last one can still speak; LangGraph's own bound must not come first.
+        config: dict[str, Any] = {"recursion_limit": 4 * self._context.max_steps + 10}
+        options: dict[str, Any] = {}
+        if given.thread_id is not None:
+            config["configurable"] = {"thread_id": given.thread_id}
+            options["durability"] = "sync"  # a tool must not run before its call is stored
+        start: Any = {"messages": list(given.messages)}
+        if given.answers is not None:
+            start = Command(resume=dict(given.answers))
         with storage_errors():
-            stream = graph.astream(given, config, context=context, stream_mode="updates", **options)  # type: ignore[call-overload]
-            await _say_updates(stream, context.said)
-    finally:
-        context.said.put_nowait(End())
+            stream = self._graph.astream(
+                start, config, context=self._context, stream_mode=["custom", "updates"], **options
+            )  # type: ignore[call-overload]
+            async with aclosing(stream):
+                async for part in stream:
+                    yield part
+
+    def _events(self, run: _Run, mode: str, payload: Any) -> Iterator[Event]:
+        match mode, payload:
+            case "custom", TextDelta(text):
+                self.unfinished += text
+                yield TextDelta(self._joiner.join(text))
+            case "updates", Mapping():
+                cached = bool(payload.get("__metadata__", {}).get("cached"))
+                for interrupt in payload.get("__interrupt__", ()):
+                    run.reviews[interrupt.id] = ReviewRequested(interrupt.id, interrupt.value)
+                for message in _messages(payload):
+                    yield from self._message_events(run, message, cached=cached)
+
+    def _message_events(self, run: _Run, message: AnyMessage, *, cached: bool) -> Iterator[Event]:
+        """`cached` marks the result of a step that an earlier turn began; only its result is news."""
+        if not cached:
+            self.produced.append(message)
+            self.unfinished = ""
+            run.messages.append(message)
+        if isinstance(message, ToolMessage):
+            yield from self._result_events(run, message)
+        elif isinstance(message, AIMessage) and not cached:
+            self._joiner.end_text()
+            run.count(message)
+            for call in message.tool_calls:
+                if call["name"] not in self._context.tools.hand_offs:
+                    yield ToolStarted(str(call["id"]), call["name"], call["args"])
+
+    def _result_events(self, run: _Run, message: ToolMessage) -> Iterator[Event]:
+        name = message.name or ""
+        if name not in self._context.tools.hand_offs:
+            yield ToolFinished(message.tool_call_id, name, str(message.text), message.status == "success")
+        elif message.status == "error":
+            run.refused = True
+        else:
+            run.accepted[message.tool_call_id] = HandOff(message.tool_call_id, name, message.artifact)
 
 
-async def _say_updates(stream: AsyncGenerator[dict[str, Any], None], said: asyncio.Queue[Said]) -> None:
-    async with aclosing(stream):
-        async for updates in stream:
-            cached = updates.pop("__metadata__", {}).get("cached", False)
-            for interrupt in updates.pop("__interrupt__", ()):
-                said.put_nowait(interrupt)
-            for update in updates.values():
-                for message in update["messages"]:
-                    said.put_nowait(Cached(message) if cached else message)
-
-
-class Seam:
-    """Joins what the model says before and after a tool, which are two texts to it and one speech to the caller."""
-
-    def __init__(self) -> None:
-        self._last = ""
-        self._closed = False
-
-    def close(self) -> None:
-        """The model's text has ended; the next begins a new one."""
-        self._closed = True
-
-    def joined(self, text: str) -> str:
-        """`text`, with a space before it where a new text would run into the last word of the old one."""
-        apart = not self._closed or not self._last or self._last.isspace() or text[0].isspace()
-        # Chinese and Japanese are written without spaces.
-        apart = apart or any(east_asian_width(each) in "WF" for each in (self._last, text[0]))
-        self._last, self._closed = text[-1], False
-        return text if apart else f" {text}"
-
-
+@dataclass(slots=True)
 class _Run:
-    """Reads one run of the graph: the model's text, its whole messages, tool messages, interrupts."""
+    """What one run of the graph brought. `refused`: a hand-off was refused."""
 
-    def __init__(self, hand_off_names: frozenset[str], spoken: Seam) -> None:
-        self._hand_off_names = hand_off_names
-        self._spoken = spoken
-        self._accepted: dict[str, HandOff] = {}
-        self._reviews: dict[str, ReviewRequested] = {}
-        self.refused = False
-        self.messages: list[AnyMessage] = []
-        self.usage = Usage()
-        self.finish_reason: FinishReason = "stop"
+    messages: list[AnyMessage] = field(default_factory=list)
+    reviews: dict[str, ReviewRequested] = field(default_factory=dict)
+    accepted: dict[str, HandOff] = field(default_factory=dict)
+    refused: bool = False
+    usage: Usage = field(default_factory=Usage)
+    finish_reason: FinishReason = "stop"
 
-    @property
-    def hand_offs(self) -> list[Event]:
-        """The accepted ones, in the order in which the model called them."""
-        called = [
-            call["id"] for message in self.messages if isinstance(message, AIMessage) for call in message.tool_calls
-        ]
-        in_order = [call_id for call_id in called if call_id in self._accepted] or self._accepted
-        return [self._accepted[call_id] for call_id in in_order if call_id is not None]
-
-    @property
-    def reviews(self) -> list[Event]:
-        """What waits for a person's decision."""
-        return list(self._reviews.values())
-
-    def take(self, said: str | AnyMessage | Interrupt | Cached) -> list[Event]:
-        match said:
-            case str():
-                return [TextDelta(self._spoken.joined(said))]
-            case Interrupt():
-                self._reviews[said.id] = ReviewRequested(said.id, said.value)
-                return []
-            case Cached(message):
-                self._take_result(message)
-                return []
-        self.messages.append(said)
-        if isinstance(said, AIMessage):
-            return self._take_answer(said)
-        return self._take_result(said)
-
-    def _take_answer(self, message: AIMessage) -> list[Event]:
-        self._spoken.close()
+    def count(self, message: AIMessage) -> None:
         self.finish_reason = FINISH_REASONS.get(message.response_metadata.get("finish_reason", ""), "stop")
         if counted := message.usage_metadata:
             self.usage += Usage(counted["input_tokens"], counted["output_tokens"])
-        return [
-            ToolStarted(str(call["id"]), call["name"], call["args"])
-            for call in message.tool_calls
-            if call["name"] not in self._hand_off_names
-        ]
 
-    def _take_result(self, message: AnyMessage) -> list[Event]:
-        if not isinstance(message, ToolMessage):
-            return []
-        name = message.name or ""
-        if name not in self._hand_off_names:
-            return [ToolFinished(message.tool_call_id, name, str(message.text), message.status == "success")]
-        if message.status == "error":
-            self.refused = True
-        else:
-            self._accepted[message.tool_call_id] = HandOff(message.tool_call_id, name, message.artifact)
-        return []
+    def hand_offs(self) -> list[HandOff]:
+        """The accepted hand-offs, in the order of the model's calls."""
+        answers = [each for each in self.messages if isinstance(each, AIMessage)]
+        calls = [call["id"] for answer in answers for call in answer.tool_calls]
+        in_order = [each for each in calls if each in self.accepted] or self.accepted
+        return [self.accepted[each] for each in in_order if each is not None]
+
+
+def _messages(updates: Mapping[str, Any]) -> Iterator[AnyMessage]:
+    """The messages that the graph's nodes added. Hooks may add none."""
+    for node, update in updates.items():
+        if not node.startswith("__"):
+            for each in update if isinstance(update, list) else [update]:
+                yield from (each or {}).get("messages", ())
+
+
+class TextJoiner:
+    """Joins the texts before and after a tool call: two texts to the model, one speech to the caller."""
+
+    def __init__(self) -> None:
+        self._last = ""
+        self._ended = False
+
+    def end_text(self) -> None:
+        """The next text is a new one."""
+        self._ended = True
+
+    def join(self, text: str) -> str:
+        """`text`, with a space in front where it would run into the last word of the text before."""
+        apart = not self._ended or not self._last or self._last.isspace() or text[0].isspace()
+        # Chinese and Japanese are written without spaces.
+        apart = apart or any(east_asian_width(each) in "WF" for each in (self._last, text[0]))
+        self._last, self._ended = text[-1], False
+        return text if apart else f" {text}"

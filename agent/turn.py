@@ -1,4 +1,4 @@
-"""One running turn: its deadline, its end from outside, its one line in the log. It never raises late."""
+"""One running turn: its deadline, its end from outside, its log line. Errors become events."""
 
 from __future__ import annotations
 
@@ -10,25 +10,22 @@ import structlog
 from langchain_core.messages import AnyMessage
 
 from agent.events import Event, TurnFailed, TurnFinished, Usage
-from agent.graph import AgentGraph, End, TurnContext
-from agent.stream import Start, run_agent
+from agent.stream import AgentRun
 from config.errors import DeadlineExceeded, SwitchboardError, TurnSuperseded
-from router.chat_model import chat_model
-from router.failover import RoutedTurn
+from router.routed_turn import RoutedTurn
+from router.stream.interruptible_wait import InterruptibleWait
 from router.turn_record import TurnRecord
 
 log = structlog.get_logger(__name__)
 
 
 class Turn:
-    """One running turn. Read `events()` once, to its end or to `aclose()`; `record` fills up meanwhile."""
+    """Read `events()` once, to its end or to `aclose()`; `record` fills up meanwhile."""
 
-    def __init__(self, routed: RoutedTurn, graph: AgentGraph, start: Start, context: TurnContext):
+    def __init__(self, routed: RoutedTurn, run: AgentRun) -> None:
         self._routed = routed
-        self._graph = graph
-        self._start = start
-        self._context = context
-        self._deadline = asyncio.get_running_loop().time() + routed.deadline - routed.router.clock()
+        self._run = run
+        self._wait = InterruptibleWait()
         self._ended: Event | None = None
         self._usage = Usage()
 
@@ -38,28 +35,25 @@ class Turn:
 
     @property
     def produced(self) -> Sequence[AnyMessage]:
-        """The agent's messages and its tools' results, so far as they are whole."""
-        return self._context.produced
+        """The agent's messages and its tools' results, as far as they are complete."""
+        return self._run.produced
 
     @property
     def unfinished(self) -> str:
-        """What the agent has said of a message that is not whole."""
-        return self._context.unfinished
-
-    async def ask(self, messages: Sequence[AnyMessage]) -> str:
-        """The answer of this turn's model to `messages`, without tools; for work beside the conversation."""
-        answer = await chat_model(self._routed.again(), {}, lambda _: None).ainvoke(list(messages))
-        return str(answer.text)
+        """The text of the agent's message that is not complete yet."""
+        return self._run.unfinished
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """What happens, ending with `TurnFinished` or `TurnFailed`. Cancelling it cancels everything down to the
-        provider.
+        """The turn's events, ending with `TurnFinished` or `TurnFailed`.
+
+        Closing the iterator cancels the turn, down to the provider's connection.
         """
-        began = self._routed.router.clock()
-        deadline = asyncio.get_running_loop().call_at(self._deadline, self._expire)
+        clock = self._routed.router.clock
+        began = clock()
+        deadline = asyncio.get_running_loop().call_later(self._routed.deadline - began, self._expire)
         try:
-            async with aclosing(run_agent(self._graph, self._start, self._context)) as events:
-                async for event in events:
+            async with aclosing(self._run.events()) as events:
+                while (event := await self._wait.next(events)) is not None:
                     self._note(event)
                     yield event
         except SwitchboardError as error:
@@ -73,15 +67,15 @@ class Turn:
             yield self._ended
         finally:
             deadline.cancel()
-            self._log_turn(self._routed.router.clock() - began)
+            self._log_turn(clock() - began)
 
     def supersede(self) -> None:
-        """End the turn now, from outside: a newer request on its session took over."""
+        """End the turn now: a newer request on its session took over."""
         self.end(TurnSuperseded("A newer request on this session took over."))
 
     def end(self, error: SwitchboardError) -> None:
-        """End the turn now, from outside, for the reason that `error` tells."""
-        self._context.said.put_nowait(End(error))
+        """End the turn now, from outside, with `error`."""
+        self._wait.interrupt(error)
 
     def _expire(self) -> None:
         self.end(DeadlineExceeded("The answer did not come within the time that a turn may take."))

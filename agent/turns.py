@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import orjson
-from langchain_core.callbacks import AsyncCallbackManager
 from langchain_core.messages import AnyMessage, SystemMessage
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from agent.events import Event
-from agent.graph import AgentGraph, TurnContext, View, compile_graph
+from agent.graph import AgentGraph, Prompt, TurnContext, compile_graph
 from agent.memory.long_term import LongTermMemory
 from agent.memory.recollection import Recollection
 from agent.memory.trim import system_prompt_length
-from agent.stream import Start
+from agent.stream import AgentInput, AgentRun
 from agent.tools.caller_tools import CallerTool
 from agent.tools.mcp.connections import McpConnections
 from agent.tools.tool_set import ToolSet, tool_set
 from agent.turn import Turn
 from config.profile.agent_file import AgentProfile
-from router.failover import FailoverRouter, RoutedTurn, RoutingOverrides
+from router.chat_model import chat_model
+from router.failover import FailoverRouter, RoutingOverrides
+from router.routed_turn import RoutedTurn
 
 COMPILED_TOOL_SETS = 64
 """How many compiled graphs are kept: one for each set of caller tools that is in use."""
@@ -53,13 +53,13 @@ class TurnRequest:
 class ThreadRequest:
     """A turn on a stored thread: new `messages`, or the `answers` to its interrupts.
 
-    `view` is what the model sees of the thread. `answered` are the ids of the tool calls that `answers` decide.
+    `prompt` says what the model is sent of the thread. `answered` are the ids of the tool calls that `answers` decide.
     """
 
     model: str | None
     thread_id: str
     user_id: str
-    view: View
+    prompt: Prompt
     messages: Sequence[AnyMessage] = ()
     answers: Mapping[str, Any] | None = None
     answered: frozenset[str] = frozenset()
@@ -87,8 +87,6 @@ class TurnService:
         self._checkpointer = checkpointer
         self._graphs: dict[object, tuple[ToolSet, AgentGraph]] = {}
         self._running: dict[str, Turn] = {}
-        # A tracer, which the environment names, is to see each step, and the call of the model within it.
-        self._traced = bool(AsyncCallbackManager.configure().handlers)
 
     def use(self, profile: AgentProfile) -> None:
         """Turns that begin from now on run `profile`; those that run keep the one they began with."""
@@ -107,16 +105,15 @@ class TurnService:
         tools, graph = self._graph_for(request.caller_tools, remembers=user_id is not None)
         context = TurnContext(
             routed,
-            request.params,
+            _prompt(self.profile, self.recollection(user_id)),
             tools,
+            request.params,
             request.tool_choice,
             self.profile.max_steps,
-            asks_ahead=not self._traced,
-            view=_with_memories(self.recollection(user_id)),
             user_id=user_id,
             memory=self.memory,
         )
-        return Turn(routed, graph, Start(self._with_system_prompt(request.messages)), context)
+        return Turn(routed, AgentRun(graph, AgentInput(request.messages), context))
 
     def begin_on_thread(self, request: ThreadRequest) -> Turn:
         """Begin a turn whose messages are stored. Raises as `begin` does."""
@@ -124,15 +121,19 @@ class TurnService:
         tools, graph = self.thread_graph()
         context = TurnContext(
             routed,
-            {},
+            request.prompt,
             tools,
             max_steps=self.profile.max_steps,
-            view=request.view,
             user_id=request.user_id,
             memory=self.memory,
             answered=request.answered,
         )
-        return Turn(routed, graph, Start(request.messages, request.thread_id, request.answers), context)
+        return Turn(routed, AgentRun(graph, AgentInput(request.messages, request.thread_id, request.answers), context))
+
+    async def ask(self, model: str, messages: Sequence[AnyMessage]) -> str:
+        """The answer of `model` to `messages`, without tools; for work beside the conversation."""
+        answer = await chat_model(self.router.begin(model), {}, lambda _: None).ainvoke(list(messages))
+        return str(answer.text)
 
     def recollection(self, user_id: str | None) -> Recollection | None:
         """What the prompt is to say about the user; None when nobody remembers."""
@@ -180,31 +181,22 @@ class TurnService:
         known = self._graphs.pop(key, None)
         if known is None:
             made = tools()
-            known = made, compile_graph(made, checkpointer, traced=self._traced)
+            known = made, compile_graph(made, checkpointer)
         self._graphs[key] = known  # the dict's order is the order of last use
         if len(self._graphs) > COMPILED_TOOL_SETS:
             del self._graphs[next(iter(self._graphs))]
         return known
 
-    def _with_system_prompt(self, messages: Sequence[AnyMessage]) -> list[AnyMessage]:
-        theirs = any(isinstance(message, SystemMessage) for message in messages)
-        if theirs and self.profile.system_prompt_mode == "replace":
-            return list(messages)
-        return [_system_message(self.profile.system_prompt), *messages]
 
+def _prompt(profile: AgentProfile, recollection: Recollection | None) -> Prompt:
+    """The prompt of a turn whose messages come with the request: the system prompt, then what is known of the user."""
 
-@lru_cache(maxsize=8)  # made anew for each turn it would be a fiftieth of it
-def _system_message(prompt: str) -> SystemMessage:
-    return SystemMessage(prompt)
+    async def prompt(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+        replaced = profile.system_prompt_mode == "replace" and any(isinstance(each, SystemMessage) for each in messages)
+        whole = list(messages) if replaced else [SystemMessage(profile.system_prompt), *messages]
+        known = await recollection.text(messages) if recollection else ""
+        if known:
+            whole.insert(system_prompt_length(whole), SystemMessage(known))
+        return whole
 
-
-def _with_memories(recollection: Recollection | None) -> View | None:
-    if recollection is None:
-        return None
-
-    async def view(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
-        known = await recollection.text(messages)
-        start = system_prompt_length(messages)
-        return [*messages[:start], *([SystemMessage(known)] if known else []), *messages[start:]]
-
-    return view
+    return prompt

@@ -108,7 +108,7 @@ def fake_provider(
     """Serve a fake OpenAI endpoint whose faults the model name chooses, for load and failure tests."""
     import asyncio
 
-    from router.fake.server import serve as serve_fake
+    from router.fake.server.fake_provider import serve as serve_fake
 
     try:
         asyncio.run(serve_fake(host, port))

@@ -4,7 +4,7 @@ import sys
 
 import uvloop
 
-from router.fake.server import serve
+from router.fake.server.fake_provider import serve
 
 if __name__ == "__main__":
     uvloop.run(serve("127.0.0.1", int(sys.argv[1])))

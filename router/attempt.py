@@ -1,115 +1,108 @@
-"""One exchange with one deployment: watched for silence, judged for being an answer, and told to whoever counts."""
+"""Runs one attempt: enforces timeouts, validates the answer, reports metrics."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from config.errors import AttemptError, ProviderTimeout, SwitchboardError
 from config.models.deployments import Deployment
-from router.lanes.base import Attempt, Chunk
+from router.lanes.base import Chunk, LaneRequest
 from router.providers.model_facts import cost
+from router.routed_turn import RoutedTurn
 from router.stream.answer_collector import AnswerCollector
 from router.stream.chunk_timeout import ChunkTimeout
-from router.turn_record import AttemptRecord, TurnRecord
-
-if TYPE_CHECKING:
-    from router.failover import FailoverRouter
+from router.turn_record import AttemptRecord
 
 
-class Exchange:
-    """One attempt of a turn at `deployment`, which the model's name `name` led to."""
+class Attempt:
+    """One exchange of a turn with `deployment`, reached under the model name `model`."""
 
-    def __init__(self, router: FailoverRouter, turn: TurnRecord, name: str, deployment: Deployment) -> None:
-        self._router = router
+    def __init__(self, turn: RoutedTurn, model: str, deployment: Deployment) -> None:
         self._turn = turn
         self.deployment = deployment
-        self.record = AttemptRecord(name, deployment.id)
+        self.record = AttemptRecord(model, deployment.id)
 
     async def chunks(
-        self, messages: Sequence[dict[str, Any]], params: Mapping[str, Any], *, drop_params: bool
+        self, messages: Sequence[dict[str, Any]], params: Mapping[str, Any]
     ) -> AsyncGenerator[Chunk, None]:
-        """Text as it comes, then the whole tool calls, then the finish and the usage.
+        """Text as it comes, then complete tool calls, then the finish reason and the usage.
 
         Raises:
-            AttemptError: the provider failed, was silent, or its answer is none; the breaker has counted it.
+            AttemptError: the provider failed, timed out, or sent no valid answer; the breaker has counted it.
             RequestError: the provider says that the request is wrong.
         """
-        router, deployment = self._router, self.deployment
-        self._turn.attempts.append(self.record)
+        router, deployment, record = self._turn.router, self.deployment, self.record
+        self._turn.record.attempts.append(record)
         trial = router.breakers.begin(deployment.id)
         router.rate_limits.count_request(deployment)
         stats, began = router.stats[deployment.id], router.clock()
-        attempt = Attempt(
-            deployment, list(messages), params, timeout=deployment.limits.first_token_timeout, drop_params=drop_params
+        request = LaneRequest(
+            deployment,
+            list(messages),
+            params,
+            timeout=deployment.limits.first_token_timeout,
+            drop_params=self._turn.registry.settings.drop_params,
         )
         stats.in_flight += 1
-        answer = AnswerCollector()
+        answer, timeout = AnswerCollector(), ChunkTimeout()
         try:
-            stream = router.lanes.for_deployment(deployment).stream(attempt)
-            async with aclosing(stream), aclosing(self._watched(stream)) as chunks:
-                async for chunk in chunks:
-                    if (kept := answer.take(chunk)) is not None:
-                        yield kept
+            async with aclosing(router.lanes.for_deployment(deployment).stream(request)) as stream:
+                while (chunk := await self._next(stream, timeout, began)) is not None:
+                    if (passed := answer.take(chunk)) is not None:
+                        yield passed
             for chunk in answer.final_chunks():
                 self._count(chunk.get("usage"))
                 yield chunk
-            self.record.outcome = "ok"
+            record.outcome = "ok"
             trial.succeeded()
-            stats.answered(self.record.first_token or router.clock() - began)
+            stats.answered(record.first_token or router.clock() - began)
         except AttemptError as exc:
             trial.failed(exc)
-            self.record.outcome = stats.last_error = exc.code
+            record.outcome = stats.last_error = exc.code
             if (paid := answer.paid) is not None:
-                # Another attempt goes on with the text, and the turn's usage is what both cost.
+                # Another attempt continues the text, and the turn's usage is what both cost.
                 self._count(paid["usage"])
                 yield paid
             raise
         except SwitchboardError as exc:
-            self.record.outcome = exc.code
+            record.outcome = exc.code
             raise
         finally:
-            trial.cancelled()  # after any other end it changes nothing
+            timeout.close()
+            trial.cancelled()  # has no effect after any other end
             stats.in_flight -= 1
-            self.record.seconds = router.clock() - began
+            record.seconds = router.clock() - began
 
-    async def _watched(self, stream: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
-        """The lane's chunks, with the first-token and the stall timeout over the waiting for them."""
-        clock, limits, record = self._router.clock, self.deployment.limits, self.record
-        began = waiting = clock()
-        patience = ChunkTimeout()
+    async def _next(self, stream: AsyncIterator[Chunk], timeout: ChunkTimeout, began: float) -> Chunk | None:
+        """The next chunk, within the first-token timeout or, after the first token, the stall timeout."""
+        clock, limits, record, turn = self._turn.router.clock, self.deployment.limits, self.record, self._turn.record
+        waiting = clock()
+        has_begun = record.first_token is not None
+        seconds = limits.stall_timeout if has_begun else began + limits.first_token_timeout - waiting
         try:
-            while True:
-                speaking = record.first_token is not None
-                seconds = limits.stall_timeout if speaking else began + limits.first_token_timeout - waiting
-                try:
-                    chunk = await patience.next(stream, seconds)
-                except TimeoutError as exc:
-                    raise ProviderTimeout("the answer stalled" if speaking else "no first token in time") from exc
-                finally:
-                    now = clock()
-                    self._turn.provider_seconds += now - waiting
-                if chunk is None:
-                    return
-                if not speaking and has_token(chunk):
-                    record.first_token = now - began
-                    self._turn.served_model, self._turn.served_deployment = record.model, record.deployment
-                yield chunk
-                waiting = clock()
+            chunk = await timeout.next(stream, seconds)
+        except TimeoutError as exc:
+            raise ProviderTimeout("the answer stalled" if has_begun else "no first token in time") from exc
         finally:
-            patience.close()
+            now = clock()
+            turn.provider_seconds += now - waiting
+        if chunk is not None and not has_begun and has_token(chunk):
+            record.first_token = now - began
+            turn.served_model, turn.served_deployment = record.model, record.deployment
+        return chunk
 
     def _count(self, usage: Mapping[str, Any] | None) -> None:
         if not usage:
             return
         sent, answered = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
-        self._router.rate_limits.count_tokens(self.deployment, sent + answered)
+        self._turn.router.rate_limits.count_tokens(self.deployment, sent + answered)
         self.record.cost = cost(self.deployment, sent, answered)
 
 
 def has_token(chunk: Chunk) -> bool:
-    """Whether a chunk says something. A model that thinks aloud is alive, though nobody hears its reasoning."""
+    """Whether a chunk carries text, a tool call or reasoning. Reasoning counts: the provider is working."""
     return any(
         choice["delta"].get("content") or choice["delta"].get("tool_calls") or choice["delta"].get("reasoning_content")
         for choice in chunk["choices"]

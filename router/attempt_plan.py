@@ -1,97 +1,82 @@
-"""The way of one model call through the registry: which deployment is tried next, and under which name."""
+"""Which deployment a model call tries next, and under which model name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Literal, Protocol
+from collections.abc import Callable
+from typing import Literal
 
-from config.models.deployments import Deployment, Registry
-
-
-class Guide(Protocol):
-    """What a route has to ask, since it changes from moment to moment."""
-
-    def in_order(self, deployments: Iterable[Deployment]) -> list[Deployment]:
-        """`deployments` of one group, best first."""
-        ...
-
-    def may_try(self, deployment: Deployment) -> bool:
-        """Whether its breaker and its limits let one more attempt through now."""
-        ...
-
-    def too_long_for(self, deployment: Deployment) -> bool:
-        """Whether the prompt is certainly longer than it reads."""
-        ...
-
-    def last_resort(self, deployments: list[Deployment]) -> Deployment:
-        """Which of these, all of them resting, is tried rather than refusing."""
-        ...
+from config.models.deployments import Deployment
+from router.balance import order_to_try
+from router.providers.model_facts import exceeds_context
+from router.routed_turn import RoutedTurn
 
 
-class Route:
-    """What to try, best first: the model's deployments, then those of its fallbacks, and of theirs. Nothing comes
-    twice.
+class AttemptPlan:
+    """The model's deployments, best first, then those of its fallbacks, and of theirs. None comes twice.
 
-    Deployments that rest are passed over; only when nothing else was there, one of them is tried all the same. `seen`
-    holds the ids of all that were considered, `too_long` says that some were passed over for the prompt's length.
+    The plan skips deployments whose breaker is open or whose rate limit is spent. If that leaves none, it offers the
+    one that failed longest ago. `seen` are the ids of all deployments considered; `too_long` is true when some of them
+    were left out because the prompt exceeds their context window.
     """
 
-    def __init__(self, registry: Registry, model: str, guide: Guide) -> None:
-        self._registry = registry
-        self._model = model
-        self._guide = guide
+    def __init__(self, turn: RoutedTurn, prompt_chars: int) -> None:
+        self._turn = turn
+        self._prompt_chars = prompt_chars
         self._names_seen: set[str] = set()
-        self._names = self._fresh((model,))
+        self._names = self._fresh((turn.model,))
         self._waiting: list[tuple[str, Deployment]] = []
-        self._resting: list[tuple[str, Deployment]] = []
+        self._blocked: list[tuple[str, Deployment]] = []
         self._tried_any = False
         self.seen: list[str] = []
         self.too_long = False
 
     def next(self, suits: Callable[[Deployment], bool] = lambda _: True) -> tuple[str, Deployment] | None:
-        """The model name that leads on, and its deployment; None at the end of the way. `suits` may pass some over."""
-        for place in self._tryable():
+        """The next deployment and the model name that leads to it; None when the plan is exhausted."""
+        for place in self._available():
             if suits(self._waiting[place][1]):
                 self._tried_any = True
                 return self._waiting.pop(place)
-        resting = [step for step in (*self._resting, *self._waiting) if suits(step[1])]
-        if self._tried_any or not resting:
+        blocked = [step for step in (*self._blocked, *self._waiting) if suits(step[1])]
+        if self._tried_any or not blocked:
             return None
         self._tried_any = True
-        chosen = self._guide.last_resort([each for _, each in resting])
-        return next(step for step in resting if step[1] is chosen)
+        longest_ago = self._turn.router.breakers.least_recently_failed(each.id for _, each in blocked)
+        return next(step for step in blocked if step[1].id == longest_ago)
 
     @property
     def has_more(self) -> bool:
         """Whether another deployment can be tried now."""
-        return bool(self._tryable())
+        return bool(self._available())
 
-    def detour(self, kind: Literal["context_window", "content_policy"]) -> None:
-        """Leave what was planned: only the fallbacks of that kind may stand in."""
-        self.close()
-        self._names = self._fresh(self._registry.fallbacks(self._registry.resolve(self._model) or self._model, kind))
+    def use_only_fallbacks(self, kind: Literal["context_window", "content_policy"]) -> None:
+        """Replace the rest of the plan with the model's fallbacks of that kind."""
+        self.stop()
+        registry, model = self._turn.registry, self._turn.model
+        self._names = self._fresh(registry.fallbacks(registry.resolve(model) or model, kind))
 
-    def close(self) -> None:
-        """End the way here."""
-        self._waiting, self._resting, self._names = [], [], []
+    def stop(self) -> None:
+        """Drop the rest of the plan."""
+        self._waiting, self._blocked, self._names = [], [], []
 
-    def _tryable(self) -> list[int]:
-        """The places of those in `_waiting` that can be tried now; goes on to the next group when there are none."""
+    def _available(self) -> list[int]:
+        """The indexes in `_waiting` that can be tried now. Opens the next group when there are none."""
         while True:
-            places = [place for place, (_, each) in enumerate(self._waiting) if self._guide.may_try(each)]
+            places = [place for place, (_, each) in enumerate(self._waiting) if self._turn.router.may_try(each)]
             if places or not self._names:
                 return places
-            self._resting += self._waiting
+            self._blocked += self._waiting
             self._waiting = self._deployments(self._names.pop(0))
 
     def _deployments(self, name: str) -> list[tuple[str, Deployment]]:
-        group = self._registry.resolve(name) or name
-        self._names += self._fresh(self._registry.fallbacks(group))
-        found = [each.for_model(name) for each in self._guide.in_order(self._registry.usable(group))]
-        short = [each for each in found if not self._guide.too_long_for(each)]
-        self.too_long = self.too_long or len(short) < len(found)
+        registry, router = self._turn.registry, self._turn.router
+        group = registry.resolve(name) or name
+        self._names += self._fresh(registry.fallbacks(group))
+        ordered = order_to_try(registry.usable(group), registry.settings.routing_strategy, router.stats, router.random)
+        found = [each.for_model(name) for each in ordered]
+        fitting = [each for each in found if not exceeds_context(each, self._prompt_chars)]
+        self.too_long = self.too_long or len(fitting) < len(found)
         self.seen += [each.id for each in found]
-        return [(name, each) for each in short]
+        return [(name, each) for each in fitting]
 
     def _fresh(self, names: tuple[str, ...]) -> list[str]:
         fresh = [name for name in dict.fromkeys(names) if name not in self._names_seen]

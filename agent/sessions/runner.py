@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -21,8 +22,8 @@ from agent.sessions.shielded import run_shielded
 from agent.sessions.signals import Signals, stop_topic, turn_ended_topic
 from agent.sessions.store import SessionStore
 from agent.sessions.thread import Heard, Threads
+from agent.sessions.thread_prompt import ThreadPrompt
 from agent.sessions.turn_end import TurnEnd
-from agent.sessions.view import ThreadView
 from agent.turn import Turn
 from agent.turns import ThreadRequest, TurnService
 from config.errors import StorageUnavailable, SwitchboardError, TurnCancelled
@@ -85,13 +86,13 @@ class SessionRunner:
         """The turn's events. Who stops reading ends the turn; what was said until then is kept."""
         before = claimed.before
         try:
-            view = self._view(before, system_message)
+            prompt = self._prompt(before, system_message)
             turn = self._turns.begin_on_thread(
                 ThreadRequest(
                     model=model or before.model,
                     thread_id=before.thread_id,
                     user_id=before.user_id,
-                    view=view,
+                    prompt=prompt,
                     messages=[query] if query else (),
                     answers=answers,
                     answered=answered,
@@ -107,7 +108,7 @@ class SessionRunner:
                     yield event
         finally:
             record = await run_shielded(self._finish(ran))
-        self._background.do(self._tidy(record, view, turn))
+        self._background.do(self._tidy(record, prompt, turn.record.asked))
         yield SessionEnded(record, turn.produced, ran.end.usage)
 
     async def give_back(self, claimed: Claimed, last_response: str | None = None) -> None:
@@ -199,23 +200,24 @@ class SessionRunner:
                 break
         await self._signals.send(turn_ended_topic(claimed.before.thread_id))
 
-    def _view(self, before: SessionRecord, system_message: str | None) -> ThreadView:
+    def _prompt(self, before: SessionRecord, system_message: str | None) -> ThreadPrompt:
         profile = self._turns.profile
         given = system_message or before.system_message
-        prompt = profile.system_prompt
+        text = profile.system_prompt
         if given:
-            prompt = given if profile.system_prompt_mode == "replace" else f"{prompt}\n\n{given}"
+            text = given if profile.system_prompt_mode == "replace" else f"{text}\n\n{given}"
         recollection = self._turns.recollection(before.user_id)
         known = RunningSummary.from_dict(before.summary) if before.summary else None
-        return ThreadView(prompt, recollection, profile.trim, known)
+        return ThreadPrompt(text, recollection, profile.trim, known)
 
-    async def _tidy(self, record: SessionRecord, view: ThreadView, turn: Turn) -> None:
+    async def _tidy(self, record: SessionRecord, prompt: ThreadPrompt, model: str) -> None:
         """What nobody waits for: forget older checkpoints, and sum up what fell out of the conversation."""
         try:
             await self._threads.prune(record.thread_id)
-            if view.summary_is_due:
-                summary = await summarised(view.dropped, view.summary, turn.ask)
-                if summary is not None and summary != view.summary:
+            if prompt.summary_is_due:
+                ask = partial(self._turns.ask, model)
+                summary = await summarised(prompt.dropped, prompt.summary, ask)
+                if summary is not None and summary != prompt.summary:
                     await self._store.set_summary(record.thread_id, summary.to_dict())
         except StorageUnavailable:
             log.warning("session_not_tidied", session=record.session_id)

@@ -19,7 +19,7 @@ from bench.exam.scenario import KEY, Scenario, models_file
 from bench.exam.sitting import Sitting, Verdict
 from bench.processes import Running, free_port
 from bench.servers import SWITCHBOARD
-from router.fake.server import FakeProvider
+from router.fake.server.fake_provider import FakeProvider
 
 PROVIDERS_WORDS = (
     "The server had an error while",

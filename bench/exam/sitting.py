@@ -11,7 +11,8 @@ from typing import Any, Literal
 from bench.exam.caller import Caller, Heard
 from bench.exam.profile import Profile
 from router.fake.sample_text import ANSWER
-from router.fake.server import FakeProvider, RecordedRequest
+from router.fake.server.fake_provider import FakeProvider
+from router.fake.server.recorded_requests import RecordedRequest
 
 Verdict = Literal["pass", "partial", "fail"]
 HANG_UP = 1.0

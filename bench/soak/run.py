@@ -19,7 +19,7 @@ from bench.servers import SWITCHBOARD, Serving
 from bench.soak.callers import Crowd, Tally
 from bench.soak.figures import Holdings, growth
 from bench.soak.mix import SETTINGS, mix, models_file
-from router.fake.server import FakeProvider
+from router.fake.server.fake_provider import FakeProvider
 
 Say = Callable[[str], None]
 SETTLED = 10.0

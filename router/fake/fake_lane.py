@@ -18,7 +18,7 @@ from router.fake.fake_script import Act, Call, Fail, Finish, Say, Wait
 from router.fake.sample_json import sample_arguments
 from router.fake.sample_text import count_pieces, pieces_of
 from router.fake.timing import ResponseTiming, TokenTimer, split_timing
-from router.lanes.base import Attempt, Chunk
+from router.lanes.base import Chunk, LaneRequest
 
 
 class FakeLane:
@@ -28,12 +28,12 @@ class FakeLane:
     describes the script language.
     """
 
-    async def stream(self, attempt: Attempt) -> AsyncGenerator[Chunk, None]:
+    async def stream(self, request: LaneRequest) -> AsyncGenerator[Chunk, None]:
         """The scripted answer. Raises what the script asks for, and CredentialsRefused for an unknown fake model."""
-        name, timing = _model(attempt.deployment.model)
-        params = {**attempt.deployment.params, **attempt.params}
-        acts = answer(attempt.messages, params, timing.tokens) if name == "echo" else failing_answer(name)
-        frame, timer = _Frame(attempt.deployment.model), TokenTimer(timing)
+        name, timing = _model(request.deployment.model)
+        params = {**request.deployment.params, **request.params}
+        acts = answer(request.messages, params, timing.tokens) if name == "echo" else failing_answer(name)
+        frame, timer = _Frame(request.deployment.model), TokenTimer(timing)
         spoken = calls = 0
         finish: str | None = None
         for act in _bounded(acts, params):
@@ -56,7 +56,7 @@ class FakeLane:
                         yield frame.call(calls, act.name, _arguments(act, params))
                         calls += 1
         yield frame.finish(finish or ("tool_calls" if calls else "stop"))
-        yield frame.usage(sum(count_pieces(text_of(message)) for message in attempt.messages), spoken)
+        yield frame.usage(sum(count_pieces(text_of(message)) for message in request.messages), spoken)
 
     async def warm_up(self, deployments: Sequence[Deployment]) -> None:
         """Nothing to load."""

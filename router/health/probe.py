@@ -17,7 +17,7 @@ import structlog
 from config.errors import AttemptError, ProviderTimeout, RequestError
 from config.models.deployments import Deployment
 from router.health.breakers import Breakers
-from router.lanes.base import Attempt, Lane
+from router.lanes.base import Lane, LaneRequest
 from router.registry import LiveRegistry
 from router.stream.answer_collector import AnswerCollector
 
@@ -44,7 +44,7 @@ async def ping(lane: Lane, deployment: Deployment) -> None:
         RequestError: the provider is there, but does not take such a request.
     """
     limits = deployment.limits
-    attempt = Attempt(
+    request = LaneRequest(
         deployment=deployment,
         messages=[{"role": "user", "content": "ping"}],
         params={"max_tokens": 1},
@@ -53,7 +53,7 @@ async def ping(lane: Lane, deployment: Deployment) -> None:
     )
     answer = AnswerCollector()
     try:
-        async with asyncio.timeout(limits.first_token_timeout), aclosing(lane.stream(attempt)) as chunks:
+        async with asyncio.timeout(limits.first_token_timeout), aclosing(lane.stream(request)) as chunks:
             async for chunk in chunks:
                 answer.take(chunk)
     except TimeoutError as exc:

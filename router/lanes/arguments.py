@@ -1,4 +1,4 @@
-"""What both HTTP lanes hand to LiteLLM for one attempt: the deployment's parameters and the caller's, joined."""
+"""What both HTTP lanes hand to LiteLLM for one request: the deployment's parameters and the caller's, joined."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 
 from config.errors import RequestRejected
-from router.lanes.base import Attempt
+from router.lanes.base import LaneRequest
 
 CALLER_PARAMS: Final = frozenset(
     {
@@ -29,20 +29,20 @@ CALLER_PARAMS: Final = frozenset(
 where the request and the key go."""
 
 
-def completion_arguments(attempt: Attempt) -> dict[str, Any]:
+def completion_arguments(request: LaneRequest) -> dict[str, Any]:
     """Messages and parameters for LiteLLM. They are the lane's own: LiteLLM rewrites messages and tools in place.
 
     Raises:
         RequestRejected: the messages or parameters hold what JSON cannot.
     """
-    joined: dict[str, Any] = orjson.loads(as_json(joined_params(attempt) | {"messages": attempt.messages}))
-    return joined | {"model": attempt.deployment.model, **_address(attempt)}
+    joined: dict[str, Any] = orjson.loads(as_json(joined_params(request) | {"messages": request.messages}))
+    return joined | {"model": request.deployment.model, **_address(request)}
 
 
-def joined_params(attempt: Attempt) -> dict[str, Any]:
+def joined_params(request: LaneRequest) -> dict[str, Any]:
     """The caller's parameters over the deployment's."""
-    given = {name: value for name, value in attempt.params.items() if name in CALLER_PARAMS and value is not None}
-    joined = {"drop_params": attempt.drop_params} | dict(attempt.deployment.params) | given
+    given = {name: value for name, value in request.params.items() if name in CALLER_PARAMS and value is not None}
+    joined = {"drop_params": request.drop_params} | dict(request.deployment.params) | given
     # The caller's limit replaces the deployment's, under whichever of its two names either was given.
     if "max_tokens" in given and "max_completion_tokens" not in given:
         joined.pop("max_completion_tokens", None)
@@ -59,8 +59,8 @@ def as_json(value: object) -> bytes:
         raise RequestRejected(f"the request cannot be written as JSON: {exc}") from exc
 
 
-def _address(attempt: Attempt) -> dict[str, Any]:
-    deployment = attempt.deployment
+def _address(request: LaneRequest) -> dict[str, Any]:
+    deployment = request.deployment
     address: dict[str, Any] = {}
     if deployment.api_base:
         address["api_base"] = deployment.api_base

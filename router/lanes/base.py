@@ -18,7 +18,7 @@ Chunk = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class LaneRequest:
     """One exchange with one deployment.
 
     `messages` are OpenAI message dicts. `params` are OpenAI request parameters (temperature, tools, tool_choice,
@@ -41,7 +41,7 @@ class Lane(Protocol):
     awaits it, closes the provider's connection.
     """
 
-    def stream(self, attempt: Attempt) -> AsyncGenerator[Chunk, None]: ...
+    def stream(self, request: LaneRequest) -> AsyncGenerator[Chunk, None]: ...
 
     async def warm_up(self, deployments: Sequence[Deployment]) -> None:
         """Do what the first request to one of `deployments` would otherwise wait for. Reaches no provider."""

@@ -13,7 +13,7 @@ import openai
 from config.errors import AnswerCut, ProviderTimeout
 from config.models.deployments import Deployment
 from router.lanes.arguments import completion_arguments
-from router.lanes.base import Attempt, Chunk
+from router.lanes.base import Chunk, LaneRequest
 from router.providers.litellm_import import litellm
 from router.providers.provider_errors import from_litellm
 
@@ -26,9 +26,9 @@ _SAID: Final = ("content", "tool_calls", "function_call", "reasoning_content")
 class LiteLLMLane:
     """One call of `litellm.acompletion`, its chunks as plain dicts."""
 
-    async def stream(self, attempt: Attempt) -> AsyncGenerator[Chunk, None]:
+    async def stream(self, request: LaneRequest) -> AsyncGenerator[Chunk, None]:
         """The answer's chunks; see `Lane.stream`."""
-        provider = await _call(attempt)
+        provider = await _call(request)
         begun = False
         try:
             while (chunk := await _next(provider)) is not None:
@@ -66,13 +66,13 @@ class LiteLLMLane:
         litellm.in_memory_llm_clients_cache.flush_cache()
 
 
-async def _call(attempt: Attempt) -> Any:
+async def _call(request: LaneRequest) -> Any:
     """Send the request and wait for the head of the answer."""
     steering = {"num_retries": 0, "max_retries": 0, "timeout": UNHURRIED, "stream_timeout": UNHURRIED, "no-log": True}
     asking = {"stream": True, "stream_options": {"include_usage": True}}
-    arguments = completion_arguments(attempt) | steering | asking
+    arguments = completion_arguments(request) | steering | asking
     try:
-        async with asyncio.timeout(attempt.timeout):
+        async with asyncio.timeout(request.timeout):
             return await litellm.acompletion(**arguments)
     except TimeoutError as exc:
         raise ProviderTimeout("the provider did not begin to answer in time") from exc

@@ -9,17 +9,15 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
-from functools import partial
 from typing import Any, Final
 from urllib.request import getproxies
 
 import aiohttp
 import orjson
-from aiohttp.client_proto import ResponseHandler
 
 from config.errors import BadAnswer, SwitchboardError
 from config.models.deployments import Deployment
-from router.lanes.base import Attempt, Chunk, Lane
+from router.lanes.base import Chunk, Lane, LaneRequest
 from router.lanes.decoding import ENCODINGS, body_of
 from router.lanes.openai_chunks import ChunkReader
 from router.lanes.openai_request import Endpoint, NotOnThisWire, body, endpoint
@@ -47,28 +45,13 @@ def build_http_client() -> aiohttp.ClientSession:
     what aiohttp does.
     """
     return aiohttp.ClientSession(
-        connector=_Connector(limit=0, keepalive_timeout=KEEP_ALIVE),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept-Encoding": ENCODINGS},
         timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
         auto_decompress=False,
         trust_env=bool(getproxies()),
     )
-
-
-class _Connection(ResponseHandler):
-    """aiohttp starts the parser and the transport again after each piece that is read, whether or not they stopped."""
-
-    def resume_reading(self, resume_parser: bool = True) -> None:
-        if self._reading_paused:
-            super().resume_reading(resume_parser)
-
-
-class _Connector(aiohttp.TCPConnector):
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        connection: type[ResponseHandler] = _Connection
-        self._factory = partial(connection, loop=self._loop)
 
 
 class OpenAILane:
@@ -79,23 +62,23 @@ class OpenAILane:
         self._otherwise = otherwise
         self._endpoints: dict[Deployment, Endpoint] = {}
 
-    async def stream(self, attempt: Attempt) -> AsyncGenerator[Chunk, None]:
+    async def stream(self, request: LaneRequest) -> AsyncGenerator[Chunk, None]:
         """The answer's chunks; see `Lane.stream`."""
-        target = self._endpoint(attempt.deployment)
+        target = self._endpoint(request.deployment)
         try:
-            sent = body(target, attempt)
+            sent = body(target, request)
         except NotOnThisWire:
             if self._otherwise is None:
                 raise BadAnswer("LiteLLM would not stream this request, so it cannot be sent directly") from None
-            async with aclosing(self._otherwise.stream(attempt)) as chunks:
+            async with aclosing(self._otherwise.stream(request)) as chunks:
                 async for chunk in chunks:
                     yield chunk
             return
-        response = await self._send(target, sent, attempt.timeout)
+        response = await self._send(target, sent, request.timeout)
         try:
             if response.status != 200:
                 raise await _refusal(response)
-            async with aclosing(_answer(response, attempt.deployment.id)) as chunks:
+            async with aclosing(_answer(response, request.deployment.id)) as chunks:
                 async for chunk in chunks:
                     yield chunk
         finally:
@@ -104,7 +87,7 @@ class OpenAILane:
     async def warm_up(self, deployments: Sequence[Deployment]) -> None:
         """Work out where the deployments' requests go, and have LiteLLM load what it words requests with."""
         for deployment in deployments:
-            ping = Attempt(deployment, [{"role": "user", "content": "ping"}], {}, timeout=0)
+            ping = LaneRequest(deployment, [{"role": "user", "content": "ping"}], {}, timeout=0)
             with suppress(NotOnThisWire, SwitchboardError):  # who asks will be told
                 body(self._endpoint(deployment), ping)
             await asyncio.sleep(0)  # turns may be running

@@ -18,7 +18,7 @@ from yarl import URL
 from config.errors import CredentialsRefused, RequestRejected
 from config.models.deployments import Deployment
 from router.lanes.arguments import as_json, joined_params
-from router.lanes.base import Attempt
+from router.lanes.base import LaneRequest
 from router.providers.litellm_import import litellm
 from router.providers.provider_errors import MEANINGS, from_litellm
 
@@ -131,14 +131,14 @@ def endpoint(deployment: Deployment) -> Endpoint:
     return Endpoint(access.provider, access.model, URL(url), headers, access.api_base, config, apart)
 
 
-def body(endpoint: Endpoint, attempt: Attempt) -> bytes:
+def body(endpoint: Endpoint, request: LaneRequest) -> bytes:
     """The JSON body of the attempt's request: a streamed one, which asks for its usage where the provider knows that.
 
     Raises:
         NotOnThisWire: the request needs LiteLLM's lane.
         RequestRejected: an impossible message, or a parameter that the model does not take while `drop_params` is off.
     """
-    asked, messages = as_json(joined_params(attempt)), orjson.loads(as_json(attempt.messages))
+    asked, messages = as_json(joined_params(request)), orjson.loads(as_json(request.messages))
     try:
         messages = _utils.validate_and_fix_openai_messages(messages=messages)
         messages = endpoint.config.translate_developer_role_to_system_role(messages=messages)

@@ -1,6 +1,6 @@
 import pytest
 
-from router.fake.server import FakeProvider
+from router.fake.server.fake_provider import FakeProvider
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from router.fake.server import FakeProvider
+from router.fake.server.fake_provider import FakeProvider
 from tests.support.serving import Served, direct, fake, serving, through_litellm
 
 BEHAVIOURS = """

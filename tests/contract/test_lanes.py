@@ -31,7 +31,7 @@ from config.errors import (
     SwitchboardError,
 )
 from config.models.deployments import Deployment
-from router.lanes.base import Attempt, Chunk, Lane
+from router.lanes.base import Chunk, Lane, LaneRequest
 from router.lanes.litellm_lane import LiteLLMLane
 from router.lanes.openai_lane import MAX_ERROR_BYTES, OpenAILane, build_http_client
 from router.lanes.openai_request import OVER_HANDLER, OVER_SDK, speaks_openai_wire
@@ -81,9 +81,9 @@ async def lane(request: pytest.FixtureRequest, openai_lane: Lane, litellm_lane: 
 
 def attempt(
     provider: LocalProvider, model: str = "openai/gpt-4o-mini", timeout: float = 30.0, **params: Any
-) -> Attempt:
+) -> LaneRequest:
     deployment = Deployment(id="d1", group="g", model=model, api_key=SecretStr(KEY), api_base=provider.url)
-    return Attempt(deployment, [{"role": "user", "content": "hi"}], params, timeout)
+    return LaneRequest(deployment, [{"role": "user", "content": "hi"}], params, timeout)
 
 
 async def heard(lane: Lane, reply: Reply, **options: Any) -> list[Chunk]:
@@ -549,7 +549,7 @@ def test_every_provider_of_the_direct_lane_is_compared() -> None:
     assert {model.split("/")[0] for model in MODELS} == OVER_SDK | OVER_HANDLER
 
 
-async def sent(lane: Lane, wanted: Attempt, provider: LocalProvider) -> Received | type[SwitchboardError]:
+async def sent(lane: Lane, wanted: LaneRequest, provider: LocalProvider) -> Received | type[SwitchboardError]:
     """The request that the lane sends, or the class of the error with which it does not."""
     provider.requests.clear()
     try:
@@ -573,7 +573,7 @@ async def test_both_lanes_send_the_same_request(model: str, openai_lane: Lane, l
         bare = attempt(provider, model).deployment
         assert speaks_openai_wire(bare)
         for name, (messages, params, configured) in REQUESTS.items():
-            wanted = Attempt(replace(bare, params=configured), messages, params, 30.0)
+            wanted = LaneRequest(replace(bare, params=configured), messages, params, 30.0)
             before = copy.deepcopy((messages, params, configured))
             direct = await sent(openai_lane, wanted, provider)
             assert direct == await sent(litellm_lane, wanted, provider), name

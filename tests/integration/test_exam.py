@@ -16,7 +16,7 @@ from bench.exam.report import markdown, summary
 from bench.exam.scenario import Provider, Scenario, models_file
 from bench.exam.sitting import Sitting
 from router.fake.sample_text import ANSWER
-from router.fake.server import FakeProvider
+from router.fake.server.fake_provider import FakeProvider
 
 
 async def test_no_scenario_fails() -> None:

@@ -7,8 +7,8 @@ import pytest
 import uvloop
 
 from router.fake.sample_text import ANSWER
-from router.fake.server import FakeProvider, serve
 from router.fake.server.behaviours import BEHAVIOURS
+from router.fake.server.fake_provider import FakeProvider, serve
 from router.fake.server.line import MAX_BODY
 
 IMPATIENT = httpx.Timeout(30, read=0.5)

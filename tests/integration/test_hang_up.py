@@ -13,7 +13,7 @@ import pytest
 from langchain_core.tools import tool
 
 from agent.tools.tool_set import SERVER_TOOLS
-from router.fake.server import FakeProvider
+from router.fake.server.fake_provider import FakeProvider
 from tests.support.serving import Served, direct, fake, serving, through_litellm
 
 SECOND = 1.0

@@ -13,7 +13,7 @@ import pytest
 from openai import AsyncOpenAI, BadRequestError, NotFoundError
 
 from router.fake.sample_text import ANSWER
-from router.fake.server import FakeProvider
+from router.fake.server.fake_provider import FakeProvider
 from tests.support.serving import TOKEN, Served, direct, fake, serving, through_litellm
 
 LOOKUP = {

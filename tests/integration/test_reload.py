@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 
 import api.reload
 from agent.tools.tool_set import SERVER_TOOLS
-from router.fake.server import FakeProvider
+from router.fake.server.fake_provider import FakeProvider
 from tests.support.serving import Served, direct, fake, serving, through_litellm
 
 PATIENCE = 15

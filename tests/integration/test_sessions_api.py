@@ -23,7 +23,7 @@ from agent.storage.database import open_database
 from agent.turns import TurnService
 from config.profile.agent_file import AgentProfile
 from router.fake.sample_text import ANSWER
-from router.fake.server import FakeProvider
+from router.fake.server.fake_provider import FakeProvider
 from tests.support.serving import Served, direct, fake, serving
 from tests.support.session_client import SessionClient, assert_error, client_of, read, text_of, types_of, whole
 

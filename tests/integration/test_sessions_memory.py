@@ -17,7 +17,7 @@ from agent.memory.summary import HEADING as SUMMARY
 from agent.sessions.store import SessionStore
 from agent.storage.database import open_database
 from router.fake.sample_text import ANSWER
-from router.fake.server import FakeProvider
+from router.fake.server.fake_provider import FakeProvider
 from tests.support.serving import direct, fake, serving
 from tests.support.session_client import SessionClient, assert_error, client_of
 

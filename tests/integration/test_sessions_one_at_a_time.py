@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from agent.sessions.events import SessionEnded
 from agent.storage.database import Database, open_database
 from config.profile.agent_file import AgentProfile
-from router.fake.server import FakeProvider
+from router.fake.server.fake_provider import FakeProvider
 from tests.support.serving import Served, direct, fake, serving, through_litellm
 from tests.support.session_client import SessionClient, assert_error, text_of
 from tests.support.session_rig import SessionRig, assert_whole, becomes, queries, session_rig

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from agent.tools.review import DECLINED, UNREVIEWED
 from agent.tools.tool_set import SERVER_TOOLS
-from router.fake.server import FakeProvider
+from router.fake.server.fake_provider import FakeProvider
 from tests.support.serving import Served, direct, fake, serving
 from tests.support.session_client import Json, SessionClient, assert_error, client_of, text_of, types_of
 

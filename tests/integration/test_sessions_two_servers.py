@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
-from router.fake.server import FakeProvider
+from router.fake.server.fake_provider import FakeProvider
 from tests.support.marks import Marks
 from tests.support.redis_server import redis_server
 from tests.support.server_process import client_of_process, running, server_in

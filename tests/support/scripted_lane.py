@@ -9,7 +9,7 @@ from typing import Any
 from config.models.deployments import Deployment, Registry, RouterSettings
 from router.failover import FailoverRouter
 from router.health.breakers import Breakers
-from router.lanes.base import Attempt, Chunk
+from router.lanes.base import Chunk, LaneRequest
 from router.registry import LiveRegistry
 
 HANG = object()
@@ -48,7 +48,7 @@ class ScriptedLane:
 
     def __init__(self, scripts: dict[str, list[Script]]) -> None:
         self.scripts = scripts
-        self.attempts: list[Attempt] = []
+        self.attempts: list[LaneRequest] = []
         self.closed = 0
 
     def for_deployment(self, _: Deployment) -> ScriptedLane:
@@ -58,7 +58,7 @@ class ScriptedLane:
     def tried(self) -> list[str]:
         return [attempt.deployment.model for attempt in self.attempts]
 
-    async def stream(self, attempt: Attempt) -> AsyncGenerator[Chunk, None]:
+    async def stream(self, attempt: LaneRequest) -> AsyncGenerator[Chunk, None]:
         scripts = self.scripts[attempt.deployment.model]
         number = self.tried.count(attempt.deployment.model)
         self.attempts.append(attempt)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
+from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -50,7 +50,8 @@ def _upgrade(connection: Connection, scripts: ScriptDirectory, name: str) -> Non
         raise ConfigError([Problem(message, key="SWITCHBOARD_DATABASE_URL")])
 
     def steps(revision: Any, _: Any) -> Any:
-        return scripts._upgrade_revs("head", revision)
+        missing = reversed(list(scripts.iterate_revisions("head", revision, implicit_base=True)))
+        return [MigrationStep.upgrade_from_script(scripts.revision_map, script) for script in missing]
 
     with EnvironmentContext(Config(), scripts, fn=steps) as environment:
         environment.configure(connection=connection, version_table=VERSION_TABLE)

@@ -1,21 +1,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import Sequence
 from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any
 
 import pytest
 from langchain_core.callbacks import AsyncCallbackHandler
-from langchain_core.messages import HumanMessage, SystemMessage
+from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
 from langchain_core.tracers import context
 
 from agent.events import Event, HandOff, TextDelta, ToolFinished, ToolStarted, TurnFailed, TurnFinished, Usage
+from agent.graph import TurnContext, compile_graph
+from agent.stream import AgentInput, AgentRun
 from agent.tools.caller_tools import CallerTool
 from agent.turns import TurnRequest, TurnService
 from config.errors import (
     AllDeploymentsFailed,
+    AnswerCut,
     DeadlineExceeded,
     ModelNotFound,
     ProviderOverloaded,
@@ -25,7 +28,6 @@ from config.errors import (
 from config.models.deployments import Limits
 from config.profile.agent_file import AgentProfile, Destination
 from router.failover import RoutingOverrides
-from router.lanes.base import Attempt, Chunk
 from tests.support.scripted_lane import HANG, Script, ScriptedLane, call, deployment, finish, router_over, text, usage
 
 PROFILE = AgentProfile(
@@ -276,70 +278,6 @@ def test_an_unknown_model_is_refused_before_anything_runs() -> None:
         Rig(DONE).service.begin(TurnRequest("gpt-9", [HumanMessage("Hi")]))
 
 
-class WritingLane(ScriptedLane):
-    """Sends its request as aiohttp does on Python 3.11: in a task of its own."""
-
-    written = 0
-
-    async def stream(self, attempt: Attempt) -> AsyncGenerator[Chunk, None]:
-        await asyncio.create_task(self._write())
-        async with aclosing(super().stream(attempt)) as chunks:
-            async for chunk in chunks:
-                yield chunk
-
-    async def _write(self) -> None:
-        self.written += 1
-
-
-class BrokenGraph:
-    """Says how much was written when it began, and fails after some rounds of the loop."""
-
-    def __init__(self, lane: WritingLane) -> None:
-        self.lane = lane
-        self.written: int | None = None
-
-    async def astream(self, *_: Any, **__: Any) -> AsyncGenerator[dict[str, Any], None]:
-        self.written = self.lane.written
-        for _round in range(20):
-            await asyncio.sleep(0)
-        raise AllDeploymentsFailed("LangGraph did not set out.")
-        yield {}
-
-
-@pytest.mark.parametrize("script", [[text("Hello."), HANG], [ProviderOverloaded("busy")]])
-async def test_the_provider_is_asked_before_langgraph_sets_out_and_left_when_that_fails(script: Script) -> None:
-    lane = WritingLane({"a": [script]})
-    turn = TurnService(router_over(lane, deployment("a"), num_retries=0), PROFILE).begin(
-        TurnRequest("main", [HumanMessage("Hi")])
-    )
-    turn._graph = graph = BrokenGraph(lane)  # type: ignore[assignment]
-    events = [event async for event in turn.events()]
-    assert isinstance(events[-1], TurnFailed)
-    assert (graph.written, lane.written, lane.closed) == (1, 1, 1)
-
-
-async def test_langgraph_sets_out_behind_the_requests_and_the_words_of_all_turns_that_wait() -> None:
-    lane = WritingLane({"a": [[text("Hello."), HANG]] * 8})
-    service = TurnService(router_over(lane, deployment("a"), num_retries=0), PROFILE)
-    heard: list[Event] = []
-    when_set_out: list[tuple[int, int]] = []
-
-    class Graph(BrokenGraph):
-        async def astream(self, *_: Any, **__: Any) -> AsyncGenerator[dict[str, Any], None]:
-            when_set_out.append((self.lane.written, len(heard)))
-            raise AllDeploymentsFailed("Enough was seen.")
-            yield {}
-
-    async def hear() -> None:
-        turn = service.begin(TurnRequest("main", [HumanMessage("Hi")]))
-        turn._graph = Graph(lane)  # type: ignore[assignment]
-        async for event in turn.events():
-            heard.append(event)
-
-    await asyncio.gather(*(hear() for _ in range(8)))
-    assert when_set_out[0] == (8, 8)
-
-
 class Tracer(AsyncCallbackHandler):
     """Notes the runs that begin, as a tracer does."""
 
@@ -356,11 +294,59 @@ class Tracer(AsyncCallbackHandler):
         self.runs.append(serialized["name"])
 
 
-async def test_a_tracer_sees_each_step_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    tracer, hook = Tracer(), ContextVar[Tracer | None]("hook", default=None)
+@pytest.fixture
+def tracer(monkeypatch: pytest.MonkeyPatch) -> Tracer:
+    """A tracer that LangChain finds for itself, as it finds one that the environment names."""
+    found = Tracer()
+    hook = ContextVar[Tracer | None]("hook", default=found)
     monkeypatch.setattr(context, "_configure_hooks", [(hook, True, None, None)])
-    hook.set(tracer)
-    rig = Rig([text("Let me see. "), call("multiply", '{"a":6,"b":7}'), finish("tool_calls"), usage(5, 4)], DONE)
-    heard = [each.text for each in await rig.events() if isinstance(each, TextDelta)]
-    assert heard == ["Let me see. ", "Done."]
-    assert tracer.runs == ["LangGraph", "agent", "model", "tools", "multiply", "agent", "model"]
+    return found
+
+
+STEPS = [[text("Let me see. "), call("multiply", '{"a":6,"b":7}'), finish("tool_calls"), usage(5, 4)], DONE]
+REFUSED = [[text("Sure. "), call("transferCall", '{"destination":"+666"}'), usage(1, 1)], DONE]
+TURNS: dict[str, list[Script]] = {
+    "plain": [DONE],
+    "a tool": STEPS,
+    "a hand-off": [[text("Bye. "), call("transferCall", "{}"), finish("tool_calls")]],
+    "a refused hand-off": REFUSED,
+    "a failure": [[ProviderOverloaded("503")]],
+    "a cut": [[text("Once"), AnswerCut("reset")]],
+}
+
+
+@pytest.mark.parametrize("turn", TURNS)
+async def test_a_traced_turn_has_the_same_events(turn: str, request: pytest.FixtureRequest) -> None:
+    untraced = await Rig(*TURNS[turn]).events()
+    tracer = request.getfixturevalue("tracer")
+    traced = await Rig(*TURNS[turn]).events()
+    assert [repr(each) for each in traced] == [repr(each) for each in untraced]
+    assert "model" in tracer.runs
+
+
+async def test_a_tracer_sees_every_step(tracer: Tracer) -> None:
+    await Rig(*STEPS).events()
+    assert [each for each in tracer.runs if each in ("model", "multiply")] == ["model", "multiply", "model"]
+    assert [tracer.runs.count(each) for each in ("LangGraph", "tools")] == [1, 1]
+
+
+async def test_hooks_of_create_react_agent_work_as_langgraph_documents_them() -> None:
+    """A `post_model_hook` sees each answer of the model; one that adds nothing changes nothing."""
+    seen: list[str] = []
+
+    def hook(state: dict[str, Any]) -> dict[str, Any]:
+        seen.append(state["messages"][-1].text)
+        return {}
+
+    rig = Rig(*STEPS)
+    tools, _ = rig.service.thread_graph()
+    graph = compile_graph(tools, post_model_hook=hook)
+    routed = rig.service.router.begin("main")
+
+    async def prompt(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+        return list(messages)
+
+    run = AgentRun(graph, AgentInput([HumanMessage("Hi")]), TurnContext(routed, prompt, tools))
+    events = [event async for event in run.events()]
+    assert events == await Rig(*STEPS).events()
+    assert seen == ["Let me see. ", "Done."]

@@ -81,5 +81,22 @@ async def test_the_usage_is_what_all_attempts_of_an_answer_cost() -> None:
 async def test_each_turn_has_its_own_model() -> None:
     first, second = (router_over(ScriptedLane({}), deployment("a")).begin("main") for _ in range(2))
     one, other = chat_model(first, {"temperature": 1}, print), chat_model(second, {}, repr)
-    assert (one.router, one.model_kwargs, one._hear) == (first, {"temperature": 1}, print)
-    assert (other.router, other.model_kwargs, other._hear) == (second, {}, repr)
+    assert (one.router, one.model_kwargs, one._on_text) == (first, {"temperature": 1}, print)
+    assert (other.router, other.model_kwargs, other._on_text) == (second, {}, repr)
+
+
+async def test_what_langchain_adds_does_not_reach_the_provider() -> None:
+    lane = ScriptedLane({"a": [ANSWER]})
+    turn = router_over(lane, deployment("a")).begin("main")
+    await chat_model(turn, {"temperature": 0.5}, print).ainvoke([HumanMessage("hi")])
+    assert lane.attempts[0].params == {"temperature": 0.5}
+    assert lane.attempts[0].messages == [{"role": "user", "content": "hi"}]
+
+
+async def test_a_call_whose_tokens_a_tracer_wants_takes_the_same_way() -> None:
+    """LangChain would read `_astream` for such a tracer, which would bypass `on_text`."""
+    heard: list[str] = []
+    turn = router_over(ScriptedLane({"a": [ANSWER]}), deployment("a")).begin("main")
+    events = [each async for each in chat_model(turn, {}, heard.append).astream_events([HumanMessage("hi")])]
+    assert heard == ["One ", "moment", "."]
+    assert events[-1]["data"]["output"].text == "One moment."

@@ -9,7 +9,7 @@ from config.models.deployments import Deployment
 from router.fake.fake_failures import MID_ANSWER, NAMED, SILENCE
 from router.fake.fake_lane import FakeLane
 from router.fake.sample_text import ANSWER, sample_pieces
-from router.lanes.base import Attempt
+from router.lanes.base import LaneRequest
 from tests.support.virtual_clock import run_virtually
 
 TRANSFER = {
@@ -40,7 +40,7 @@ MULTIPLY = {
 def attempt(said, model="fake/echo", history=(), deployment_params=None, **params):
     messages = [{"role": "system", "content": "be brief"}, {"role": "user", "content": said}, *history]
     deployment = Deployment(id="fake-1", group="fake", model=model, params=deployment_params or {})
-    return Attempt(deployment, messages, params, timeout=5)
+    return LaneRequest(deployment, messages, params, timeout=5)
 
 
 async def collect(attempt):
@@ -84,7 +84,7 @@ def test_content_parts_are_read_for_their_text():
 
 def test_a_conversation_without_a_user_message_is_greeted():
     deployment = Deployment(id="f", group="f", model="fake/echo")
-    silent = Attempt(deployment, [{"role": "system", "content": "hi"}], {}, timeout=5)
+    silent = LaneRequest(deployment, [{"role": "system", "content": "hi"}], {}, timeout=5)
     assert answer(silent)[0] == "Hello! This is the fake model."
 
 

@@ -6,14 +6,14 @@ from pydantic import SecretStr
 from config.errors import RequestRejected
 from config.models.deployments import Deployment
 from router.lanes.arguments import completion_arguments
-from router.lanes.base import Attempt
+from router.lanes.base import LaneRequest
 
 
 def arguments(given: dict[str, Any], configured: dict[str, Any] | None = None, content: Any = "hi") -> dict[str, Any]:
     deployment = Deployment(
         id="d", group="g", model="openai/m", api_key=SecretStr("sk-x"), api_base="http://a", params=configured or {}
     )
-    return completion_arguments(Attempt(deployment, [{"role": "user", "content": content}], given, 5.0))
+    return completion_arguments(LaneRequest(deployment, [{"role": "user", "content": content}], given, 5.0))
 
 
 def test_the_deployment_fills_in_what_the_caller_left_out() -> None:

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from config.errors import AnswerCut, BadAnswer, SwitchboardError
 from config.models.deployments import Deployment
-from router.lanes.base import Attempt, Chunk
+from router.lanes.base import Chunk, LaneRequest
 from router.lanes.openai_chunks import ChunkReader
 from router.lanes.openai_lane import OpenAILane, build_http_client
 from router.stream.answer_collector import AnswerCollector
@@ -290,7 +290,7 @@ async def lane() -> AsyncIterator[OpenAILane]:
 
 async def heard(lane: OpenAILane, provider: LocalProvider) -> tuple[list[Chunk], SwitchboardError | None]:
     deployment = Deployment("d", "g", "openai/m", api_key=SecretStr("k"), api_base=provider.url)
-    attempt = Attempt(deployment, [{"role": "user", "content": "Hi"}], {}, timeout=5)
+    attempt = LaneRequest(deployment, [{"role": "user", "content": "Hi"}], {}, timeout=5)
     chunks: list[Chunk] = []
     try:
         async with aclosing(lane.stream(attempt)) as stream:

@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from config.errors import RequestRejected
 from config.models.deployments import Deployment
-from router.lanes.base import Attempt
+from router.lanes.base import LaneRequest
 from router.lanes.openai_request import MAX_CACHED_PARAMS, Endpoint, NotOnThisWire, body, endpoint
 
 USER = [{"role": "user", "content": "hi"}]
@@ -19,7 +19,7 @@ def request(model: str, messages: list[Any], **params: Any) -> dict[str, Any]:
 
 def sent(to: Endpoint, messages: list[Any], params: dict[str, Any]) -> dict[str, Any]:
     own = Deployment(id="d", group="g", model=to.model)
-    found: dict[str, Any] = orjson.loads(body(to, Attempt(own, messages, params, 5.0)))
+    found: dict[str, Any] = orjson.loads(body(to, LaneRequest(own, messages, params, 5.0)))
     return found
 
 
@@ -61,7 +61,7 @@ def test_the_key_and_the_headers_are_in_the_head_and_not_in_the_body() -> None:
     assert str(found.url) == "http://host/v1/chat/completions"
     assert found.headers["Authorization"] == "Other"
     assert found.headers["OpenAI-Organization"] == "o"
-    assert orjson.loads(body(found, Attempt(deployment, USER, {}, 5.0))).keys() == {
+    assert orjson.loads(body(found, LaneRequest(deployment, USER, {}, 5.0))).keys() == {
         *("model", "messages", "stream", "stream_options"),
     }
 
@@ -87,7 +87,7 @@ def test_messages_of_a_deployments_extra_body_come_last() -> None:
     own = Deployment(
         id="d", group="g", model="openai/m", api_key=SecretStr("sk-x"), api_base="http://host/v1/", params=extra
     )
-    said = orjson.loads(body(endpoint(own), Attempt(own, USER, {}, 5.0)))
+    said = orjson.loads(body(endpoint(own), LaneRequest(own, USER, {}, 5.0)))
     assert said["messages"] == extra["extra_body"]["messages"]
 
 

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from config.errors import CredentialsRefused
 from config.models.deployments import Deployment
-from router.lanes.base import Attempt, Chunk
+from router.lanes.base import Chunk, LaneRequest
 from router.lanes.openai_request import endpoint
 from router.lanes.selection import Lanes, lane_name
 
@@ -22,7 +22,7 @@ class StubLane:
     async def warm_up(self, deployments: Sequence[Deployment]) -> None:
         self.warmed += deployments
 
-    async def stream(self, attempt: Attempt) -> AsyncGenerator[Chunk, None]:
+    async def stream(self, attempt: LaneRequest) -> AsyncGenerator[Chunk, None]:
         yield {}
 
     async def aclose(self) -> None:

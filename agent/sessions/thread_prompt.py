@@ -1,4 +1,4 @@
-"""What the model is sent of a session's thread."""
+"""The prompt of a turn on a stored thread."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from agent.memory.trim import estimated_tokens
 from config.profile.memory import Trim
 
 
-class ThreadView:
-    """The system prompt with what is known of the user, then the thread as far as `trim` lets it.
+class ThreadPrompt:
+    """The system prompt with what is known of the user, then as much of the thread as `trim` allows.
 
-    `dropped` is what fell out in the last call and stands in no `summary` yet.
+    `dropped` are the messages that the last call left out and that no `summary` covers yet.
     """
 
     def __init__(

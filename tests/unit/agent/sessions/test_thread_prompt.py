@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemM
 
 from agent.memory.recollection import Recollection
 from agent.memory.summary import HEADING, RunningSummary
-from agent.sessions.view import ThreadView
+from agent.sessions.thread_prompt import ThreadPrompt
 from config.profile.memory import Trim
 
 TALK: list[AnyMessage] = [
@@ -30,9 +30,9 @@ class SharedSnapshot:
         return self._text
 
 
-def view(trim: Trim | None = None, known: str | None = None, summary: RunningSummary | None = None) -> ThreadView:
+def view(trim: Trim | None = None, known: str | None = None, summary: RunningSummary | None = None) -> ThreadPrompt:
     recollection: Any = None if known is None else SharedSnapshot(known)
-    return ThreadView("Be kind.", cast(Recollection | None, recollection), trim, summary)
+    return ThreadPrompt("Be kind.", cast(Recollection | None, recollection), trim, summary)
 
 
 async def test_the_prompt_comes_first_and_the_thread_as_it_is() -> None:

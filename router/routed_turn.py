@@ -1,0 +1,28 @@
+"""One turn as the router sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from config.models.deployments import Registry
+from router.router_state import RouterState
+from router.turn_record import TurnRecord
+
+
+@dataclass(slots=True)
+class RoutedTurn:
+    """`registry` is the snapshot that the turn began with; `deadline` is a time on the router's clock."""
+
+    router: RouterState
+    registry: Registry
+    model: str
+    deadline: float
+    record: TurnRecord
+    _hedged: bool = field(default=False, init=False)
+
+    def may_hedge(self) -> bool:
+        """Take the turn's only hedge, if the budget allows one."""
+        if self._hedged or not self.router.hedges.spend(self.registry.settings.hedge_budget):
+            return False
+        self._hedged = True
+        return True
