@@ -22,8 +22,9 @@ from agent.events import (
     TurnFinished,
     Usage,
 )
-from agent.graph import AgentGraph, TurnContext
+from agent.graph import AgentGraph
 from agent.storage.database import storage_errors
+from agent.turn_context import TurnContext
 
 FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}
 
@@ -45,8 +46,11 @@ class AgentRun:
     `produced` are the messages and tool results that are complete so far, `unfinished` is the text of the next one.
     """
 
-    def __init__(self, graph: AgentGraph, given: AgentInput, context: TurnContext) -> None:
+    def __init__(
+        self, graph: AgentGraph, hand_off_names: frozenset[str], given: AgentInput, context: TurnContext
+    ) -> None:
         self._graph = graph
+        self._hand_off_names = hand_off_names
         self._given = given
         self._context = context
         self._joiner = TextJoiner()
@@ -121,12 +125,12 @@ class AgentRun:
             self._joiner.end_text()
             run.count(message)
             for call in message.tool_calls:
-                if call["name"] not in self._context.tools.hand_offs:
+                if call["name"] not in self._hand_off_names:
                     yield ToolStarted(str(call["id"]), call["name"], call["args"])
 
     def _result_events(self, run: _Run, message: ToolMessage) -> Iterator[Event]:
         name = message.name or ""
-        if name not in self._context.tools.hand_offs:
+        if name not in self._hand_off_names:
             yield ToolFinished(message.tool_call_id, name, str(message.text), message.status == "success")
         elif message.status == "error":
             run.refused = True

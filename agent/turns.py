@@ -11,8 +11,9 @@ import orjson
 from langchain_core.messages import AnyMessage, SystemMessage
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
+from agent.chat_model import RoutedChatModel
 from agent.events import Event
-from agent.graph import AgentGraph, Prompt, TurnContext, compile_graph
+from agent.graph import AgentGraph, compile_graph
 from agent.memory.long_term import LongTermMemory
 from agent.memory.recollection import Recollection
 from agent.memory.trim import system_prompt_length
@@ -21,8 +22,8 @@ from agent.tools.caller_tools import CallerTool
 from agent.tools.mcp.connections import McpConnections
 from agent.tools.tool_set import ToolSet, tool_set
 from agent.turn import Turn
+from agent.turn_context import Prompt, TurnContext
 from config.profile.agent_file import AgentProfile
-from router.chat_model import chat_model
 from router.failover import FailoverRouter, RoutingOverrides
 from router.routed_turn import RoutedTurn
 
@@ -85,6 +86,7 @@ class TurnService:
         self.mcp = mcp or McpConnections(())
         self.memory = memory
         self._checkpointer = checkpointer
+        self._model = RoutedChatModel()
         self._graphs: dict[object, tuple[ToolSet, AgentGraph]] = {}
         self._running: dict[str, Turn] = {}
 
@@ -106,14 +108,13 @@ class TurnService:
         context = TurnContext(
             routed,
             _prompt(self.profile, self.recollection(user_id)),
-            tools,
             request.params,
             request.tool_choice,
             self.profile.max_steps,
             user_id=user_id,
             memory=self.memory,
         )
-        return Turn(routed, AgentRun(graph, AgentInput(request.messages), context))
+        return Turn(routed, AgentRun(graph, tools.hand_offs, AgentInput(request.messages), context))
 
     def begin_on_thread(self, request: ThreadRequest) -> Turn:
         """Begin a turn whose messages are stored. Raises as `begin` does."""
@@ -122,18 +123,18 @@ class TurnService:
         context = TurnContext(
             routed,
             request.prompt,
-            tools,
             max_steps=self.profile.max_steps,
             user_id=request.user_id,
             memory=self.memory,
             answered=request.answered,
         )
-        return Turn(routed, AgentRun(graph, AgentInput(request.messages, request.thread_id, request.answers), context))
+        given = AgentInput(request.messages, request.thread_id, request.answers)
+        return Turn(routed, AgentRun(graph, tools.hand_offs, given, context))
 
     async def ask(self, model: str, messages: Sequence[AnyMessage]) -> str:
         """The answer of `model` to `messages`, without tools; for work beside the conversation."""
-        answer = await chat_model(self.router.begin(model), {}, lambda _: None).ainvoke(list(messages))
-        return str(answer.text)
+        result = await self._model.answer(self.router.begin(model), messages, {})
+        return str(result.generations[0].message.text)
 
     def recollection(self, user_id: str | None) -> Recollection | None:
         """What the prompt is to say about the user; None when nobody remembers."""
@@ -181,7 +182,7 @@ class TurnService:
         known = self._graphs.pop(key, None)
         if known is None:
             made = tools()
-            known = made, compile_graph(made, checkpointer)
+            known = made, compile_graph(self._model, made, checkpointer)
         self._graphs[key] = known  # the dict's order is the order of last use
         if len(self._graphs) > COMPILED_TOOL_SETS:
             del self._graphs[next(iter(self._graphs))]

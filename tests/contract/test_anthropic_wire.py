@@ -9,8 +9,8 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_core.messages.base import BaseMessage
 from pydantic import SecretStr
 
+from agent.chat_model import RoutedChatModel
 from config.models.deployments import Deployment, Registry, RouterSettings
-from router.chat_model import chat_model
 from router.failover import FailoverRouter
 from router.health.breakers import Breakers
 from router.lanes.selection import Lanes
@@ -52,10 +52,10 @@ async def sent(messages: list[BaseMessage], **params: Any) -> dict[str, Any]:
         live = LiveRegistry(Registry((claude,), RouterSettings()))
         turn = FailoverRouter(live, lanes, Breakers(lambda: live.current.settings)).begin("main")
         try:
-            answer = await chat_model(turn, params, lambda _: None).ainvoke(messages)
+            result = await RoutedChatModel().answer(turn, messages, params)
         finally:
             await lanes.aclose()
-        assert answer.text == "Hello."
+        assert result.generations[0].text == "Hello."
         return provider.requests[-1].body
 
 

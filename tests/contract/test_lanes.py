@@ -323,16 +323,6 @@ async def test_reading_stops_when_nobody_takes_the_answer_and_goes_on_when_someb
     assert max(lengths) < 1_000_000
 
 
-async def test_the_connection_is_told_to_read_on_only_after_it_has_stopped(
-    openai_lane: Lane, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[bool] = []
-    monkeypatch.setattr(BaseProtocol, "resume_reading", lambda *_, **__: told.append(True))
-    words = [event({"content": "word "}) for _ in range(64)]
-    assert len(joined(await heard(openai_lane, streaming(ROLE, *words, END, DONE)))) == 320
-    assert len(told) < 10
-
-
 async def test_a_compressed_stream_is_read(openai_lane: Lane) -> None:
     packed = gzip.compress(event({"content": "a"}) + END + DONE)
     reply = answering("200 OK", packed, "text/event-stream", content_encoding="gzip")

@@ -18,7 +18,7 @@ WEB = {"fastapi", "starlette", "uvicorn"}
 MODULES = [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))]
 LITELLM_INTERNALS = "router/lanes/openai_request.py"
 LITELLM_IMPORT = "router/providers/litellm_import.py"
-CHAT_MODEL = ("router/chat_model.py", {"_agenerate", "_create_message_dicts", "_create_chat_result"})
+CHAT_MODEL = ("agent/chat_model.py", {"_agenerate", "_create_message_dicts", "_create_chat_result"})
 """LangChain's extension point for chat models, and the message conversion of langchain-litellm."""
 
 

@@ -10,11 +10,14 @@ import pytest
 from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
 from langchain_core.tracers import context
+from pydantic import BaseModel
 
+from agent.chat_model import RoutedChatModel
 from agent.events import Event, HandOff, TextDelta, ToolFinished, ToolStarted, TurnFailed, TurnFinished, Usage
-from agent.graph import TurnContext, compile_graph
+from agent.graph import AgentGraph, compile_graph
 from agent.stream import AgentInput, AgentRun
 from agent.tools.caller_tools import CallerTool
+from agent.turn_context import TurnContext
 from agent.turns import TurnRequest, TurnService
 from config.errors import (
     AllDeploymentsFailed,
@@ -330,6 +333,20 @@ async def test_a_tracer_sees_every_step(tracer: Tracer) -> None:
     assert [tracer.runs.count(each) for each in ("LangGraph", "tools")] == [1, 1]
 
 
+class GraphRig(Rig):
+    """Runs one graph that the test compiled itself."""
+
+    def run(self, **options: Any) -> tuple[AgentGraph, AgentRun, TurnContext]:
+        tools, _ = self.service.thread_graph()
+        graph = compile_graph(RoutedChatModel(), tools, **options)
+
+        async def prompt(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+            return list(messages)
+
+        context = TurnContext(self.service.router.begin("main"), prompt)
+        return graph, AgentRun(graph, tools.hand_offs, AgentInput([HumanMessage("Hi")]), context), context
+
+
 async def test_hooks_of_create_react_agent_work_as_langgraph_documents_them() -> None:
     """A `post_model_hook` sees each answer of the model; one that adds nothing changes nothing."""
     seen: list[str] = []
@@ -338,15 +355,31 @@ async def test_hooks_of_create_react_agent_work_as_langgraph_documents_them() ->
         seen.append(state["messages"][-1].text)
         return {}
 
-    rig = Rig(*STEPS)
-    tools, _ = rig.service.thread_graph()
-    graph = compile_graph(tools, post_model_hook=hook)
-    routed = rig.service.router.begin("main")
-
-    async def prompt(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
-        return list(messages)
-
-    run = AgentRun(graph, AgentInput([HumanMessage("Hi")]), TurnContext(routed, prompt, tools))
-    events = [event async for event in run.events()]
-    assert events == await Rig(*STEPS).events()
+    _, run, _ = GraphRig(*STEPS).run(post_model_hook=hook)
+    assert [event async for event in run.events()] == await Rig(*STEPS).events()
     assert seen == ["Let me see. ", "Done."]
+
+
+class City(BaseModel):
+    name: str
+
+
+async def test_a_response_format_is_answered_as_langgraph_documents_it() -> None:
+    rig = GraphRig(DONE, [text('{"name":"Paris"}'), finish()])
+    graph, _, context = rig.run(response_format=City)
+    state = await graph.ainvoke({"messages": [HumanMessage("Hi")]}, context=context)
+    assert state["structured_response"] == City(name="Paris")
+    assert [attempt.params.get("response_format", {}).get("type") for attempt in rig.lane.attempts] == [
+        None,
+        "json_schema",
+    ]
+
+
+async def test_a_listener_for_tokens_gets_the_same_single_model_call() -> None:
+    """For such a listener LangChain would stream from the chat model itself, past LangGraph's stream writer."""
+    rig = GraphRig(DONE)
+    graph, _, context = rig.run()
+    given = {"messages": [HumanMessage("Hi")]}
+    events = [each async for each in graph.astream_events(given, version="v2", context=context)]
+    assert events[-1]["data"]["output"]["messages"][-1].text == "Done."
+    assert len(rig.lane.attempts) == 1

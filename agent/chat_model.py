@@ -1,17 +1,18 @@
-"""The LangChain chat model of one model call: langchain-litellm's message conversion over our router."""
+"""The LangChain chat model of the agent: langchain-litellm's message conversion over our router."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from functools import cache
 from typing import Any
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
-from pydantic import Field, PrivateAttr
+from langgraph.runtime import get_runtime
 
 import router.providers.litellm_import  # noqa: F401  (LiteLLM is set up before langchain-litellm imports it)
+from agent.events import TextDelta
+from agent.turn_context import TurnContext
 from router.lanes.base import Chunk
 from router.model_call import ModelCall
 from router.routed_turn import RoutedTurn
@@ -20,41 +21,40 @@ from langchain_litellm import ChatLiteLLMRouter  # isort: skip
 
 
 class RoutedChatModel(ChatLiteLLMRouter):  # type: ignore[misc]  # its package has no types
-    """`ChatLiteLLMRouter` on a `RoutedTurn` instead of a `litellm.Router`, which would retry on its own.
+    """`ChatLiteLLMRouter` over a `RoutedTurn` instead of a `litellm.Router`, which would retry on its own.
 
-    `_agenerate`, LangChain's extension point, streams the answer: text goes to `on_text` as it arrives, and the
-    message is complete when it returns.
+    One instance serves all turns. In a graph it reads the turn from the run-time context, and its text leaves through
+    LangGraph's stream, mode "custom", as it arrives.
     """
 
-    router: Any = Field(repr=False)
-    model_kwargs: dict[str, Any] = Field(default_factory=dict, repr=False)
-    _on_text: Callable[[str], None] = PrivateAttr()
+    def __init__(self) -> None:
+        # `disable_streaming` keeps LangChain on `_agenerate` when a tracer asks for tokens.
+        super().__init__(router=None, model="routed", streaming=False, disable_streaming=True)
+
+    async def answer(
+        self,
+        turn: RoutedTurn,
+        messages: Sequence[BaseMessage],
+        params: Mapping[str, Any],
+        on_text: Callable[[str], None] = lambda _: None,
+    ) -> ChatResult:
+        """Make one model call with OpenAI's `params`. `on_text` gets the text as it arrives.
+
+        Raises as `ModelCall.chunks` does.
+        """
+        converted, _ = self._create_message_dicts(list(messages), None)
+        call = ModelCall(turn, [_without_blank(each) for each in converted], params)
+        result: ChatResult = self._create_chat_result(await _completion(call.chunks(), on_text))
+        result.generations[0].message.response_metadata["model_name"] = turn.record.model
+        return result
 
     async def _agenerate(
         self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: object = None, **kwargs: Any
     ) -> ChatResult:
-        converted, _ = self._create_message_dicts(messages, stop)
-        call = ModelCall(self.router, [_without_blank(each) for each in converted], {**self.model_kwargs, **kwargs})
-        result: ChatResult = self._create_chat_result(await _completion(call.chunks(), self._on_text))
-        return result
-
-
-def chat_model(turn: RoutedTurn, params: Mapping[str, Any], on_text: Callable[[str], None]) -> RoutedChatModel:
-    """A chat model for `turn` that sends `params` (OpenAI's names: temperature, tools, ...) with every call."""
-    model: RoutedChatModel = _blank().model_copy(
-        update={"router": turn, "model": turn.model, "model_kwargs": dict(params)}
-    )
-    model._on_text = on_text
-    return model
-
-
-@cache
-def _blank() -> RoutedChatModel:
-    """Copied for each call: validating the fields that never change costs 0.1 ms.
-
-    `disable_streaming` keeps LangChain on `_agenerate` also when a tracer asks for tokens.
-    """
-    return RoutedChatModel(router=None, model="", streaming=False, disable_streaming=True)
+        runtime = get_runtime(TurnContext)
+        context, write = runtime.context, runtime.stream_writer
+        params = context.next_params(**kwargs)
+        return await self.answer(context.turn, messages, params, lambda text: write(TextDelta(text)))
 
 
 def _without_blank(message: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,57 @@
+"""What the graph learns at run time: the model of a turn and how to ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.messages import AnyMessage
+
+from agent.memory.long_term import LongTermMemory
+from config.errors import StepLimitReached
+from router.routed_turn import RoutedTurn
+
+Prompt = Callable[[Sequence[AnyMessage]], Awaitable[list[AnyMessage]]]
+"""Turns the messages of the graph's state into those that the model is sent: with the system prompt, and trimmed."""
+
+
+@dataclass(slots=True)
+class TurnContext:
+    """LangGraph's run-time context of one turn.
+
+    `params` are OpenAI's sampling parameters. `max_steps` bounds the model calls. `user_id` and `memory` are for the
+    tool that remembers. `answered` holds the ids of the reviewed tool calls that this turn answers: they count as
+    reviewed even if agent.yaml no longer says so. `steps` counts the model calls so far.
+    """
+
+    turn: RoutedTurn
+    prompt: Prompt
+    params: Mapping[str, Any] = field(default_factory=dict)
+    tool_choice: str | Mapping[str, Any] | None = None
+    max_steps: int = 10
+    user_id: str | None = None
+    memory: LongTermMemory | None = None
+    answered: frozenset[str] = frozenset()
+    steps: int = field(default=0, init=False)
+
+    def next_params(self, **bound: Any) -> dict[str, Any]:
+        """The parameters of the next model call. `bound` are those of the model, such as its tools; they win.
+
+        Raises:
+            StepLimitReached: the last step was told not to call tools, and did.
+        """
+        self.steps += 1
+        if self.steps > self.max_steps:
+            raise StepLimitReached(f"The agent did not come to an answer within {self.max_steps} steps.")
+        params = {**self.params, **bound}
+        if bound.get("tools") and "tool_choice" not in bound and (choice := self._tool_choice()) is not None:
+            params["tool_choice"] = choice
+        return params
+
+    def _tool_choice(self) -> str | Mapping[str, Any] | None:
+        if self.steps == self.max_steps:
+            return "none"  # the last step has to speak
+        if self.steps > 1 and self.tool_choice != "none":
+            return None  # a forced call is forced once, or the agent would call it forever
+        return self.tool_choice
