@@ -56,7 +56,13 @@ class Threads:
         if query is not None and all(each.id != query.id for each in messages):
             changes.append(query)
         if heard is not None:
-            changes += cut_to_events(_since(messages, query, answered), heard)
+            turn = _since(messages, query, answered)
+            lost = not_stored(turn, heard.produced)
+            results = {each.tool_call_id for each in lost if isinstance(each, ToolMessage)}
+            changes = [each for each in changes if getattr(each, "tool_call_id", None) not in results]
+            changes += [*cut_to_events(turn, heard), *lost]
+            if any(isinstance(each, AIMessage) for each in lost):
+                changes += missing_results([*turn, *lost])
         await self._write(thread_id, changes)
 
     async def close_crashed(self, thread_id: str, query: HumanMessage | None) -> None:
@@ -143,6 +149,17 @@ def cut_to_events(messages: Sequence[AnyMessage], heard: Heard) -> list[AnyMessa
     if not ahead and heard.unfinished:
         changes.append(AIMessage(heard.unfinished))
     return changes
+
+
+def not_stored(messages: Sequence[AnyMessage], produced: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """The `produced` messages that the thread's `messages` lack: the database was away when their step ended."""
+    ids = {each.id for each in messages}
+    results = {each.tool_call_id for each in messages if isinstance(each, ToolMessage)}
+    return [
+        each
+        for each in produced
+        if (each.tool_call_id not in results if isinstance(each, ToolMessage) else each.id not in ids)
+    ]
 
 
 def _since(messages: Sequence[AnyMessage], query: HumanMessage | None, answered: Collection[str]) -> list[AnyMessage]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langgraph.graph.message import add_messages
 
-from agent.sessions.thread import cut_to_heard, missing_results
+from agent.sessions.thread import cut_to_heard, missing_results, not_stored
 from agent.tools.review import UNKNOWN, UNREVIEWED
 
 
@@ -23,6 +23,17 @@ def result(call_id: str) -> ToolMessage:
 
 def bare(text: str) -> str:
     return "".join(text.split())
+
+
+# Messages that were not stored
+
+
+def test_messages_of_a_step_that_was_not_stored_are_told_apart() -> None:
+    called, done, said = calling("a"), result("a"), AIMessage("It is done.", id="ai-2")
+    assert not_stored([called, done], [called, done, said]) == [said]
+    assert not_stored([called], [called, done]) == [done]
+    # A result that LangGraph kept beside its step gets another id when it is read.
+    assert not_stored([called, done.model_copy(update={"id": "other"})], [called, done]) == []
 
 
 # Results that are missing
