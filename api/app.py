@@ -35,7 +35,7 @@ from config.settings import Settings, require_tokens
 from router.embedding import Embedder
 from router.failover import FailoverRouter
 from router.health.breakers import Breakers
-from router.health.probe import HealthProbe, ping
+from router.health.health_checks import HealthChecks, ping
 from router.health.rate_limits import RateLimits
 from router.health.shared_clock import SharedClock
 from router.health.shared_state import SharedState
@@ -141,14 +141,14 @@ async def _router(settings: Settings, registry: LiveRegistry, lanes: Lanes) -> A
     """The router, with what runs beside it: health checks, and what several servers tell each other through Redis."""
     clock = SharedClock()
     breakers, rate_limits = Breakers(lambda: registry.current.settings, clock), RateLimits(clock)
-    probe = HealthProbe(registry, breakers, lambda deployment: ping(lanes.for_deployment(deployment), deployment))
+    checks = HealthChecks(registry, breakers, lambda deployment: ping(lanes.for_deployment(deployment), deployment))
     async with AsyncExitStack() as running:
         if settings.redis_url is not None:
             from router.health.redis_store import RedisStore  # its client takes 5 MB
 
             store = RedisStore(settings.redis_url.get_secret_value())
             await running.enter_async_context(SharedState(store, breakers, rate_limits, clock))
-        await running.enter_async_context(probe.running())
+        await running.enter_async_context(checks.running())
         yield FailoverRouter(registry, lanes, breakers, rate_limits)
 
 

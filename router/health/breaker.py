@@ -1,7 +1,8 @@
-"""One circuit breaker: whether a deployment rests after failures, and who tries it first when the rest is over.
+"""The circuit breaker of one deployment.
 
-A breaker is **closed** (all may try), **open** (the deployment rests) or **half-open** (the rest is over, and one
-attempt, the probe, finds out whether it helped). Pure: the time and the settings come in with every call.
+A breaker is **closed** (attempts pass), **open** (the deployment cools down after failures) or **half-open** (the
+cooldown is over, and one attempt, the probe, tests the deployment). This module is pure: the time and the settings are
+arguments of every call.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ WINDOW = 60.0
 """Seconds within which failures add up."""
 
 TICK = 1e-6
-"""Seconds by which a verdict is at least newer than the one before it."""
+"""Seconds: the least time between two snapshots of one breaker."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What holds for a deployment since the time `at`; the newer verdict wins, wherever it came from.
+class BreakerSnapshot:
+    """A breaker's state since the time `at`. Servers share snapshots; the newest one wins.
 
-    `until` ends the rest; None means closed. `opened` is when the rest began: a verdict that is newer than its opening
-    is a probe's claim, which makes everyone else rest a little longer. `error` is the code of the failure.
+    `until` is the end of the cooldown, None when the breaker is closed. `opened` is the time at which the breaker
+    opened. A snapshot with `at` later than `opened` marks a running probe, which blocks all other attempts until
+    `until`. `error` is the code of the failure that opened the breaker.
     """
 
     at: float
@@ -36,78 +38,78 @@ class Verdict:
     error: str | None = None
 
 
-UNKNOWN = Verdict(at=0.0)
+INITIAL = BreakerSnapshot(at=0.0)
 
 
 @dataclass(slots=True)
 class Breaker:
-    """`failed` and `tried` are the times of the last failure and of the last attempt that began here."""
+    """`last_failure` and `last_attempt` are times; `last_attempt` counts this process only."""
 
-    verdict: Verdict = UNKNOWN
-    failed: float | None = None
-    tried: float | None = None
+    snapshot: BreakerSnapshot = INITIAL
+    last_failure: float | None = None
+    last_attempt: float | None = None
     _failures: deque[float] = field(default_factory=deque)
 
     def allows(self, now: float) -> bool:
-        """Whether an attempt may begin: the breaker is closed, or half-open without a probe under way."""
-        return self.verdict.until is None or self.verdict.until <= now
+        """Whether an attempt may begin: the breaker is closed, or half-open without a running probe."""
+        return self.snapshot.until is None or self.snapshot.until <= now
 
     def state(self, now: float) -> State:
-        if self.verdict.until is None:
+        if self.snapshot.until is None:
             return "closed"
-        return "half-open" if self._is_claimed() or self.verdict.until <= now else "open"
+        return "half-open" if self._is_probing() or self.snapshot.until <= now else "open"
 
-    def claim(self, now: float, settings: RouterSettings) -> Verdict | None:
-        """Make the attempt that begins the probe, if there is one to make; returns what `release` asks for."""
-        self.tried = now
-        known = self.verdict
-        if known.until is None or known.until > now:
+    def begin_attempt(self, now: float, settings: RouterSettings) -> BreakerSnapshot | None:
+        """Note a new attempt. In a half-open breaker it becomes the probe; returns the snapshot for `release_probe`."""
+        self.last_attempt = now
+        current = self.snapshot
+        if current.until is None or current.until > now:
             return None
-        # A probe that is never heard of again must not hold its place for ever.
-        patience = max(settings.cooldown_time, settings.limits.first_token_timeout)
-        return self._set(now, until=now + patience, opened=known.opened, error=known.error)
+        # The reservation expires, so that a lost probe does not block the deployment for ever.
+        reserved = max(settings.cooldown_time, settings.limits.first_token_timeout)
+        return self._set(now, until=now + reserved, opened=current.opened, error=current.error)
 
-    def release(self, now: float, claim: Verdict) -> None:
-        """The probe ended and told nothing: the next attempt may be it."""
-        if self.verdict is claim:
-            self._set(now, until=now, opened=claim.opened, error=claim.error)
+    def release_probe(self, now: float, probe: BreakerSnapshot) -> None:
+        """The probe was inconclusive; the next attempt becomes the probe."""
+        if self.snapshot is probe:
+            self._set(now, until=now, opened=probe.opened, error=probe.error)
 
-    def succeeded(self, now: float, opened: float | None) -> bool:
-        """Close after a success; returns whether that changed anything. `opened` is what held as the attempt began."""
-        # An attempt from before the opening may still end well; that says nothing about the provider now.
-        if self.verdict.until is None or self.verdict.opened != opened:
+    def record_success(self, now: float, opened: float | None) -> bool:
+        """Close the breaker; returns whether it was open. `opened`: the snapshot's `opened` when the attempt began."""
+        # The success of an attempt that began before the breaker opened does not mean that the provider works now.
+        if self.snapshot.until is None or self.snapshot.opened != opened:
             return False
         self._set(now)
         return True
 
-    def failed_with(self, error: AttemptError, now: float, opened: float | None, settings: RouterSettings) -> float:
-        """Count the failure; returns the seconds of the rest that it leads to, 0 for none. `opened` as above."""
-        self.failed = now
-        until, tested = self.verdict.until, self.verdict.opened == opened
-        rest = _rest_at_once(error, settings)
-        if rest is None and (tested if until is not None else self._used_up(now, settings)):
-            rest = settings.cooldown_time
-        if not rest:
+    def record_failure(self, error: AttemptError, now: float, opened: float | None, settings: RouterSettings) -> float:
+        """Count a failure; returns the cooldown in seconds, 0 when it opens nothing. `opened`: as above."""
+        self.last_failure = now
+        until, is_current = self.snapshot.until, self.snapshot.opened == opened
+        cooldown = _immediate_cooldown(error, settings)
+        if cooldown is None and (is_current if until is not None else self._exceeds_allowed_fails(now, settings)):
+            cooldown = settings.cooldown_time
+        if not cooldown:
             return 0.0
-        # The last attempts from before the opening may lengthen the rest, but not shorten it.
-        end = now + rest if until is None or tested else max(now + rest, until)
+        # The failure of an attempt that began before the breaker opened may extend the cooldown, but not shorten it.
+        end = now + cooldown if until is None or is_current else max(now + cooldown, until)
         self._failures.clear()
         self._set(now, until=end, error=error.code)
-        return rest
+        return cooldown
 
-    def adopt(self, verdict: Verdict) -> None:
-        """Take over what another process found out, unless what is known here is newer."""
-        if verdict.at <= self.verdict.at:
+    def adopt(self, snapshot: BreakerSnapshot) -> None:
+        """Take over another server's snapshot if it is newer."""
+        if snapshot.at <= self.snapshot.at:
             return
-        self.verdict = verdict
+        self.snapshot = snapshot
         self._failures.clear()
-        if verdict.opened is not None:
-            self.failed = max(self.failed or verdict.opened, verdict.opened)
+        if snapshot.opened is not None:
+            self.last_failure = max(self.last_failure or snapshot.opened, snapshot.opened)
 
-    def _is_claimed(self) -> bool:
-        return self.verdict.opened is not None and self.verdict.at > self.verdict.opened
+    def _is_probing(self) -> bool:
+        return self.snapshot.opened is not None and self.snapshot.at > self.snapshot.opened
 
-    def _used_up(self, now: float, settings: RouterSettings) -> bool:
+    def _exceeds_allowed_fails(self, now: float, settings: RouterSettings) -> bool:
         self._failures.append(now)
         while self._failures[0] <= now - WINDOW:
             self._failures.popleft()
@@ -115,14 +117,14 @@ class Breaker:
 
     def _set(
         self, now: float, until: float | None = None, opened: float | None = None, error: str | None = None
-    ) -> Verdict:
-        at = max(now, self.verdict.at + TICK)
-        self.verdict = Verdict(at, until, at if until is not None and opened is None else opened, error)
-        return self.verdict
+    ) -> BreakerSnapshot:
+        at = max(now, self.snapshot.at + TICK)
+        self.snapshot = BreakerSnapshot(at, until, at if until is not None and opened is None else opened, error)
+        return self.snapshot
 
 
-def _rest_at_once(error: AttemptError, settings: RouterSettings) -> float | None:
-    """Seconds to rest whatever has been counted; None when the failure only counts."""
+def _immediate_cooldown(error: AttemptError, settings: RouterSettings) -> float | None:
+    """Cooldown in seconds for an error that opens the breaker at once; None for one that is only counted."""
     match error:
         case RateLimited(retry_after=float(seconds)) if seconds > 0:
             return seconds

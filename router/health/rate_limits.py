@@ -1,9 +1,8 @@
-"""What each deployment has spent of its `rpm` and `tpm`. Nothing here waits: `SharedState` brings the other servers'
-counts in the background.
+"""Tracks each deployment's usage against its `rpm` and `tpm` (requests and tokens per minute).
 
-The minute slides: what was spent in the calendar minute before counts by the share of it that is less than 60 seconds
-ago, as if it had been spent evenly. A deployment's requests of any 60 seconds so stay about its limit, and two numbers
-a minute are all that servers have to tell each other.
+The window slides: usage in the previous calendar minute counts in proportion to how much of that minute lies within
+the last 60 seconds. This keeps any 60 seconds close to the limit, and servers only need to share two numbers per
+minute. Nothing here waits: `SharedState` fetches the other servers' usage in the background.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ MINUTE = 60
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What was spent on one deployment in one calendar minute."""
+    """Requests and tokens of one deployment in one calendar minute."""
 
     requests: int = 0
     tokens: int = 0
@@ -28,70 +27,71 @@ class Usage:
         return Usage(self.requests + other.requests, self.tokens + other.tokens)
 
 
-NOTHING = Usage()
+NO_USAGE = Usage()
 
-Spending = Mapping[int, Mapping[str, Usage]]
+UsageByMinute = Mapping[int, Mapping[str, Usage]]
 """Usage by calendar minute (minutes since 1970), then by deployment id."""
 
 
 class RateLimits:
-    """Counts what deployments with limits are used. `clock` counts seconds since 1970."""
+    """Counts the usage of all deployments that have limits. `clock` counts seconds since 1970."""
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
         self._clock = clock or SharedClock()
         self._own: dict[int, dict[str, Usage]] = {}
-        self._others: Spending = {}
+        self._others: UsageByMinute = {}
 
     def admits(self, deployment: Deployment) -> bool:
-        """Whether one more request is within the deployment's limits. How many tokens it will take is not known, so
-        `tpm` refuses only once it is used up.
+        """Whether the deployment's limits allow one more request.
+
+        The tokens of a request are not known in advance, so `tpm` only refuses once it is used up.
         """
         if deployment.rpm is None and deployment.tpm is None:
             return True
-        spent = self._spent(deployment.id)
-        return (deployment.rpm is None or spent.requests < deployment.rpm) and (
-            deployment.tpm is None or spent.tokens < deployment.tpm
+        usage = self._in_last_minute(deployment.id)
+        return (deployment.rpm is None or usage.requests < deployment.rpm) and (
+            deployment.tpm is None or usage.tokens < deployment.tpm
         )
 
     def count_request(self, deployment: Deployment) -> None:
-        """A request goes out now."""
+        """Count one request, when it is sent."""
         self._count(deployment, Usage(requests=1))
 
     def count_tokens(self, deployment: Deployment, tokens: int) -> None:
-        """An answer cost this many tokens, the prompt's among them."""
+        """Count the tokens of a prompt and its answer."""
         self._count(deployment, Usage(tokens=tokens))
 
-    def own(self) -> Spending:
-        """What this process spent in this minute and in the one before."""
+    def own_usage(self) -> UsageByMinute:
+        """This process's usage in the current and the previous calendar minute."""
         self._drop_old()
         return self._own
 
-    def adopt(self, others: Iterable[Spending]) -> None:
-        """Take over what each of the other processes spent; it replaces what was known of them."""
+    def adopt(self, others: Iterable[UsageByMinute]) -> None:
+        """Replace the usage of all other processes."""
         summed: dict[int, dict[str, Usage]] = {}
-        for spending in others:
-            for minute, usage in spending.items():
+        for by_minute in others:
+            for minute, by_deployment in by_minute.items():
                 totals = summed.setdefault(minute, {})
-                for deployment_id, used in usage.items():
-                    totals[deployment_id] = totals.get(deployment_id, NOTHING) + used
+                for deployment_id, usage in by_deployment.items():
+                    totals[deployment_id] = totals.get(deployment_id, NO_USAGE) + usage
         self._others = summed
 
-    def _count(self, deployment: Deployment, used: Usage) -> None:
+    def _count(self, deployment: Deployment, usage: Usage) -> None:
         if deployment.rpm is None and deployment.tpm is None:
             return
         self._drop_old()
         minute = self._own.setdefault(int(self._clock() // MINUTE), {})
-        minute[deployment.id] = minute.get(deployment.id, NOTHING) + used
+        minute[deployment.id] = minute.get(deployment.id, NO_USAGE) + usage
 
-    def _spent(self, deployment_id: str) -> Usage:
+    def _in_last_minute(self, deployment_id: str) -> Usage:
         minute, second = divmod(self._clock(), MINUTE)
-        now, before = (self._of_all(int(minute) - back, deployment_id) for back in (0, 1))
-        left = 1 - second / MINUTE
-        return now + Usage(int(before.requests * left), int(before.tokens * left))
+        current, previous = (self._total(int(minute) - back, deployment_id) for back in (0, 1))
+        share = 1 - second / MINUTE
+        return current + Usage(int(previous.requests * share), int(previous.tokens * share))
 
-    def _of_all(self, minute: int, deployment_id: str) -> Usage:
+    def _total(self, minute: int, deployment_id: str) -> Usage:
         own, others = self._own.get(minute, {}), self._others.get(minute, {})
-        return own.get(deployment_id, NOTHING) + others.get(deployment_id, NOTHING)
+        return own.get(deployment_id, NO_USAGE) + others.get(deployment_id, NO_USAGE)
 
     def _drop_old(self) -> None:
         oldest = int(self._clock() // MINUTE) - 1

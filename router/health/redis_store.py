@@ -1,7 +1,7 @@
-"""The shared store in Redis: one round trip for everything, on one connection.
+"""The shared store in Redis: one round trip per synchronization, on one connection.
 
-switchboard:breakers          hash   deployment id -> its newest verdict
-switchboard:spent:<minute>    hash   server -> what it spent in that minute, by deployment id; expires by itself
+switchboard:breakers          hash   deployment id -> its newest BreakerSnapshot
+switchboard:spent:<minute>    hash   server -> its usage in that minute, by deployment id; expires
 """
 
 from __future__ import annotations
@@ -16,76 +16,76 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from router.health.breaker import Verdict
+from router.health.breaker import BreakerSnapshot
 from router.health.rate_limits import Usage
-from router.health.shared_state import SharedSnapshot, StateUpdate, StoreAway
+from router.health.shared_state import SharedSnapshot, StateUpdate, StoreUnavailable
 
 BREAKERS = "switchboard:breakers"
-SPENT = "switchboard:spent:"
+USAGE = "switchboard:spent:"
 
-BREAKERS_LIFE = 86_400
-SPENT_LIFE = 180
-"""Seconds that the keys outlive the last word from any server."""
+BREAKERS_TTL = 86_400
+USAGE_TTL = 180
+"""Seconds until a key expires, counted from its last update."""
 
-PATIENCE = 1.0
-"""Seconds to wait for Redis, once to connect and once for each answer. Nobody but the background task waits."""
+TIMEOUT = 1.0
+"""Seconds to wait for Redis, to connect and for each answer. Only the background task waits."""
 
-_VERDICT = TypeAdapter(Verdict)
+_BREAKER = TypeAdapter(BreakerSnapshot)
 _USAGE = TypeAdapter(dict[str, Usage])
 
 Value = TypeVar("Value")
 
 
 class RedisStore:
-    """A SharedStore at `url` (redis://, rediss:// or unix://). Connects with the first exchange.
+    """A SharedStore at `url` (redis://, rediss:// or unix://). Connects with the first `sync`.
 
-    Raises ValueError when `url` is none.
+    Raises ValueError for an invalid `url`.
     """
 
-    def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
+    def __init__(self, url: str, *, timeout: float = TIMEOUT) -> None:
         self._redis = Redis.from_url(
             url,
-            socket_timeout=patience,
-            socket_connect_timeout=patience,
-            retry=Retry(NoBackoff(), 0),  # SharedState tries again, and says so
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),  # SharedState retries, and logs it
         )
 
-    async def exchange(self, news: StateUpdate, minutes: tuple[int, ...]) -> SharedSnapshot:
-        """Put `news` there, then read everything, of spending only these minutes. Raises StoreAway."""
+    async def sync(self, update: StateUpdate, minutes: tuple[int, ...]) -> SharedSnapshot:
+        """Write `update`, then read everything, with the usage of these minutes. Raises StoreUnavailable."""
         pipeline = self._redis.pipeline(transaction=False)
-        _write(pipeline, news)
+        _write(pipeline, update)
         written = len(pipeline)
         pipeline.time()
         pipeline.hgetall(BREAKERS)
         for minute in minutes:
-            pipeline.hgetall(f"{SPENT}{minute}")
+            pipeline.hgetall(f"{USAGE}{minute}")
         try:
-            (seconds, micros), verdicts, *spent = (await pipeline.execute())[written:]
+            (seconds, micros), breakers, *usage_fields = (await pipeline.execute())[written:]
         except (RedisError, OSError) as exc:
-            raise StoreAway(f"Redis: {exc}") from exc
+            raise StoreUnavailable(f"Redis: {exc}") from exc
         by_server: dict[str, dict[int, Mapping[str, Usage]]] = {}
-        for minute, fields in zip(minutes, spent, strict=True):
-            for server, usage in _readable(_USAGE, fields):
+        for minute, fields in zip(minutes, usage_fields, strict=True):
+            for server, usage in _valid(_USAGE, fields):
                 by_server.setdefault(server, {})[minute] = usage
-        return SharedSnapshot(seconds + micros / 1e6, dict(_readable(_VERDICT, verdicts)), by_server)
+        return SharedSnapshot(seconds + micros / 1e6, dict(_valid(_BREAKER, breakers)), by_server)
 
     async def aclose(self) -> None:
         await self._redis.aclose()
 
 
-def _write(pipeline: Any, news: StateUpdate) -> None:
-    if news.stale:
-        pipeline.hdel(BREAKERS, *news.stale)
-    if news.verdicts:
-        pipeline.hset(BREAKERS, mapping={each: orjson.dumps(verdict) for each, verdict in news.verdicts.items()})
-        pipeline.expire(BREAKERS, BREAKERS_LIFE)
-    for minute, usage in news.spent.items():
-        pipeline.hset(f"{SPENT}{minute}", news.server, orjson.dumps(usage))
-        pipeline.expire(f"{SPENT}{minute}", SPENT_LIFE)
+def _write(pipeline: Any, update: StateUpdate) -> None:
+    if update.stale:
+        pipeline.hdel(BREAKERS, *update.stale)
+    if update.breakers:
+        pipeline.hset(BREAKERS, mapping={each: orjson.dumps(breaker) for each, breaker in update.breakers.items()})
+        pipeline.expire(BREAKERS, BREAKERS_TTL)
+    for minute, usage in update.usage.items():
+        pipeline.hset(f"{USAGE}{minute}", update.server, orjson.dumps(usage))
+        pipeline.expire(f"{USAGE}{minute}", USAGE_TTL)
 
 
-def _readable(kind: TypeAdapter[Value], fields: Mapping[bytes, bytes]) -> Iterator[tuple[str, Value]]:
-    """The fields that are of this `kind`: another version of Switchboard may have written what this one cannot read."""
+def _valid(kind: TypeAdapter[Value], fields: Mapping[bytes, bytes]) -> Iterator[tuple[str, Value]]:
+    """The fields that parse as `kind`. The others come from another version of Switchboard."""
     for name, raw in fields.items():
         try:
             yield name.decode(), kind.validate_json(raw)

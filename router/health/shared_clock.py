@@ -1,4 +1,4 @@
-"""The time that servers agree on when they share what they learn."""
+"""A clock that servers synchronize through the shared store."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def _wall_clock_offset() -> float:
 
 @dataclass(slots=True)
 class SharedClock:
-    """Seconds since 1970, counted by a clock that is never set back and moved by what the shared store's clock says.
+    """Seconds since 1970: a monotonic clock plus an offset that `synchronize` adjusts.
 
-    Alone, a server goes by its own wall clock as it stood at the start.
+    Without a shared store, the offset is that of the wall clock at start-up.
     """
 
     local: Callable[[], float] = time.monotonic
@@ -24,11 +24,11 @@ class SharedClock:
     def __call__(self) -> float:
         return self.local() + self.offset
 
-    def agree(self, now: float, asked: float) -> float:
-        """Take over that another clock showed `now`, at some time between `asked` (on this one) and this moment.
+    def synchronize(self, remote: float, requested: float) -> float:
+        """Adjust to another clock, which showed `remote` at some time between `requested` (on this clock) and now.
 
-        Returns by how many seconds that moves this clock: as few as can be, and none while the two may agree.
+        Returns the adjustment in seconds: the smallest that fits, 0 when the clocks may already agree.
         """
-        moved = now - min(max(now, asked), self())
-        self.offset += moved
-        return moved
+        adjustment = remote - min(max(remote, requested), self())
+        self.offset += adjustment
+        return adjustment

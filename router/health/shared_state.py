@@ -1,10 +1,10 @@
-"""What servers tell each other: which deployments rest, and what of their rate limits is spent.
+"""Shares circuit breakers and rate-limit usage between servers.
 
-Each process holds its own copy and decides by that alone; a background task compares it with the shared store a few
-times a second. What is exchanged is state, not events: whoever finds something newer here than there puts it there, so
-a newcomer, a server that was cut off and a store that lost everything all catch up in the same way.
+Each process keeps its own copy and decides by that copy alone; a background task synchronizes it with a shared store a
+few times a second. Servers exchange state, not events: each one writes what is newer than the store and adopts what is
+newer in the store. A new server, one that was disconnected and a store that lost its data all catch up in this way.
 
-Shared are deployment ids, error codes, counts and times: never content, never keys.
+Only deployment ids, error codes, counts and times are shared: no content, no keys.
 """
 
 from __future__ import annotations
@@ -19,61 +19,67 @@ from uuid import uuid4
 
 import structlog
 
-from router.health.breaker import Verdict
+from router.health.breaker import BreakerSnapshot
 from router.health.breakers import Breakers
-from router.health.rate_limits import RateLimits, Spending
+from router.health.rate_limits import MINUTE, RateLimits, UsageByMinute
 from router.health.shared_clock import SharedClock
 
 log = structlog.get_logger(__name__)
 
 INTERVAL = 0.2
-LONGEST_PAUSE = 2.0
-"""Seconds between exchanges: while all is well, and at most while the store is away."""
+"""Seconds between two synchronizations."""
+
+MAX_RETRY_INTERVAL = 2.0
+"""Seconds: the longest interval while the store is unavailable. It doubles with every failure until then."""
 
 STALE = 3600.0
-"""Seconds after which a verdict that has run out is dropped from the store."""
+"""Seconds after the end of a cooldown when its snapshot is deleted from the store."""
 
 CLOCK_JUMP = 1.0
-"""Seconds: if the store's clock is further away than this from the one gone by so far, old verdicts mean nothing."""
+"""Seconds: when the store's clock differs by more than this, the times in our breakers are meaningless."""
 
 
-class StoreAway(Exception):
+class StoreUnavailable(Exception):
     """The shared store cannot be reached or refuses; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class StateUpdate:
-    """What the store does not have yet. `spent` is all of what `server` itself spent, not what it added."""
+    """What one server writes to the store.
+
+    `breakers` are the snapshots that are newer than the store's, `stale` the deployment ids to delete. `usage` is all
+    of `server`'s usage, not an increment.
+    """
 
     server: str
-    verdicts: Mapping[str, Verdict]
+    breakers: Mapping[str, BreakerSnapshot]
     stale: tuple[str, ...]
-    spent: Spending
+    usage: UsageByMinute
 
 
 @dataclass(frozen=True, slots=True)
 class SharedSnapshot:
-    """What the store has: its clock's `now`, verdicts by deployment id, and what each server spent."""
+    """The store's content: the time on its clock, breakers by deployment id and usage by server."""
 
     now: float
-    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
-    spent: Mapping[str, Spending] = field(default_factory=dict)
+    breakers: Mapping[str, BreakerSnapshot] = field(default_factory=dict)
+    usage: Mapping[str, UsageByMinute] = field(default_factory=dict)
 
 
 class SharedStore(Protocol):
-    """Where servers leave what they know; `router.health.redis_store.RedisStore` is the real one."""
+    """Where servers share their state; `router.health.redis_store.RedisStore` is the real one."""
 
-    async def exchange(self, news: StateUpdate, minutes: tuple[int, ...]) -> SharedSnapshot:
-        """Put `news` there, then read everything, of spending only these minutes. Raises StoreAway."""
+    async def sync(self, update: StateUpdate, minutes: tuple[int, ...]) -> SharedSnapshot:
+        """Write `update`, then read everything, with the usage of these minutes. Raises StoreUnavailable."""
 
     async def aclose(self) -> None: ...
 
 
 class SharedState:
-    """Keeps `breakers` and `rate_limits` in step with other servers while it is entered.
+    """An async context manager that keeps `breakers` and `rate_limits` in sync with other servers.
 
-    All three go by the same `clock`. A store that is away costs one warning; each server then goes by what it learns
-    itself, until the store is back. Leaving closes the store.
+    `breakers`, `rate_limits` and this class use the same `clock`. While the store is unavailable, each server decides
+    by its own observations; the outage is logged once. Leaving the context closes the store.
     """
 
     def __init__(
@@ -88,7 +94,7 @@ class SharedState:
         self._store, self._breakers, self._rate_limits, self._clock = store, breakers, rate_limits, clock
         self._interval = interval
         self._server = uuid4().hex
-        self._seen: Mapping[str, Verdict] = {}
+        self._stored: Mapping[str, BreakerSnapshot] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -106,51 +112,54 @@ class SharedState:
         finally:
             await self._store.aclose()
 
-    async def exchange(self) -> None:
-        """Tell the store what is newer here, and take over what is newer there. Raises StoreAway."""
+    async def sync(self) -> None:
+        """Write what is newer here, adopt what is newer in the store. Raises StoreUnavailable."""
         now = self._clock()
-        minute = int(now // 60)
-        known = await self._store.exchange(self._news(now), (minute, minute - 1))
-        if abs(self._clock.agree(known.now, asked=now)) > CLOCK_JUMP:
-            self._breakers.forget()
-        # A verdict from the future comes from before the store's clock was set back, and would hold for ever.
-        self._seen = {each: told for each, told in known.verdicts.items() if told.at <= known.now + CLOCK_JUMP}
-        for deployment_id, verdict in self._seen.items():
-            self._breakers.adopt(deployment_id, verdict)
-        self._rate_limits.adopt(spending for server, spending in known.spent.items() if server != self._server)
+        minute = int(now // MINUTE)
+        snapshot = await self._store.sync(self._update(now), (minute, minute - 1))
+        if abs(self._clock.synchronize(snapshot.now, requested=now)) > CLOCK_JUMP:
+            self._breakers.reset()
+        # Times in the future date from before the store's clock was set back; adopted, they would win for ever.
+        latest = snapshot.now + CLOCK_JUMP
+        self._stored = {each: breaker for each, breaker in snapshot.breakers.items() if breaker.at <= latest}
+        for deployment_id, breaker in self._stored.items():
+            self._breakers.adopt(deployment_id, breaker)
+        self._rate_limits.adopt(usage for server, usage in snapshot.usage.items() if server != self._server)
 
-    def _news(self, now: float) -> StateUpdate:
+    def _update(self, now: float) -> StateUpdate:
         newer = {
-            each: verdict
-            for each, verdict in self._breakers.verdicts().items()
-            if not _is_stale(verdict, now) and (each not in self._seen or verdict.at > self._seen[each].at)
+            each: breaker
+            for each, breaker in self._breakers.snapshots().items()
+            if not _is_stale(breaker, now) and (each not in self._stored or breaker.at > self._stored[each].at)
         }
-        stale = tuple(each for each, verdict in self._seen.items() if _is_stale(verdict, now) and each not in newer)
-        return StateUpdate(self._server, newer, stale, self._rate_limits.own())
+        stale = tuple(each for each, breaker in self._stored.items() if _is_stale(breaker, now) and each not in newer)
+        return StateUpdate(self._server, newer, stale, self._rate_limits.own_usage())
 
     async def _run(self) -> None:
-        away, pause = False, self._interval
+        available, interval = True, self._interval
         while True:
             try:
-                await self.exchange()
-            except StoreAway as exc:
-                if not away:
+                await self.sync()
+            except StoreUnavailable as exc:
+                if available:
                     log.warning(
-                        "shared_state_away", reason=str(exc), effect="each server goes by what it learns itself"
+                        "shared_state_unavailable",
+                        reason=str(exc),
+                        effect="each server decides by its own observations",
                     )
-                away, pause = True, min(LONGEST_PAUSE, pause * 2)
+                available, interval = False, min(MAX_RETRY_INTERVAL, interval * 2)
             else:
-                if away:
-                    log.info("shared_state_back")
-                away, pause = False, self._interval
+                if not available:
+                    log.info("shared_state_recovered")
+                available, interval = True, self._interval
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 # wait_for, which redis-py uses, can lose a cancellation: https://github.com/python/cpython/issues/86296
                 raise asyncio.CancelledError
-            await asyncio.sleep(pause)
+            await asyncio.sleep(interval)
 
 
-def _is_stale(verdict: Verdict, now: float) -> bool:
-    return max(verdict.at, verdict.until or 0.0) + STALE < now
+def _is_stale(breaker: BreakerSnapshot, now: float) -> bool:
+    return max(breaker.at, breaker.until or 0.0) + STALE < now
 
 
 def _report_crash(task: asyncio.Task[None]) -> None:

@@ -1,4 +1,4 @@
-"""Servers that share one store: the same suite over the twin in memory and over a real Redis."""
+"""Servers that share one store: the same suite on the in-memory twin and on a real Redis."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from router.health.breakers import Breakers
 from router.health.rate_limits import RateLimits
 from router.health.redis_store import RedisStore
 from router.health.shared_clock import SharedClock
-from router.health.shared_state import SharedState, SharedStore, StoreAway
+from router.health.shared_state import SharedState, SharedStore, StoreUnavailable
 from tests.support.memory_store import MemoryStore
 from tests.support.redis_server import RedisServer, redis_server
 
@@ -27,7 +27,7 @@ DEADLINE = 20.0
 
 
 class Backend(Protocol):
-    """A store that comes back empty after it was stopped."""
+    """A store that a test can stop and start. It is empty after a restart."""
 
     def store(self) -> SharedStore: ...
     async def stop(self) -> None: ...
@@ -42,11 +42,11 @@ class InMemory:
         return self._store
 
     async def stop(self) -> None:
-        self._store.away = True
+        self._store.available = False
         self._store.lose_everything()
 
     async def start(self) -> None:
-        self._store.away = False
+        self._store.available = True
 
 
 class InRedis:
@@ -54,7 +54,7 @@ class InRedis:
         self.server = server
 
     def store(self) -> SharedStore:
-        return RedisStore(self.server.url, patience=DEADLINE)
+        return RedisStore(self.server.url, timeout=DEADLINE)
 
     async def stop(self) -> None:
         await self.server.kill()
@@ -64,7 +64,7 @@ class InRedis:
 
 
 class Server:
-    """What one process of Switchboard has of this."""
+    """The shared state of one Switchboard process."""
 
     def __init__(self, store: SharedStore) -> None:
         self.clock = SharedClock()
@@ -72,8 +72,8 @@ class Server:
         self.limits = RateLimits(self.clock)
         self.shared = SharedState(store, self.breakers, self.limits, self.clock, interval=0.005)
 
-    async def exchange(self) -> None:
-        await self.shared.exchange()
+    async def sync(self) -> None:
+        await self.shared.sync()
 
     def fail(self, deployment_id: str, error: Any = None) -> None:
         self.breakers.begin(deployment_id).failed(
@@ -121,61 +121,61 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def exchange(*servers: Server) -> None:
+async def sync(*servers: Server) -> None:
     for server in servers:
-        await server.exchange()
+        await server.sync()
 
 
-async def test_what_one_server_opened_rests_at_the_other_for_the_same_time(a: Server, b: Server) -> None:
+async def test_a_breaker_that_one_server_opens_is_open_on_the_other_for_the_same_time(a: Server, b: Server) -> None:
     a.fail("x", CredentialsRefused("no"))
-    await exchange(a, b)
+    await sync(a, b)
     assert (b.breakers.state("x"), b.breakers.reason("x")) == ("open", "credentials_refused")
     assert not b.breakers.allows("x")
     assert b.breakers.retry_after(["x"]) == pytest.approx(a.breakers.retry_after(["x"]), abs=DEADLINE)
     assert b.breakers.allows("y")
 
 
-async def test_what_one_server_closed_is_closed_at_the_other(a: Server, b: Server) -> None:
+async def test_a_breaker_that_one_server_closes_is_closed_on_the_other(a: Server, b: Server) -> None:
     a.fail("x")
-    await exchange(a, b)
+    await sync(a, b)
     b.succeed("x")
-    await exchange(b, a)
+    await sync(b, a)
     assert a.breakers.state("x") == "closed"
     assert a.breakers.allows("x")
 
 
-async def test_the_newer_word_holds_whoever_speaks_last(a: Server, b: Server) -> None:
+async def test_the_newest_snapshot_wins_in_any_order_of_synchronization(a: Server, b: Server) -> None:
     a.fail("x")
-    await exchange(a, b)
+    await sync(a, b)
     b.succeed("x")
     b.fail("x", CredentialsRefused("no"))
-    await exchange(b, a, b, a)
+    await sync(b, a, b, a)
     assert a.breakers.reason("x") == b.breakers.reason("x") == "credentials_refused"
 
 
 async def test_only_one_server_probes(a: Server, b: Server) -> None:
     a.fail("x", RateLimited("wait", retry_after=0.01))
-    await exchange(a, b)
+    await sync(a, b)
     await until(lambda: a.breakers.allows("x") and b.breakers.allows("x"))
     probe = a.breakers.begin("x")
-    assert probe.is_probe
-    await exchange(a, b)
+    await sync(a, b)
     assert (b.breakers.state("x"), b.breakers.allows("x")) == ("half-open", False)
     probe.cancelled()
-    await exchange(a, b)
+    await sync(a, b)
     await until(lambda: b.breakers.allows("x"))
-    assert b.breakers.begin("x").is_probe
+    b.breakers.begin("x")
+    assert not b.breakers.allows("x")
 
 
-async def test_a_newcomer_learns_what_the_others_know(a: Server, new_server: Callable[[], Server]) -> None:
+async def test_a_new_server_adopts_the_state_of_the_others(a: Server, new_server: Callable[[], Server]) -> None:
     a.fail("x")
-    await exchange(a)
+    await sync(a)
     newcomer = new_server()
-    await exchange(newcomer)
+    await sync(newcomer)
     assert newcomer.breakers.state("x") == "open"
 
 
-async def test_what_was_spent_adds_up_over_all_servers_and_only_once(a: Server, b: Server) -> None:
+async def test_usage_adds_up_over_all_servers_and_counts_once(a: Server, b: Server) -> None:
     # Far from the limits on either side, so that a minute that ends just now makes no difference.
     used_up = Deployment(id="used up", group="g", model="m", rpm=1000, tpm=1000)
     nearly_used = Deployment(id="nearly used", group="g", model="m", rpm=1000, tpm=1000)
@@ -185,12 +185,12 @@ async def test_what_was_spent_adds_up_over_all_servers_and_only_once(a: Server, 
         server.limits.count_tokens(nearly_used, 400)
         assert server.limits.admits(used_up)
     for _ in range(5):
-        await exchange(a, b)
+        await sync(a, b)
     assert [server.limits.admits(used_up) for server in (a, b)] == [False, False]
     assert [server.limits.admits(nearly_used) for server in (a, b)] == [True, True]
 
 
-async def test_in_the_background_the_other_server_knows_without_being_asked(a: Server, b: Server) -> None:
+async def test_servers_synchronize_in_the_background(a: Server, b: Server) -> None:
     async with a.shared, b.shared:
         a.fail("x")
         await until(lambda: not b.breakers.allows("x"))
@@ -198,36 +198,34 @@ async def test_in_the_background_the_other_server_knows_without_being_asked(a: S
         await until(lambda: b.breakers.allows("x"))
 
 
-async def test_a_store_that_goes_and_comes_back_costs_one_warning_and_no_knowledge(
-    a: Server, b: Server, backend: Backend
-) -> None:
+async def test_an_outage_of_the_store_is_logged_once_and_loses_no_state(a: Server, b: Server, backend: Backend) -> None:
     with capture_logs() as logs:
         async with a.shared:
             b.fail("before")
-            await exchange(b)
+            await sync(b)
             await until(lambda: not a.breakers.allows("before"))
             await backend.stop()
-            await until(lambda: any(each["event"] == "shared_state_away" for each in logs))
+            await until(lambda: any(each["event"] == "shared_state_unavailable" for each in logs))
             a.fail("meanwhile")
             assert not a.breakers.allows("before") and not a.breakers.allows("meanwhile")
-            with pytest.raises(StoreAway):
-                await exchange(b)
+            with pytest.raises(StoreUnavailable):
+                await sync(b)
             await backend.start()
-            await until(lambda: any(each["event"] == "shared_state_back" for each in logs))
-            await exchange(b)
+            await until(lambda: any(each["event"] == "shared_state_recovered" for each in logs))
+            await sync(b)
             assert not b.breakers.allows("before") and not b.breakers.allows("meanwhile")
     levels = [each["log_level"] for each in logs if each["event"].startswith("shared_state")]
     assert levels == ["warning", "info"]
 
 
-async def test_a_store_that_is_away_at_the_start_is_joined_when_it_comes(
+async def test_a_store_that_is_unavailable_at_start_up_is_used_when_it_recovers(
     a: Server, b: Server, backend: Backend
 ) -> None:
     await backend.stop()
     with capture_logs() as logs:
         async with a.shared, b.shared:
             a.fail("x")
-            await until(lambda: sum(each["event"] == "shared_state_away" for each in logs) == 2)
+            await until(lambda: sum(each["event"] == "shared_state_unavailable" for each in logs) == 2)
             assert b.breakers.allows("x")
             await backend.start()
             await until(lambda: not b.breakers.allows("x"))
@@ -251,12 +249,12 @@ async def contents(redis: RedisServer) -> dict[bytes, dict[bytes, bytes]]:
         return {key: await client.hgetall(key) for key in await client.keys("*")}
 
 
-async def test_redis_is_told_ids_codes_counts_and_times_alone(redis: RedisServer) -> None:
+async def test_redis_holds_only_ids_codes_counts_and_times(redis: RedisServer) -> None:
     server = Server(RedisStore(redis.url))
     async with server.shared:
         server.fail("group/model")
         server.limits.count_request(Deployment(id="group/model", group="group", model="model", rpm=1))
-        await server.exchange()
+        await server.sync()
     stored = await contents(redis)
     assert len(stored) == 2
     assert all(key.startswith(b"switchboard:") for key in stored)
@@ -266,7 +264,7 @@ async def test_redis_is_told_ids_codes_counts_and_times_alone(redis: RedisServer
         assert all([await client.ttl(key) > 0 for key in stored])
 
 
-async def test_what_another_version_wrote_is_passed_over(redis: RedisServer) -> None:
+async def test_what_another_version_wrote_is_ignored(redis: RedisServer) -> None:
     async with Redis.from_url(redis.url) as client:
         future = time.time() + 1e9
         await client.hset("switchboard:breakers", mapping={"x": b"not json", "y": b'{"until": 1}', b"\xff": b"{}"})
@@ -276,21 +274,21 @@ async def test_what_another_version_wrote_is_passed_over(redis: RedisServer) -> 
         await client.hset(f"switchboard:spent:{int(time.time() // 60)}", "other", b"[]")
     server = Server(RedisStore(redis.url))
     async with server.shared:
-        await server.exchange()
+        await server.sync()
     assert [each for each in "xyz" if not server.breakers.allows(each)] == ["z"]
 
 
-async def test_a_redis_that_takes_connections_and_says_nothing_is_away(redis: RedisServer) -> None:
-    store = RedisStore(redis.url, patience=0.05)
+async def test_a_redis_that_accepts_connections_but_never_answers_is_unavailable(redis: RedisServer) -> None:
+    store = RedisStore(redis.url, timeout=0.05)
     server = Server(store)
-    await server.exchange()
+    await server.sync()
     redis.freeze()
     async with asyncio.timeout(3):  # well below what redis-py waits by itself
-        with pytest.raises(StoreAway, match="Redis: "):
-            await server.exchange()
+        with pytest.raises(StoreUnavailable, match="Redis: "):
+            await server.sync()
     await store.aclose()
 
 
-def test_an_address_that_is_none_is_refused_at_once() -> None:
+def test_an_invalid_url_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="scheme"):
         RedisStore("http://127.0.0.1")

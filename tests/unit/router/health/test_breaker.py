@@ -1,4 +1,4 @@
-"""When a deployment rests, for how long, and who tries it first."""
+"""When a breaker opens, for how long, and how it closes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from config.errors import (
     RateLimited,
 )
 from config.models.deployments import Limits, RouterSettings
-from router.health.breaker import WINDOW, Verdict
+from router.health.breaker import WINDOW, BreakerSnapshot
 from router.health.breakers import Breakers, Trial
 
 COOLDOWN = 5.0
@@ -57,7 +57,7 @@ def succeed(breakers: Breakers, deployment_id: str = "x") -> None:
     breakers.begin(deployment_id).succeeded()
 
 
-def rest(breakers: Breakers) -> float | None:
+def cooldown(breakers: Breakers) -> float | None:
     return breakers.retry_after(["x"])
 
 
@@ -65,23 +65,23 @@ COUNTED = [ProviderOverloaded, ConnectionFailed, ProviderTimeout, BadAnswer, Ans
 
 
 @pytest.mark.parametrize("kind", COUNTED)
-def test_it_opens_at_the_last_failure_that_is_allowed(breakers: Breakers, kind: type[AttemptError]) -> None:
+def test_it_opens_at_the_allowed_fails_th_failure(breakers: Breakers, kind: type[AttemptError]) -> None:
     fail(breakers, 2, kind("no"))
     assert breakers.state("x") == "closed" and breakers.allows("x")
     fail(breakers, 1, kind("no"))
     assert breakers.state("x") == "open" and not breakers.allows("x")
-    assert (breakers.reason("x"), rest(breakers)) == (kind.code, COOLDOWN)
+    assert (breakers.reason("x"), cooldown(breakers)) == (kind.code, COOLDOWN)
     assert breakers.allows("y") and breakers.state("y") == "closed"
 
 
 @pytest.mark.parametrize("allowed", [0, 1])
-def test_with_none_or_one_allowed_the_first_failure_opens_it(clock: Clock, allowed: int) -> None:
+def test_with_allowed_fails_of_0_or_1_the_first_failure_opens_it(clock: Clock, allowed: int) -> None:
     breakers = breakers_with(clock, allowed_fails=allowed)
     fail(breakers)
     assert breakers.state("x") == "open"
 
 
-def test_failures_add_up_within_a_minute_whatever_went_well_between_them(breakers: Breakers, clock: Clock) -> None:
+def test_failures_add_up_within_a_minute_also_across_successes(breakers: Breakers, clock: Clock) -> None:
     fail(breakers)
     succeed(breakers)
     clock.now += WINDOW - 1
@@ -93,72 +93,74 @@ def test_failures_add_up_within_a_minute_whatever_went_well_between_them(breaker
     assert breakers.state("x") == "open"
 
 
-def test_retry_after_opens_it_at_once_and_for_just_that_time(breakers: Breakers, clock: Clock) -> None:
+def test_retry_after_opens_it_at_once_for_exactly_that_time(breakers: Breakers, clock: Clock) -> None:
     fail(breakers, 1, RateLimited("429", retry_after=42.0))
-    assert rest(breakers) == 42.0
+    assert cooldown(breakers) == 42.0
     clock.now += 41.9
     assert not breakers.allows("x")
     clock.now += 0.1
-    assert breakers.allows("x") and breakers.state("x") == "half-open" and rest(breakers) is None
+    assert breakers.allows("x") and breakers.state("x") == "half-open" and cooldown(breakers) is None
 
 
-def test_a_retry_after_of_nothing_counts_like_any_failure(breakers: Breakers) -> None:
+def test_a_retry_after_of_0_counts_like_any_failure(breakers: Breakers) -> None:
     fail(breakers, 2, RateLimited("429", retry_after=0.0))
     assert breakers.state("x") == "closed"
     fail(breakers, 1, RateLimited("429", retry_after=0.0))
-    assert rest(breakers) == COOLDOWN
+    assert cooldown(breakers) == COOLDOWN
 
 
 def test_a_refused_key_opens_it_at_once(breakers: Breakers) -> None:
     fail(breakers, 1, CredentialsRefused("401"))
-    assert rest(breakers) == COOLDOWN
+    assert cooldown(breakers) == COOLDOWN
 
 
-def test_without_a_cooldown_only_retry_after_makes_it_rest(clock: Clock) -> None:
+def test_without_a_cooldown_only_retry_after_opens_it(clock: Clock) -> None:
     breakers = breakers_with(clock, cooldown_time=0.0)
     fail(breakers, 10)
     fail(breakers, 1, CredentialsRefused("401"))
     assert breakers.state("x") == "closed" and breakers.allows("x")
     fail(breakers, 1, RateLimited("429", retry_after=1.0))
-    assert rest(breakers) == 1.0
+    assert cooldown(breakers) == 1.0
 
 
-def test_after_the_rest_a_single_attempt_probes_and_its_success_closes(breakers: Breakers, clock: Clock) -> None:
+def test_after_the_cooldown_a_single_attempt_probes_and_its_success_closes(breakers: Breakers, clock: Clock) -> None:
     fail(breakers, 3)
     clock.now += COOLDOWN
     probe = breakers.begin("x")
-    assert probe.is_probe and breakers.state("x") == "half-open" and not breakers.allows("x")
-    assert not breakers.begin("x").is_probe
+    assert breakers.state("x") == "half-open" and not breakers.allows("x")
+    breakers.begin("x").cancelled()  # not the probe
+    assert not breakers.allows("x")
     probe.succeeded()
     assert breakers.state("x") == "closed" and breakers.allows("x") and breakers.reason("x") is None
     fail(breakers, 2)
     assert breakers.state("x") == "closed"
 
 
-def test_a_probe_that_fails_makes_it_rest_again_from_now_on(breakers: Breakers, clock: Clock) -> None:
+def test_a_probe_that_fails_starts_a_new_cooldown(breakers: Breakers, clock: Clock) -> None:
     fail(breakers, 3)
     clock.now += COOLDOWN
     probe = breakers.begin("x")
     clock.now += 2
     probe.failed(ProviderTimeout("silent"))
-    assert (breakers.state("x"), breakers.reason("x"), rest(breakers)) == ("open", "provider_timeout", COOLDOWN)
+    assert (breakers.state("x"), breakers.reason("x"), cooldown(breakers)) == ("open", "provider_timeout", COOLDOWN)
 
 
-def test_a_probe_that_was_hung_up_counts_nothing_and_makes_room_for_the_next(breakers: Breakers, clock: Clock) -> None:
+def test_a_cancelled_probe_counts_nothing_and_the_next_attempt_probes(breakers: Breakers, clock: Clock) -> None:
     fail(breakers, 3)
     clock.now += COOLDOWN
     breakers.begin("x").cancelled()
     assert breakers.state("x") == "half-open" and breakers.allows("x")
-    assert breakers.begin("x").is_probe
+    breakers.begin("x")
+    assert not breakers.allows("x")
 
 
 def test_hang_ups_never_count(breakers: Breakers) -> None:
     for _ in range(100):
         breakers.begin("x").cancelled()
-    assert breakers.state("x") == "closed" and breakers.verdicts() == {}
+    assert breakers.state("x") == "closed" and breakers.snapshots() == {}
 
 
-def test_a_probe_that_is_never_heard_of_again_gives_way(clock: Clock) -> None:
+def test_a_probe_that_never_ends_blocks_others_only_for_a_while(clock: Clock) -> None:
     breakers = breakers_with(clock, limits=Limits(first_token_timeout=20.0))
     fail(breakers, 3)
     clock.now += COOLDOWN
@@ -166,22 +168,23 @@ def test_a_probe_that_is_never_heard_of_again_gives_way(clock: Clock) -> None:
     clock.now += 19.9
     assert not breakers.allows("x")
     clock.now += 0.1
-    assert breakers.begin("x").is_probe
-
-
-def test_a_probe_that_was_given_up_does_not_make_room_beside_the_one_that_followed(
-    breakers: Breakers, clock: Clock
-) -> None:
-    fail(breakers, 3)
-    clock.now += COOLDOWN
-    given_up = breakers.begin("x")
-    clock.now += COOLDOWN
-    assert breakers.begin("x").is_probe
-    given_up.cancelled()
+    assert breakers.allows("x")
+    breakers.begin("x")
     assert not breakers.allows("x")
 
 
-def test_a_long_answer_closes_it_although_others_have_probed_since(breakers: Breakers, clock: Clock) -> None:
+def test_cancelling_an_expired_probe_does_not_release_its_successor(breakers: Breakers, clock: Clock) -> None:
+    fail(breakers, 3)
+    clock.now += COOLDOWN
+    expired = breakers.begin("x")
+    clock.now += COOLDOWN
+    assert breakers.allows("x")
+    breakers.begin("x")
+    expired.cancelled()
+    assert not breakers.allows("x")
+
+
+def test_the_success_of_an_expired_probe_still_closes_it(breakers: Breakers, clock: Clock) -> None:
     fail(breakers, 3)
     clock.now += COOLDOWN
     probe = breakers.begin("x")
@@ -191,7 +194,7 @@ def test_a_long_answer_closes_it_although_others_have_probed_since(breakers: Bre
     assert breakers.state("x") == "closed"
 
 
-def test_only_the_first_end_of_a_trial_counts(breakers: Breakers, clock: Clock) -> None:
+def test_only_the_first_outcome_of_a_trial_counts(breakers: Breakers, clock: Clock) -> None:
     trial = breakers.begin("x")
     for _ in range(5):
         trial.failed(ProviderOverloaded("503"))
@@ -205,14 +208,14 @@ def test_only_the_first_end_of_a_trial_counts(breakers: Breakers, clock: Clock) 
     assert breakers.state("x") == "open"
 
 
-def test_an_answer_that_began_before_the_opening_does_not_close_it(breakers: Breakers) -> None:
+def test_the_success_of_an_attempt_from_before_the_opening_does_not_close_it(breakers: Breakers) -> None:
     early = breakers.begin("x")
     fail(breakers, 1, RateLimited("429", retry_after=30.0))
     early.succeeded()
-    assert rest(breakers) == 30.0
+    assert cooldown(breakers) == 30.0
 
 
-def test_failures_that_began_before_the_opening_do_not_shorten_or_restart_the_rest(
+def test_failures_that_began_before_the_opening_do_not_shorten_or_restart_the_cooldown(
     breakers: Breakers, clock: Clock
 ) -> None:
     early = [breakers.begin("x") for _ in range(3)]
@@ -220,20 +223,20 @@ def test_failures_that_began_before_the_opening_do_not_shorten_or_restart_the_re
     clock.now += 1
     early[0].failed(ProviderTimeout("silent"))
     early[1].failed(RateLimited("429", retry_after=1.0))
-    assert rest(breakers) == COOLDOWN - 1
+    assert cooldown(breakers) == COOLDOWN - 1
     early[2].failed(RateLimited("429", retry_after=30.0))
-    assert rest(breakers) == 30.0
+    assert cooldown(breakers) == 30.0
 
 
-def test_the_success_of_an_attempt_that_was_made_all_the_same_closes_it(breakers: Breakers) -> None:
+def test_the_success_of_an_attempt_on_an_open_breaker_closes_it(breakers: Breakers) -> None:
     fail(breakers, 3)
     forced = breakers.begin("x")
-    assert not forced.is_probe
+    assert breakers.state("x") == "open"
     forced.succeeded()
     assert breakers.state("x") == "closed"
 
 
-def test_when_all_rest_the_one_that_failed_longest_ago_is_tried(breakers: Breakers, clock: Clock) -> None:
+def test_the_least_recently_failed_is_the_one_with_the_oldest_failure(breakers: Breakers, clock: Clock) -> None:
     for deployment_id in ("b", "a", "c"):
         fail(breakers, 3, deployment_id=deployment_id)
         clock.now += 1
@@ -245,7 +248,7 @@ def test_when_all_rest_the_one_that_failed_longest_ago_is_tried(breakers: Breake
         breakers.least_recently_failed([])
 
 
-def test_retry_after_is_the_first_end_of_a_rest(breakers: Breakers) -> None:
+def test_retry_after_is_the_end_of_the_first_cooldown(breakers: Breakers) -> None:
     fail(breakers, 1, RateLimited("429", retry_after=9.0), "a")
     fail(breakers, 1, RateLimited("429", retry_after=3.0), "b")
     assert breakers.retry_after(["a", "b", "c"]) == 3.0
@@ -258,31 +261,33 @@ def test_a_reload_changes_what_is_allowed_from_the_next_failure_on(clock: Clock)
     fail(breakers, 2)
     settings = RouterSettings(allowed_fails=3, cooldown_time=7.0)
     fail(breakers)
-    assert rest(breakers) == 7.0
+    assert cooldown(breakers) == 7.0
 
 
-def test_a_deployment_that_is_gone_is_forgotten(breakers: Breakers) -> None:
+def test_keep_only_drops_the_other_breakers(breakers: Breakers) -> None:
     fail(breakers, 3)
     fail(breakers, 3, deployment_id="y")
     breakers.keep_only({"y"})
-    assert set(breakers.verdicts()) == {"y"}
+    assert set(breakers.snapshots()) == {"y"}
     assert breakers.allows("x") and not breakers.allows("y")
 
 
-def test_of_two_verdicts_the_newer_holds(breakers: Breakers, clock: Clock) -> None:
+def test_the_newer_of_two_snapshots_wins(breakers: Breakers, clock: Clock) -> None:
     fail(breakers, 3)
-    (mine,) = breakers.verdicts().values()
-    breakers.adopt("x", Verdict(at=mine.at - 1))
+    (mine,) = breakers.snapshots().values()
+    breakers.adopt("x", BreakerSnapshot(at=mine.at - 1))
     assert breakers.state("x") == "open"
-    breakers.adopt("x", Verdict(at=mine.at + 10))
+    breakers.adopt("x", BreakerSnapshot(at=mine.at + 10))
     assert breakers.state("x") == "closed"
     fail(breakers, 3)
-    assert breakers.verdicts()["x"].at > mine.at + 10  # though the other's clock is ahead
+    assert breakers.snapshots()["x"].at > mine.at + 10  # though the other's clock is ahead
 
 
-def test_what_failed_elsewhere_counts_as_failed_here(breakers: Breakers, clock: Clock) -> None:
+def test_an_adopted_failure_counts_as_the_last_failure(breakers: Breakers, clock: Clock) -> None:
     fail(breakers, deployment_id="x")
-    breakers.adopt("y", Verdict(at=clock.now + 1, until=clock.now + 5, opened=clock.now + 1, error="provider_timeout"))
+    breakers.adopt(
+        "y", BreakerSnapshot(at=clock.now + 1, until=clock.now + 5, opened=clock.now + 1, error="provider_timeout")
+    )
     assert breakers.least_recently_failed(["y", "x"]) == "x"
     assert breakers.reason("y") == "provider_timeout"
 
@@ -309,7 +314,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_whatever_happens_one_attempt_at_a_time_probes_and_no_rest_is_for_ever(
+def test_at_most_one_probe_runs_and_every_cooldown_ends(
     steps: list[tuple[str, int]],
 ) -> None:
     clock = Clock()
@@ -320,7 +325,6 @@ def test_whatever_happens_one_attempt_at_a_time_probes_and_no_rest_is_for_ever(
         elif step == "begin":
             was_half_open = breakers.state("x") == "half-open" and breakers.allows("x")
             running.append(breakers.begin("x"))
-            assert running[-1].is_probe == was_half_open
             assert not (was_half_open and breakers.allows("x"))
         elif number < len(running):
             trial = running.pop(number)

@@ -1,4 +1,4 @@
-"""How much of a deployment's rpm and tpm is left."""
+"""Usage against a deployment's rpm and tpm."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def spend(limits: RateLimits, on: Deployment, times: int) -> None:
         limits.count_request(on)
 
 
-def test_as_many_requests_are_admitted_as_rpm_says(limits: RateLimits) -> None:
+def test_rpm_requests_are_admitted_per_minute(limits: RateLimits) -> None:
     three = deployment(rpm=3)
     spend(limits, three, 2)
     assert limits.admits(three)
@@ -61,14 +61,14 @@ def test_a_limit_of_zero_admits_nothing(limits: RateLimits) -> None:
     assert not limits.admits(deployment(tpm=0))
 
 
-def test_without_limits_all_is_admitted_and_nothing_is_remembered(limits: RateLimits) -> None:
+def test_without_limits_everything_is_admitted_and_nothing_is_counted(limits: RateLimits) -> None:
     spend(limits, deployment(), 1000)
     limits.count_tokens(deployment(), 10**9)
     assert limits.admits(deployment())
-    assert limits.own() == {}
+    assert limits.own_usage() == {}
 
 
-def test_what_was_spent_a_minute_ago_comes_back_bit_by_bit(limits: RateLimits, clock: Clock) -> None:
+def test_usage_of_the_previous_minute_expires_gradually(limits: RateLimits, clock: Clock) -> None:
     ten = deployment(rpm=10)
     spend(limits, ten, 10)
     clock.now += 60
@@ -80,13 +80,13 @@ def test_what_was_spent_a_minute_ago_comes_back_bit_by_bit(limits: RateLimits, c
     assert limits.admits(ten)
 
 
-def test_two_minutes_later_nothing_is_left_of_it(limits: RateLimits, clock: Clock) -> None:
+def test_usage_is_forgotten_after_two_minutes(limits: RateLimits, clock: Clock) -> None:
     one = deployment(rpm=1, tpm=1)
     spend(limits, one, 1)
     limits.count_tokens(one, 100)
     clock.now += 120
     assert limits.admits(one)
-    assert limits.own() == {}
+    assert limits.own_usage() == {}
 
 
 def test_a_limit_of_one_is_free_again_within_the_next_minute(limits: RateLimits, clock: Clock) -> None:
@@ -96,7 +96,7 @@ def test_a_limit_of_one_is_free_again_within_the_next_minute(limits: RateLimits,
     assert limits.admits(one)
 
 
-def test_what_other_servers_spent_counts_until_they_say_something_else(limits: RateLimits, clock: Clock) -> None:
+def test_usage_of_other_servers_counts_until_it_is_replaced(limits: RateLimits, clock: Clock) -> None:
     ten, minute = deployment(rpm=10), int(clock.now // 60)
     spend(limits, ten, 4)
     for _ in range(3):
@@ -104,7 +104,7 @@ def test_what_other_servers_spent_counts_until_they_say_something_else(limits: R
         assert limits.admits(ten)
     limits.adopt([{minute: {"x": Usage(requests=3)}}, {minute: {"x": Usage(requests=3)}}])
     assert not limits.admits(ten)
-    assert limits.own() == {minute: {"x": Usage(requests=4)}}
+    assert limits.own_usage() == {minute: {"x": Usage(requests=4)}}
 
 
 @given(rpm=st.integers(1, 20), gaps=st.lists(st.floats(0.0, 20.0), max_size=200))

@@ -1,4 +1,4 @@
-"""The exchange with the shared store when clocks are wrong, words are old, and the store comes and goes."""
+"""Synchronization with the shared store: wrong clocks, stale snapshots, and an unavailable store."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from structlog.testing import capture_logs
 
 from config.errors import ProviderOverloaded
 from config.models.deployments import RouterSettings
-from router.health.breaker import Verdict
+from router.health.breaker import BreakerSnapshot
 from router.health.breakers import Breakers
 from router.health.rate_limits import RateLimits
 from router.health.shared_clock import SharedClock
-from router.health.shared_state import LONGEST_PAUSE, STALE, SharedSnapshot, SharedState
+from router.health.shared_state import MAX_RETRY_INTERVAL, STALE, SharedSnapshot, SharedState
 from tests.support.memory_store import MemoryStore
 from tests.support.virtual_clock import run_virtually
 
@@ -48,118 +48,118 @@ def store(time: Clock) -> MemoryStore:
     return MemoryStore(time)
 
 
-async def test_servers_whose_clocks_differ_agree_on_the_end_of_a_rest(store: MemoryStore, time: Clock) -> None:
+async def test_servers_whose_clocks_differ_agree_on_the_end_of_a_cooldown(store: MemoryStore, time: Clock) -> None:
     early, late = Server(store, time, offset=-3600.0), Server(store, time, offset=3600.0)
-    await early.shared.exchange()
-    await late.shared.exchange()
+    await early.shared.sync()
+    await late.shared.sync()
     early.fail("x")
-    await early.shared.exchange()
-    await late.shared.exchange()
+    await early.shared.sync()
+    await late.shared.sync()
     assert late.breakers.retry_after(["x"]) == pytest.approx(5.0)
     time.now += 5.0
     assert late.breakers.allows("x")
 
 
-async def test_when_the_clock_turns_out_to_be_wrong_old_verdicts_are_dropped(store: MemoryStore, time: Clock) -> None:
+async def test_a_clock_that_was_wrong_resets_the_breakers(store: MemoryStore, time: Clock) -> None:
     server = Server(store, time, offset=3600.0)
     server.fail("x")
-    await server.shared.exchange()
+    await server.shared.sync()
     assert server.breakers.allows("x")
     server.fail("x")
-    await server.shared.exchange()
+    await server.shared.sync()
     assert server.breakers.retry_after(["x"]) == pytest.approx(5.0)
 
 
-def test_a_slow_answer_is_no_reason_to_move_the_clock() -> None:
+def test_the_clock_is_adjusted_as_little_as_possible() -> None:
     local = Clock(100.0)
     clock = SharedClock(local, 0.0)
     local.now = 110.0
-    assert clock.agree(now=104.0, asked=100.0) == 0.0
+    assert clock.synchronize(remote=104.0, requested=100.0) == 0.0
     assert clock() == 110.0
-    assert clock.agree(now=130.0, asked=100.0) == 20.0
+    assert clock.synchronize(remote=130.0, requested=100.0) == 20.0
     assert clock() == 130.0
-    assert clock.agree(now=90.0, asked=125.0) == -35.0
+    assert clock.synchronize(remote=90.0, requested=125.0) == -35.0
     assert clock() == 95.0
 
 
-async def test_a_word_from_the_future_is_passed_over_and_written_over(store: MemoryStore, time: Clock) -> None:
-    store.verdicts["x"] = Verdict(at=time.now + 3600, until=time.now + 3605, opened=time.now + 3600)
+async def test_a_snapshot_from_the_future_is_ignored_and_overwritten(store: MemoryStore, time: Clock) -> None:
+    store.breakers["x"] = BreakerSnapshot(at=time.now + 3600, until=time.now + 3605, opened=time.now + 3600)
     server = Server(store, time)
-    await server.shared.exchange()
+    await server.shared.sync()
     assert server.breakers.allows("x")
     server.fail("x")
-    await server.shared.exchange()
-    assert store.verdicts["x"].at == time.now
+    await server.shared.sync()
+    assert store.breakers["x"].at == time.now
 
 
-async def test_words_that_nobody_needs_any_more_leave_the_store(store: MemoryStore, time: Clock) -> None:
+async def test_stale_snapshots_are_deleted_from_the_store(store: MemoryStore, time: Clock) -> None:
     server, other = Server(store, time), Server(store, time)
     server.fail("x")
-    await server.shared.exchange()
+    await server.shared.sync()
     time.now += STALE + 4
-    await server.shared.exchange()
-    await server.shared.exchange()
-    assert set(store.verdicts) == {"x"}
+    await server.shared.sync()
+    await server.shared.sync()
+    assert set(store.breakers) == {"x"}
     time.now += 2
     for each in (server, other, server, other):
-        await each.shared.exchange()
-    assert store.verdicts == {}
+        await each.shared.sync()
+    assert store.breakers == {}
 
 
-async def test_a_store_that_lost_everything_is_told_again(store: MemoryStore, time: Clock) -> None:
+async def test_a_store_that_lost_its_data_is_filled_again(store: MemoryStore, time: Clock) -> None:
     server = Server(store, time)
     server.fail("x")
-    await server.shared.exchange()
+    await server.shared.sync()
     store.lose_everything()
-    await server.shared.exchange()
-    await server.shared.exchange()
-    assert set(store.verdicts) == {"x"}
+    await server.shared.sync()
+    await server.shared.sync()
+    assert set(store.breakers) == {"x"}
 
 
-async def test_what_is_known_there_is_not_written_again(store: MemoryStore, time: Clock) -> None:
+async def test_what_the_store_has_is_not_written_again(store: MemoryStore, time: Clock) -> None:
     server, other = Server(store, time), Server(store, time)
     server.fail("x")
-    await server.shared.exchange()
-    await other.shared.exchange()
-    told, store.verdicts = store.verdicts, _Unwritable(store.verdicts)
-    await server.shared.exchange()
-    await other.shared.exchange()
-    assert store.verdicts == told
+    await server.shared.sync()
+    await other.shared.sync()
+    stored, store.breakers = store.breakers, _Unwritable(store.breakers)
+    await server.shared.sync()
+    await other.shared.sync()
+    assert store.breakers == stored
 
 
-class _Unwritable(dict[str, Verdict]):
+class _Unwritable(dict[str, BreakerSnapshot]):
     def __ior__(self, other: Any) -> Any:
         assert not other
         return self
 
 
-def test_while_the_store_is_away_the_attempts_grow_rarer_up_to_a_bound() -> None:
+def test_while_the_store_is_unavailable_the_retry_interval_grows_up_to_a_limit() -> None:
     async def scenario() -> tuple[int, int]:
         loop = asyncio.get_running_loop()
         store = MemoryStore(loop.time)
-        store.away = True
+        store.available = False
         async with Server(store, loop.time).shared:
             await asyncio.sleep(100)
-            while_away = store.exchanges
-            store.away = False
-            await asyncio.sleep(LONGEST_PAUSE)
-            back = store.exchanges
+            while_unavailable = store.syncs
+            store.available = True
+            await asyncio.sleep(MAX_RETRY_INTERVAL)
+            before = store.syncs
             await asyncio.sleep(10)
-            return while_away, store.exchanges - back
+            return while_unavailable, store.syncs - before
 
     with capture_logs() as logs:
-        while_away, in_ten_seconds = run_virtually(scenario())
-    assert 100 / LONGEST_PAUSE <= while_away <= 100 / LONGEST_PAUSE + 5
+        while_unavailable, in_ten_seconds = run_virtually(scenario())
+    assert 100 / MAX_RETRY_INTERVAL <= while_unavailable <= 100 / MAX_RETRY_INTERVAL + 5
     assert 45 <= in_ten_seconds <= 50
-    assert [each["event"] for each in logs] == ["shared_state_away", "shared_state_back"]
+    assert [each["event"] for each in logs] == ["shared_state_unavailable", "shared_state_recovered"]
 
 
-def test_a_fault_in_the_task_is_logged_and_does_not_take_the_server_along() -> None:
+def test_a_crash_of_the_background_task_is_logged_and_the_server_goes_on() -> None:
     class Broken(MemoryStore):
         closed = False
 
-        async def exchange(self, *_: Any) -> SharedSnapshot:
-            raise RuntimeError("a fault of ours")
+        async def sync(self, *_: Any) -> SharedSnapshot:
+            raise RuntimeError("a bug")
 
         async def aclose(self) -> None:
             self.closed = True
@@ -176,13 +176,13 @@ def test_a_fault_in_the_task_is_logged_and_does_not_take_the_server_along() -> N
     assert [(each["event"], each["log_level"]) for each in logs] == [("shared_state_stopped", "error")]
 
 
-def test_a_cancellation_that_gets_lost_on_the_way_to_the_store_still_ends_the_task() -> None:
+def test_a_cancellation_that_the_store_swallows_still_ends_the_task() -> None:
     class Swallowing(MemoryStore):
-        async def exchange(self, *arguments: Any) -> SharedSnapshot:
-            if not self.exchanges:
+        async def sync(self, *arguments: Any) -> SharedSnapshot:
+            if not self.syncs:
                 with suppress(asyncio.CancelledError):
                     await asyncio.sleep(1)
-            return await super().exchange(*arguments)
+            return await super().sync(*arguments)
 
     async def scenario() -> set[Any]:
         loop = asyncio.get_running_loop()

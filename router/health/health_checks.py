@@ -1,6 +1,6 @@
-"""Background health checks: a deployment that nobody has used for a while is asked for one token.
+"""Background health checks: requests one token from each idle deployment.
 
-The probe finds a silent provider before a caller does, and brings one that recovered back into use. Off unless
+They detect a failing provider before a caller does, and close the breaker of one that has recovered. They run only when
 `health_check_interval` is set, because every check costs money.
 """
 
@@ -23,25 +23,24 @@ from router.stream.answer_collector import AnswerCollector
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 4
-"""Checks under way at the same time."""
+MAX_CONCURRENT = 4
 
-OFF = 5.0
-"""Seconds between looks at whether a reload has switched the checks on."""
+RECHECK_INTERVAL = 5.0
+"""Seconds between two looks at the settings while health checks are off."""
 
-LOOKS = 4
-"""How often within an interval idle deployments are looked for; so much later than due a check may come."""
+ROUNDS_PER_INTERVAL = 4
+"""How often per interval to look for idle deployments. A check is at most one round late."""
 
 JITTER = 0.1
-"""Share by which the looks come earlier or later, so that the processes of a service drift apart."""
+"""Share by which rounds come earlier or later, so that the processes of a service spread out."""
 
 
 async def ping(lane: Lane, deployment: Deployment) -> None:
-    """Ask `deployment` for one token, within its own timeouts.
+    """Request one token from `deployment`, within its `first_token_timeout`.
 
     Raises:
         AttemptError: the provider failed.
-        RequestError: the provider is there, but does not take such a request.
+        RequestError: the provider answered, but rejects this request.
     """
     limits = deployment.limits
     request = LaneRequest(
@@ -62,21 +61,21 @@ async def ping(lane: Lane, deployment: Deployment) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class HealthProbe:
-    """Checks the deployments of the current registry until its task is cancelled.
+class HealthChecks:
+    """Checks the deployments of the current registry.
 
-    `probe` makes one exchange and raises what `ping` raises; what comes of it goes to `breakers`. Deployments with a
-    wildcard for a model are left out: nobody knows which model to ask.
+    `ping` sends one request and raises what the function `ping` raises; the outcome goes to `breakers`. Deployments
+    with a wildcard model are skipped, since there is no model to ask for.
     """
 
     registry: LiveRegistry
     breakers: Breakers
-    probe: Callable[[Deployment], Awaitable[None]]
+    ping: Callable[[Deployment], Awaitable[None]]
     random: Random = field(default_factory=Random)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Check in the background while this is entered."""
+        """Run the checks in the background inside this context."""
         checks = asyncio.create_task(self.run(), name="health checks")
         checks.add_done_callback(_report_crash)
         try:
@@ -86,39 +85,45 @@ class HealthProbe:
             await asyncio.wait([checks])
 
     async def run(self) -> None:
-        """Check for ever. A reload of models.yaml may change the interval, or switch the checks on and off."""
+        """Check until cancelled. A reload of models.yaml can change the interval and switch the checks on and off."""
         while True:
             interval = self.registry.current.settings.health_check_interval
-            pause = interval / LOOKS * self.random.uniform(1 - JITTER, 1 + JITTER) if interval else OFF
+            pause = (
+                interval / ROUNDS_PER_INTERVAL * self.random.uniform(1 - JITTER, 1 + JITTER)
+                if interval
+                else RECHECK_INTERVAL
+            )
             await asyncio.sleep(pause)
             await self.check()
 
     async def check(self) -> None:
-        """Check every deployment that is idle now, and wait for all the answers. Does nothing while switched off."""
+        """Check every idle deployment and wait for the results. Does nothing while the checks are off."""
         interval = self.registry.current.settings.health_check_interval
         if not interval:
             return
-        free = asyncio.Semaphore(AT_ONCE)
+        slots = asyncio.Semaphore(MAX_CONCURRENT)
         async with asyncio.TaskGroup() as checks:
             for deployment in self._idle(interval):
-                checks.create_task(self._check(deployment, free, interval), name=f"health check of {deployment.id}")
+                checks.create_task(self._check(deployment, slots, interval), name=f"health check of {deployment.id}")
 
     def _idle(self, interval: float) -> list[Deployment]:
-        known = self.registry.current.deployments
-        return [each for each in known if not each.missing and "*" not in each.model and self._is_idle(each, interval)]
+        deployments = self.registry.current.deployments
+        return [
+            each for each in deployments if not each.missing and "*" not in each.model and self._is_idle(each, interval)
+        ]
 
     def _is_idle(self, deployment: Deployment, interval: float) -> bool:
-        tried = self.breakers.last_attempt(deployment.id)
-        idle = tried is None or self.breakers.clock() - tried >= interval
+        last = self.breakers.last_attempt(deployment.id)
+        idle = last is None or self.breakers.clock() - last >= interval
         return idle and self.breakers.allows(deployment.id)
 
-    async def _check(self, deployment: Deployment, free: asyncio.Semaphore, interval: float) -> None:
-        async with free:
+    async def _check(self, deployment: Deployment, slots: asyncio.Semaphore, interval: float) -> None:
+        async with slots:
             if not self._is_idle(deployment, interval):
-                return  # a caller came first
+                return  # a caller used it in the meantime
             trial = self.breakers.begin(deployment.id)
             try:
-                await self.probe(deployment)
+                await self.ping(deployment)
                 trial.succeeded()
             except AttemptError as exc:
                 trial.failed(exc)
@@ -126,7 +131,7 @@ class HealthProbe:
             except RequestError as exc:
                 log.info("health_check_refused", deployment=deployment.id, error=exc.code, reason=str(exc))
             except Exception:
-                # One check that crashes must not end those of the other deployments.
+                # A crash must not end the checks of other deployments.
                 log.exception("health_check_crashed", deployment=deployment.id)
             finally:
                 trial.cancelled()

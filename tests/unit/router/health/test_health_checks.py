@@ -1,4 +1,4 @@
-"""Checks of deployments that nobody has used for a while."""
+"""Background health checks of idle deployments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from config.errors import BadAnswer, ProviderOverloaded, ProviderTimeout, RequestRejected
 from config.models.deployments import Deployment, Limits, Registry, RouterSettings
 from router.health.breakers import Breakers
-from router.health.probe import AT_ONCE, OFF, HealthProbe, ping
+from router.health.health_checks import MAX_CONCURRENT, RECHECK_INTERVAL, HealthChecks, ping
 from router.registry import LiveRegistry
 from tests.support.scripted_lane import HANG, ScriptedLane, deployment, finish, text
 from tests.support.virtual_clock import run_virtually
@@ -27,29 +27,29 @@ class Providers:
     def __init__(self) -> None:
         self.checked: list[str] = []
         self.failing: dict[str, Exception] = {}
-        self.under_way = self.most_under_way = 0
-        self.patience: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0)
+        self.running = self.max_running = 0
+        self.answer: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0)
 
-    async def probe(self, deployment: Deployment) -> None:
+    async def ping(self, deployment: Deployment) -> None:
         self.checked.append(deployment.model)
-        self.under_way += 1
-        self.most_under_way = max(self.most_under_way, self.under_way)
+        self.running += 1
+        self.max_running = max(self.max_running, self.running)
         try:
-            await self.patience()
+            await self.answer()
         finally:
-            self.under_way -= 1
+            self.running -= 1
         if (error := self.failing.get(deployment.model)) is not None:
             raise error
 
 
 class Rig:
-    """Inside a running loop with virtual time, whose clock the breakers go by."""
+    """Health checks on virtual time. Create it inside a running loop."""
 
     def __init__(self, *deployments: Deployment, interval: float | None = INTERVAL) -> None:
         self.providers = Providers()
         self.registry = LiveRegistry(Registry(deployments, self.settings(interval)))
         self.breakers = Breakers(lambda: self.registry.current.settings, asyncio.get_running_loop().time)
-        self.health = HealthProbe(self.registry, self.breakers, self.providers.probe, Random(7))
+        self.checks = HealthChecks(self.registry, self.breakers, self.providers.ping, Random(7))
 
     @staticmethod
     def settings(interval: float | None) -> RouterSettings:
@@ -62,7 +62,7 @@ class Rig:
 def test_an_idle_deployment_is_checked_once_an_interval() -> None:
     async def scenario() -> list[str]:
         rig = Rig(deployment("a"), deployment("b"))
-        task = asyncio.create_task(rig.health.run())
+        task = asyncio.create_task(rig.checks.run())
         await asyncio.sleep(INTERVAL * 3)
         task.cancel()
         return rig.providers.checked
@@ -70,22 +70,22 @@ def test_an_idle_deployment_is_checked_once_an_interval() -> None:
     assert sorted(run_virtually(scenario())) == ["a", "a", "a", "b", "b", "b"]
 
 
-def test_one_that_callers_use_is_left_alone() -> None:
+def test_a_deployment_in_use_is_not_checked() -> None:
     async def scenario() -> list[str]:
         rig = Rig(deployment("used"), deployment("idle"))
         for _ in range(4):
             await asyncio.sleep(INTERVAL / 2)
             rig.breakers.begin("main/used").succeeded()
-        await rig.health.check()
+        await rig.checks.check()
         return rig.providers.checked
 
     assert run_virtually(scenario()) == ["idle"]
 
 
-def test_one_without_its_key_and_one_with_a_wildcard_are_not_checked() -> None:
+def test_deployments_without_a_key_or_with_a_wildcard_are_not_checked() -> None:
     async def scenario() -> list[str]:
         rig = Rig(deployment("a", missing=("A_KEY",)), deployment("openai/*"), deployment("b"))
-        await rig.health.check()
+        await rig.checks.check()
         return rig.providers.checked
 
     assert run_virtually(scenario()) == ["b"]
@@ -97,10 +97,10 @@ def test_a_failure_opens_the_breaker_and_a_later_success_closes_it() -> None:
         rig.providers.failing["a"] = ProviderOverloaded("503")
         for pause in (0, 2, 4):
             await asyncio.sleep(pause)
-            await rig.health.check()
+            await rig.checks.check()
             states.append(rig.breakers.state("main/a"))
             rig.providers.failing.clear()
-        assert len(rig.providers.checked) == 2  # none while it rests
+        assert len(rig.providers.checked) == 2  # none while the breaker is open
         return states
 
     with capture_logs() as logs:
@@ -110,15 +110,15 @@ def test_a_failure_opens_the_breaker_and_a_later_success_closes_it() -> None:
 
 @pytest.mark.parametrize(
     ("error", "event"),
-    [(RequestRejected("no max_tokens here"), "health_check_refused"), (RuntimeError("ours"), "health_check_crashed")],
+    [(RequestRejected("no max_tokens here"), "health_check_refused"), (RuntimeError("a bug"), "health_check_crashed")],
 )
-def test_what_says_nothing_about_the_provider_counts_nothing_and_ends_no_other_check(error: Any, event: str) -> None:
+def test_an_inconclusive_check_counts_nothing_and_ends_no_other_check(error: Any, event: str) -> None:
     async def scenario() -> Rig:
         rig = Rig(deployment("a"), deployment("b"), interval=1.0)
         rig.breakers.begin("main/a").failed(ProviderOverloaded("503"))
         await asyncio.sleep(5)
         rig.providers.failing["a"] = error
-        await rig.health.check()
+        await rig.checks.check()
         assert rig.breakers.state("main/a") == "half-open" and rig.breakers.allows("main/a")
         return rig
 
@@ -128,38 +128,38 @@ def test_what_says_nothing_about_the_provider_counts_nothing_and_ends_no_other_c
     assert [each["event"] for each in logs] == ["breaker_opened", event]
 
 
-def test_only_a_few_are_under_way_at_the_same_time() -> None:
+def test_the_number_of_concurrent_checks_is_limited() -> None:
     async def scenario() -> Providers:
         rig = Rig(*[deployment(str(number)) for number in range(20)])
-        rig.providers.patience = lambda: asyncio.sleep(1)
-        await rig.health.check()
+        rig.providers.answer = lambda: asyncio.sleep(1)
+        await rig.checks.check()
         return rig.providers
 
     providers = run_virtually(scenario())
-    assert (len(providers.checked), providers.most_under_way) == (20, AT_ONCE)
+    assert (len(providers.checked), providers.max_running) == (20, MAX_CONCURRENT)
 
 
-def test_one_that_a_caller_used_while_it_waited_for_its_turn_is_left_out() -> None:
+def test_a_deployment_that_is_used_while_its_check_waits_is_not_checked() -> None:
     async def scenario() -> list[str]:
-        rig = Rig(*[deployment(str(number)) for number in range(AT_ONCE + 1)])
-        rig.providers.patience = lambda: asyncio.sleep(1)
-        check = asyncio.create_task(rig.health.check())
+        rig = Rig(*[deployment(str(number)) for number in range(MAX_CONCURRENT + 1)])
+        rig.providers.answer = lambda: asyncio.sleep(1)
+        check = asyncio.create_task(rig.checks.check())
         await asyncio.sleep(0.5)
-        rig.breakers.begin(f"main/{AT_ONCE}").succeeded()
+        rig.breakers.begin(f"main/{MAX_CONCURRENT}").succeeded()
         await check
         return rig.providers.checked
 
-    assert str(AT_ONCE) not in run_virtually(scenario())
+    assert str(MAX_CONCURRENT) not in run_virtually(scenario())
 
 
 def test_a_reload_switches_the_checks_on_and_off() -> None:
     async def scenario() -> tuple[int, int, int]:
         rig = Rig(deployment("a"), interval=None)
-        task = asyncio.create_task(rig.health.run())
+        task = asyncio.create_task(rig.checks.run())
         await asyncio.sleep(100)
         off = len(rig.providers.checked)
         rig.switch(INTERVAL)
-        await asyncio.sleep(OFF + INTERVAL * 3.5)
+        await asyncio.sleep(RECHECK_INTERVAL + INTERVAL * 3.5)
         on = len(rig.providers.checked)
         rig.switch(None)
         await asyncio.sleep(INTERVAL * 10)
@@ -170,21 +170,21 @@ def test_a_reload_switches_the_checks_on_and_off() -> None:
     assert off == 0 and on >= 3 and after == on
 
 
-def test_cancelling_ends_the_checks_under_way_and_counts_nothing() -> None:
+def test_cancelling_ends_running_checks_and_counts_nothing() -> None:
     async def scenario() -> Rig:
         rig = Rig(deployment("a"))
-        rig.providers.patience = lambda: asyncio.sleep(1000)
-        task = asyncio.create_task(rig.health.run())
+        rig.providers.answer = lambda: asyncio.sleep(1000)
+        task = asyncio.create_task(rig.checks.run())
         await asyncio.sleep(INTERVAL * 2)
-        assert rig.providers.under_way == 1
+        assert rig.providers.running == 1
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert rig.providers.under_way == 0
+        assert rig.providers.running == 0
         assert asyncio.all_tasks() == {asyncio.current_task()}
         return rig
 
-    assert run_virtually(scenario()).breakers.verdicts() == {}
+    assert run_virtually(scenario()).breakers.snapshots() == {}
 
 
 async def test_a_ping_asks_for_one_token() -> None:
@@ -196,7 +196,7 @@ async def test_a_ping_asks_for_one_token() -> None:
     assert lane.closed == 1
 
 
-async def test_a_model_that_thought_its_one_token_is_well() -> None:
+async def test_a_model_that_spends_its_one_token_on_reasoning_is_healthy() -> None:
     await ping(ScriptedLane({"a": [[finish("length")]]}), deployment("a"))
 
 
