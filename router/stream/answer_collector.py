@@ -1,4 +1,4 @@
-"""Judges the stream of one attempt: what may go on at once, and in the end whether it was an answer at all."""
+"""Collects and validates the answer of one attempt."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from typing import Any
 
 from config.errors import BadAnswer, ContentPolicyViolation
 from router.lanes.base import Chunk
-from router.stream.tool_calls import ToolCallGatherer
+from router.stream.tool_calls import ToolCallCollector
 
 
 class AnswerCollector:
-    """Judges one attempt's stream: passes text on, gathers the rest, and in the end says whether it was an answer."""
+    """Passes text and reasoning on at once, and collects tool calls, finish reason and usage until the end."""
 
     def __init__(self) -> None:
-        self._calls = ToolCallGatherer()
+        self._calls = ToolCallCollector()
         self._text = False
         self._finish: str | None = None
         self._usage: Chunk | None = None
 
     @property
     def paid(self) -> Chunk | None:
-        """The usage of an answer of which text went out, as far as the provider has told it."""
+        """The usage of an answer whose text was passed on; None without text or reported usage."""
         return self._usage if self._text else None
 
     def take(self, chunk: Chunk) -> Chunk | None:
-        """Take one chunk; what may go on at once comes back."""
+        """Take one chunk; returns what to pass on now, or None."""
         if chunk.get("usage"):
             self._usage = {"choices": [], "usage": chunk["usage"]}
         if not chunk["choices"]:
@@ -34,20 +34,20 @@ class AnswerCollector:
         self._finish = self._finish or choice.get("finish_reason")
         if delta.get("tool_calls"):
             self._calls.add(delta["tool_calls"])
-        kept = {key: delta[key] for key in ("content", "reasoning_content") if delta.get(key)}
-        if not kept:
+        passed = {key: delta[key] for key in ("content", "reasoning_content") if delta.get(key)}
+        if not passed:
             return None
-        self._text = self._text or "content" in kept
-        return _chunk({"role": "assistant", **kept})
+        self._text = self._text or "content" in passed
+        return _chunk({"role": "assistant", **passed})
 
     def final_chunks(self) -> list[Chunk]:
-        """What follows the text.
+        """The chunks after the text: tool calls, finish reason, usage. Call it at the end of the stream.
 
         Raises:
-            BadAnswer: there was no text and no tool call, or a tool call was not whole.
-            ContentPolicyViolation: the provider's filter took the whole answer.
+            BadAnswer: the answer is empty, or a tool call is incomplete.
+            ContentPolicyViolation: the provider's content filter withheld the whole answer.
         """
-        calls = self._calls.whole()
+        calls = self._calls.complete_calls()
         if not calls and not self._text:
             if self._finish == "content_filter":
                 raise ContentPolicyViolation(

@@ -1,7 +1,7 @@
-"""Server-sent events, incrementally: bytes in as they come off the network, the `data` of each event out.
+"""An incremental parser for server-sent events.
 
-Follows https://html.spec.whatwg.org/multipage/server-sent-events.html with one exception: an event that the end of the
-stream cuts short of its blank line is still handed out, since many providers leave that line away.
+Follows https://html.spec.whatwg.org/multipage/server-sent-events.html with one exception: the last event is returned
+even without its blank line, which many providers omit.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from config.errors import BadAnswer
 
 MAX_EVENT_BYTES = 1 << 20
-"""No provider's event comes near it; without a bound a provider that never ends a line could fill the memory."""
+"""Far more than any real event has. Without a limit, a line that never ends would exhaust the memory."""
 
 _BOM = b"\xef\xbb\xbf"
 
 
 class EventParser:
-    """Turns the bytes of one stream, split anywhere, into the payloads of its events."""
+    """Turns the bytes of one stream, split at any point, into the `data` of its events."""
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._max = max_event_bytes
@@ -24,7 +24,7 @@ class EventParser:
         self._at_start = True
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take what was read and return the payloads of the events that it completes, in their order.
+        """Parse more bytes; returns the payloads of the events that they complete.
 
         Raises:
             BadAnswer: an event is longer than `max_event_bytes`.
@@ -33,7 +33,7 @@ class EventParser:
         if not self._tail and data.startswith(b"data: ") and data.endswith(b"\n\n"):
             self._at_start = False
             payloads = data[6:-2].split(b"\n\ndata: ")
-            # Nothing but events of one line: what providers nearly always send.
+            # The common case: only events of one line.
             if data.count(b"\n") == 2 * len(payloads) and len(data) <= self._max:
                 return [payload for payload in payloads if payload]
         searched = max(len(self._tail) - 1, 0)
@@ -49,7 +49,7 @@ class EventParser:
         return [payload for payload in map(_payload, blocks) if payload]
 
     def finish(self) -> list[bytes]:
-        """The stream has ended: return the payload of an event that lacked its blank line."""
+        """End the stream; returns the payload of a last event without blank line."""
         payload = _payload(bytes(self._tail))
         self._tail.clear()
         return [payload] if payload else []
@@ -57,14 +57,14 @@ class EventParser:
     def _with_plain_newlines(self, data: bytes) -> bytes:
         if self._after_cr and data:
             self._after_cr = False
-            data = data.removeprefix(b"\n")  # the second half of a \r\n that was split between two reads
+            data = data.removeprefix(b"\n")  # the second half of a \r\n split between two reads
         if b"\r" in data:
             self._after_cr = data.endswith(b"\r")
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         return data
 
     def _past_bom(self) -> bool:
-        """Drop a byte order mark; False while too few bytes are here to tell."""
+        """Drop a byte order mark; False while there are too few bytes to decide."""
         if len(self._tail) < len(_BOM) and _BOM.startswith(self._tail):
             return False
         self._at_start = False
@@ -78,7 +78,7 @@ class EventParser:
 
 
 def _payload(block: bytes) -> bytes:
-    """The `data` lines of one event, joined; empty when it has none (a comment, a ping)."""
+    """The joined `data` lines of one event; empty for a comment or a ping."""
     if block.startswith(b"data: ") and b"\n" not in block:
         return block[6:]
     values = [line[5:].removeprefix(b" ") for line in block.split(b"\n") if line.startswith(b"data:")]

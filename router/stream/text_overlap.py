@@ -1,11 +1,11 @@
-"""Compares two tellings of a text, and says how much it means that they agree.
+"""Compares texts, and scores how significant it is that they agree.
 
-Tellings are compared by their **units**: letters and digits, without case and with accents taken apart. White space,
-punctuation, emoji and the kind of quotes do not count: they often change when a text is told again.
+**Normalized form.** Only letters and digits are compared, case-folded and decomposed (NFKD). White space, punctuation,
+emoji and quotation marks are ignored, since they often change when a model repeats a text.
 
-**Evidence** is counted in half words. A distinct word is two, so that "no no no" is two; with ten letters or more it is
-four. A Chinese, Japanese, Thai, Lao, Khmer or Burmese character is one. Digits and emoji are none: they recur by right
-("555 55").
+**Score.** Counted in half words. Each distinct word scores 2, so "no no no" scores 2; a word of ten letters or more
+scores 4. A Chinese, Japanese, Thai, Lao, Khmer or Burmese character scores 1. Digits and emoji score 0, because they
+often recur ("555 55").
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from itertools import dropwhile, groupby
 from typing import Literal
 from unicodedata import category, normalize
 
-Script = Literal["", "spaced", "unspaced"]
+LetterKind = Literal["", "spaced", "unspaced"]
 
 _UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
@@ -26,27 +26,28 @@ _APOSTROPHES = "'’"
 
 
 @lru_cache(maxsize=4096)
-def units(char: str) -> str:
-    """What of a character counts in a comparison: one unit, none, or several ("ß")."""
+def normalized(char: str) -> str:
+    """The normalized form of a character: empty, one character, or several ("ß")."""
     parts = normalize("NFKD", char.casefold())
     return "".join(part for part in parts if category(part)[0] in "LMN")
 
 
-def script(char: str) -> Script:
-    """Whether a letter belongs to a script with spaces between its words; "" for what is no letter."""
+def letter_kind(char: str) -> LetterKind:
+    """Whether a letter's script puts spaces between words; "" when `char` is not a letter."""
     if not char or category(char)[0] not in "LM":
         return ""
     return "unspaced" if _UNSPACED.match(char) else "spaced"
 
 
-def goes_on(last: str, following: str) -> bool:
-    """Whether the character that follows belongs to the same word or number."""
-    return script(last) == script(following) == "spaced" or (last.isdigit() and following.isdigit())
+def in_same_word(char: str, following: str) -> bool:
+    """Whether two adjacent characters belong to one word or number."""
+    return letter_kind(char) == letter_kind(following) == "spaced" or (char.isdigit() and following.isdigit())
 
 
 def words(text: str) -> Iterator[tuple[int, str]]:
-    """The words and where they begin; where no spaces separate them, the characters."""
-    for kind, run in groupby(enumerate(text), lambda each: "spaced" if each[1] in _APOSTROPHES else script(each[1])):
+    """The words with their positions. In scripts without spaces, each character is a word."""
+    kinds = groupby(enumerate(text), lambda each: "spaced" if each[1] in _APOSTROPHES else letter_kind(each[1]))
+    for kind, run in kinds:
         chars = list(dropwhile(lambda each: each[1] in _APOSTROPHES, run))
         if kind == "spaced" and chars:
             yield chars[0][0], "".join(char for _, char in chars).casefold()
@@ -54,16 +55,16 @@ def words(text: str) -> Iterator[tuple[int, str]]:
             yield from chars
 
 
-def evidence(found: Iterable[str]) -> int:
-    """How much a repetition of these words says, in half words."""
-    return sum(1 if _UNSPACED.match(word) else 4 if len(word) >= 10 else 2 for word in set(found))
+def score(repeated: Iterable[str]) -> int:
+    """The score of a repetition of these words, in half words."""
+    return sum(1 if _UNSPACED.match(word) else 4 if len(word) >= 10 else 2 for word in set(repeated))
 
 
-def last_words(text: str, least: int) -> str:
-    """The shortest ending, in whole words, with that much evidence; all of the text when it has less."""
+def last_words(text: str, min_score: int) -> str:
+    """The shortest suffix of whole words with at least this score; all of `text` when it scores less."""
     distinct = set[str]()
     for begin, word in reversed(list(words(text))):
         distinct.add(word)
-        if evidence(distinct) >= least:
+        if score(distinct) >= min_score:
             return text[begin:].rstrip()
     return text.strip()

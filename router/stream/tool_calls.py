@@ -1,4 +1,4 @@
-"""Tool calls are handed on whole. Their fragments are gathered here, so a call that was cut never leaves the router."""
+"""Assembles streamed tool calls, so that an incomplete call never leaves the router."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MAX_CALLS = 128
 MAX_ARGUMENT_CHARS = 1 << 20
 
 
-class ToolCallGatherer:
-    """Gathers the fragments of one answer's tool calls by their `index`."""
+class ToolCallCollector:
+    """Collects the fragments of one answer's tool calls by their `index`."""
 
     def __init__(self) -> None:
         self._calls: dict[int, dict[str, Any]] = {}
@@ -24,10 +24,10 @@ class ToolCallGatherer:
         return bool(self._calls)
 
     def add(self, fragments: Iterable[Mapping[str, Any]]) -> None:
-        """Take one delta's fragments.
+        """Add one delta's fragments.
 
         Raises:
-            BadAnswer: more calls or longer arguments than any real answer has.
+            BadAnswer: there are too many calls, or the arguments are too long.
         """
         for fragment in fragments:
             function = fragment.get("function") or {}
@@ -37,41 +37,41 @@ class ToolCallGatherer:
             call["arguments"].append(function.get("arguments") or "")
             call["size"] += len(call["arguments"][-1])
             if len(self._calls) > MAX_CALLS or call["size"] > MAX_ARGUMENT_CHARS:
-                raise BadAnswer("the provider sent an endless tool call")
+                raise BadAnswer("the provider sent too many tool calls, or one that is too long")
 
     def _call_for(self, fragment: Mapping[str, Any]) -> dict[str, Any]:
         index, id = fragment.get("index"), fragment.get("id")
         if not isinstance(index, int):
-            # Some providers number nothing, and repeat the id instead.
-            begun = next((at for at, call in self._calls.items() if id and call["id"] == id), None)
-            index = max(self._calls, default=-1) + (1 if id or not self._calls else 0) if begun is None else begun
-        known = self._calls.get(index)
-        if known and id and known["id"] and id != known["id"]:
-            # Some providers send every whole call with index 0; another id is another call.
+            # Some providers send no index, and repeat the id instead.
+            known = next((at for at, call in self._calls.items() if id and call["id"] == id), None)
+            index = max(self._calls, default=-1) + (1 if id or not self._calls else 0) if known is None else known
+        call = self._calls.get(index)
+        if call and id and call["id"] and id != call["id"]:
+            # Some providers send several complete calls with index 0; a different id is a different call.
             index = max(self._calls) + 1
         return self._calls.setdefault(index, {"id": None, "name": None, "arguments": [], "size": 0})
 
-    def whole(self) -> list[dict[str, Any]]:
-        """The calls in their order, each as one OpenAI tool-call delta with all its keys, numbered 0, 1, 2.
+    def complete_calls(self) -> list[dict[str, Any]]:
+        """The calls in order, each as one OpenAI tool-call delta with all keys. Indexes start at 0.
 
         Raises:
-            BadAnswer: a call has no name, or its arguments are not a JSON object: it was cut, or the model stumbled.
+            BadAnswer: a call has no name, or its arguments are not a JSON object.
         """
         calls = [call for _, call in sorted(self._calls.items())]
         ids = {call["id"] for call in calls if call["id"]}
-        # The tools' results find their calls by the id, so two calls that share one get ids of their own.
+        # Tool results refer to calls by id, so calls that share an id get new ones.
         shared = len(ids) < sum(bool(call["id"]) for call in calls)
-        return [_whole_call(number, {**call, "id": None} if shared else call) for number, call in enumerate(calls)]
+        return [_complete_call(number, {**call, "id": None} if shared else call) for number, call in enumerate(calls)]
 
 
-def _whole_call(number: int, call: Mapping[str, Any]) -> dict[str, Any]:
+def _complete_call(number: int, call: Mapping[str, Any]) -> dict[str, Any]:
     arguments = "".join(call["arguments"]).strip() or "{}"
     try:
         parsed = orjson.loads(arguments)
     except orjson.JSONDecodeError as exc:
         raise BadAnswer("the provider sent a tool call whose arguments are not JSON") from exc
     if not call["name"] or not isinstance(parsed, dict):
-        raise BadAnswer("the provider sent a tool call without a name or without an object of arguments")
+        raise BadAnswer("the provider sent a tool call without a name, or whose arguments are not an object")
     return {
         "index": number,
         "id": call["id"] or f"call_{uuid4().hex[:24]}",

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.stream.splice import LONGEST_ENDING, Splice, continuation_messages
-from router.stream.text_overlap import units
+from router.stream.splice import MAX_SUFFIX, Splice, continuation_messages
+from router.stream.text_overlap import normalized
 
 FIRST = ["Certainly", "Good", "I", "Écoutez", "Übrigens", "Don't", "Thank", "您好"]
 LATIN = [
@@ -139,9 +139,9 @@ def test_what_is_new_is_an_ending_of_what_the_fallback_said(spoken, heard, prefi
 @given(ANY, ANY, st.booleans())
 def test_a_letter_that_was_not_spoken_is_passed_on_at_once(spoken, heard, prefilled):
     splice = Splice(spoken, prefilled=prefilled)
-    letters = [char for char in heard if units(char)]
+    letters = [char for char in heard if normalized(char)]
     passed = splice.take(heard)
-    if letters and not set(units(letters[0])) & set("".join(map(units, spoken))):
+    if letters and not set(normalized(letters[0])) & set("".join(map(normalized, spoken))):
         assert passed.strip() == heard.strip()
         assert splice.take("!") == "!"
 
@@ -151,12 +151,12 @@ def test_text_is_held_only_while_its_letters_repeat_what_was_spoken(a_text, pref
     text, _ = a_text
     cut = data.draw(st.integers(1, len(text)))
     splice = Splice(text[:cut], prefilled=prefilled)
-    spoken = "".join(map(units, text[:cut]))
+    spoken = "".join(map(normalized, text[:cut]))
     for end in range(cut, len(text)):
         if splice.take(text[end]):
             break
         # Behind a repetition that was complete, one more character shows whether the word ends there.
-        assert "".join(map(units, text[cut:end])) in spoken
+        assert "".join(map(normalized, text[cut:end])) in spoken
 
 
 def test_going_on_after_an_ordinary_sentence_holds_no_more_than_a_word():
@@ -369,9 +369,9 @@ def test_silence_adds_nothing():
 
 def test_an_ending_longer_than_the_longest_is_believed_only_from_the_beginning():
     words = " ".join(f"word{chr(97 + at // 26)}{chr(97 + at % 26)}" for at in range(200))
-    within = words[-LONGEST_ENDING - 200 :]
+    within = words[-MAX_SUFFIX - 200 :]
     assert whole(words, words + " end") == f"{words} end"
-    assert whole(words, words[-LONGEST_ENDING:] + " end") == f"{words} end"
+    assert whole(words, words[-MAX_SUFFIX:] + " end") == f"{words} end"
     assert whole(words, within + " end") == f"{words}{within} end"
 
 

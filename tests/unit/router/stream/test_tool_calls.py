@@ -8,15 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import BadAnswer
-from router.stream.tool_calls import ToolCallGatherer
+from router.stream.tool_calls import ToolCallCollector
 from tests.support.scripted_lane import fragment
 
 
 def whole(*deltas: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
-    gatherer = ToolCallGatherer()
+    collector = ToolCallCollector()
     for fragments in deltas:
-        gatherer.add(fragments)
-    return [(call["id"], call["function"]["name"], call["function"]["arguments"]) for call in gatherer.whole()]
+        collector.add(fragments)
+    return [
+        (call["id"], call["function"]["name"], call["function"]["arguments"]) for call in collector.complete_calls()
+    ]
 
 
 def test_fragments_of_several_calls_may_be_interleaved() -> None:
@@ -28,9 +30,9 @@ def test_fragments_of_several_calls_may_be_interleaved() -> None:
 
 
 def test_calls_are_numbered_anew_from_zero() -> None:
-    gatherer = ToolCallGatherer()
-    gatherer.add([fragment(-3, "x", "add", "{}"), fragment(900, "y", "add", "{}")])
-    assert [call["index"] for call in gatherer.whole()] == [0, 1]
+    collector = ToolCallCollector()
+    collector.add([fragment(-3, "x", "add", "{}"), fragment(900, "y", "add", "{}")])
+    assert [call["index"] for call in collector.complete_calls()] == [0, 1]
 
 
 def test_whole_calls_that_all_come_with_index_zero_stay_apart() -> None:
