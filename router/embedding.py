@@ -13,7 +13,7 @@ import structlog
 from config.errors import AllDeploymentsFailed, AttemptError, BadAnswer, ModelUnavailable, ProviderTimeout
 from config.models.deployments import Deployment
 from router.fake.fake_embedding import fake_embeddings
-from router.lanes.litellm_lane import UNHURRIED
+from router.lanes.litellm_lane import LITELLM_TIMEOUT
 from router.providers.litellm_import import litellm
 from router.providers.provider_errors import from_litellm
 
@@ -106,7 +106,7 @@ async def _over_litellm(deployment: Deployment, texts: Sequence[str]) -> list[li
     if deployment.api_key is not None:
         arguments["api_key"] = deployment.api_key.get_secret_value()
     # As in the lanes: retries happen in one place, and LiteLLM's clock is never the first to ring.
-    steering = {"num_retries": 0, "max_retries": _Never(), "timeout": UNHURRIED, "no-log": True}
+    steering = {"num_retries": 0, "max_retries": _Never(), "timeout": LITELLM_TIMEOUT, "no-log": True}
     try:
         answer = await litellm.aembedding(**arguments, **steering)
     except Exception as exc:  # whatever comes out of LiteLLM is mapped, and raised

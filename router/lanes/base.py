@@ -1,9 +1,9 @@
-"""How one attempt talks to one provider. All lanes yield the same chunks, so the router need not know which it uses.
+"""The interface of lanes. A lane is one way to send an attempt to a provider; all lanes yield the same chunks.
 
-A **chunk** is an OpenAI `chat.completion.chunk` as a plain dict: `choices[0].delta` with `content` and / or
-`tool_calls`, `choices[0].finish_reason`, and at the end perhaps `choices: []` with `usage`. Every tool-call fragment
-has all of `index`, `id`, `type`, `function.name` and `function.arguments` (None where the provider sent nothing):
-langchain-litellm silently drops a fragment that lacks one.
+A **chunk** is an OpenAI `chat.completion.chunk` as a plain dict: `choices[0].delta` with `content`,
+`reasoning_content` or `tool_calls`, `choices[0].finish_reason`, and at the end possibly `choices: []` with `usage`.
+Every tool-call fragment has `index`, `id`, `type`, `function.name` and `function.arguments`, with None for what the
+provider did not send: langchain-litellm silently drops a fragment that lacks a key.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ Chunk = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class LaneRequest:
-    """One exchange with one deployment.
+    """The request of one attempt.
 
-    `messages` are OpenAI message dicts. `params` are OpenAI request parameters (temperature, tools, tool_choice,
-    response_format, ...) as the caller gave them; the deployment's own `params` fill in what the caller left out.
-    `timeout` bounds, in seconds, connecting and waiting for the response head; the router watches everything after.
+    `messages` are OpenAI message dicts. `params` are the caller's OpenAI request parameters (temperature, tools,
+    tool_choice, response_format, ...); the deployment's own `params` are the defaults. `timeout` is the time in seconds
+    to connect and receive the response headers; the router enforces the timeouts after that. `drop_params` leaves out
+    parameters that the model does not support.
     """
 
     deployment: Deployment
@@ -36,15 +37,15 @@ class LaneRequest:
 class Lane(Protocol):
     """One way to reach a provider.
 
-    `stream` raises the errors of `config.errors` only: AttemptError's children for what another deployment may do
-    better, RequestError's children for what is wrong everywhere. Closing the generator, or cancelling the task that
-    awaits it, closes the provider's connection.
+    `stream` raises only errors of `config.errors`: an AttemptError when another deployment may succeed, a RequestError
+    when the request is invalid for every deployment. Closing the generator, or cancelling the task that awaits it,
+    closes the connection to the provider.
     """
 
     def stream(self, request: LaneRequest) -> AsyncGenerator[Chunk, None]: ...
 
     async def warm_up(self, deployments: Sequence[Deployment]) -> None:
-        """Do what the first request to one of `deployments` would otherwise wait for. Reaches no provider."""
+        """Load what the first request to `deployments` needs. Contacts no provider."""
         ...
 
     async def aclose(self) -> None: ...

@@ -1,6 +1,6 @@
-"""OpenAI events as providers really send them -> the chunks of `router/lanes/base.py`.
+"""Converts OpenAI events, as providers really send them, to the chunks of `router.lanes.base`.
 
-Text that is read together is merged into one chunk: whatever costs time further up costs it per chunk.
+Text that arrives together is merged into one chunk, because every chunk costs time in the layers above.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import orjson
 
 from config.errors import AnswerCut, AttemptError, SwitchboardError
 from router.lanes.base import Chunk
-from router.lanes.openai_fields import counts, first_choice, fragment, parts
+from router.lanes.openai_fields import first_choice, text_and_reasoning, token_counts, tool_call_fragment
 from router.providers.provider_errors import from_event
 
-BROKEN_OFF: Final = frozenset({"error", "network_error", "insufficient_system_resource", "abort"})
-"""Finish reasons with which providers say that they did not finish."""
-_FINISHED: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
-_FINISHED_OTHERWISE: Final[Mapping[str, str]] = {
+UNFINISHED: Final = frozenset({"error", "network_error", "insufficient_system_resource", "abort"})
+"""Finish reasons by which providers report that the answer is incomplete."""
+_OPENAI_REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
+_OTHER_REASONS: Final[Mapping[str, str]] = {
     "max_tokens": "length",
     "model_length": "length",
     "sensitive": "content_filter",
@@ -28,15 +28,18 @@ _FINISHED_OTHERWISE: Final[Mapping[str, str]] = {
 
 
 class ChunkReader:
-    """Reads one answer's events. `ended`: the provider said that it is over; `malformed`: events that were no JSON."""
+    """Reads the events of one answer.
+
+    `ended`: the provider has signalled the end. `malformed`: the number of events that were not JSON objects.
+    """
 
     def __init__(self) -> None:
         self.ended = False
         self.malformed = 0
-        self._begun = False
+        self._started = False
         self._finished = False
         self._called_tools = False
-        self._spoken = False
+        self._has_output = False
         self._usage: dict[str, Any] | None = None
         self._head: dict[str, Any] = {}
         self._kind = ""
@@ -44,7 +47,7 @@ class ChunkReader:
         self._chunks: list[Chunk] = []
 
     def read(self, payloads: Iterable[bytes]) -> list[Chunk]:
-        """The chunks of the events that one read from the network held.
+        """The chunks of the events that arrived in one read.
 
         Raises:
             AttemptError, RequestError: the provider reported an error inside its answer.
@@ -57,10 +60,10 @@ class ChunkReader:
                 break
         for event in self._parsed(payloads):
             self._event(event)
-        return self._take()
+        return self._take_chunks()
 
     def read_whole(self, completion: Mapping[str, Any]) -> list[Chunk]:
-        """The chunks of a whole `chat.completion`, from a provider that does not stream."""
+        """The chunks of a complete `chat.completion`, from a provider that does not stream."""
         event = dict(completion)
         choices = event.get("choices")
         if isinstance(choices, list) and choices and isinstance(choices[0], dict):
@@ -69,27 +72,27 @@ class ChunkReader:
             event["choices"] = [{"index": 0, "delta": message, "finish_reason": reason}]
         self.ended = True
         self._event(event)
-        return [*self._take(), *self.finish()]
+        return [*self._take_chunks(), *self.finish()]
 
     def finish(self) -> list[Chunk]:
-        """The stream has ended: the usage, once.
+        """End the stream; returns the usage, if there is any.
 
         Raises:
-            AnswerCut: the answer had begun and no finish reason came.
+            AnswerCut: the answer started, but has no finish reason.
         """
-        if self._begun and not self._finished:
-            raise AnswerCut("the provider's answer ended before it was finished")
+        if self._started and not self._finished:
+            raise AnswerCut("the provider's answer ended without a finish reason")
         return [self._head | {"choices": [], "usage": self._usage}] if self._usage else []
 
     @property
     def finished(self) -> bool:
-        """A finish reason has come: whatever happens to the connection now, the answer is whole."""
+        """Whether a finish reason has arrived: the answer is complete, even if the connection breaks now."""
         return self._finished
 
     def _parsed(self, payloads: Sequence[bytes]) -> Iterator[dict[str, Any]]:
-        """The events that are JSON objects; the others are counted."""
+        """The events that are JSON objects; the others are counted as malformed."""
         try:
-            events = orjson.loads(b"[%b]" % b",".join(payloads))  # all at once, which costs half
+            events = orjson.loads(b"[%b]" % b",".join(payloads))  # one call for all takes half the time
         except orjson.JSONDecodeError:
             events = []
         if len(events) != len(payloads):
@@ -104,12 +107,12 @@ class ChunkReader:
         if event.get("error"):
             raise self._failure(event)
         if isinstance(event.get("usage"), dict):
-            self._usage = counts(event["usage"])  # some providers repeat the running total in every event
+            self._usage = token_counts(event["usage"])  # some providers send the running total in every event
         choice = first_choice(event.get("choices"))
         if choice is None or self._finished:
             return
-        if not self._begun:
-            self._begun = True
+        if not self._started:
+            self._started = True
             self._head = {name: event.get(name) for name in ("id", "created", "model")}
             self._head["object"] = "chat.completion.chunk"
         delta = choice.get("delta")
@@ -121,32 +124,32 @@ class ChunkReader:
 
     def _failure(self, event: dict[str, Any]) -> SwitchboardError:
         error = from_event(event)
-        if self._spoken and isinstance(error, AttemptError):
-            # Whatever the reason, half an answer is out: it is to be continued at once, and better by somebody else.
+        if self._has_output and isinstance(error, AttemptError):
+            # Part of the answer is out, so the router must continue it at once, preferably on another deployment.
             return AnswerCut(f"an error in the middle of the answer: {error}", provider_text=error.provider_text)
         return error
 
     def _delta(self, delta: dict[str, Any]) -> None:
         content = delta.get("content")
-        if content and len(delta) == 1 and isinstance(content, str):  # nearly all of them
-            self._say("content", content)
+        if content and len(delta) == 1 and isinstance(content, str):  # the common case
+            self._add_text("content", content)
             return
-        thoughts = delta.get("reasoning_content") or delta.get("reasoning")
+        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
         if isinstance(content, list):
-            content, thoughts = parts(content)
-        if thoughts:
-            self._say("reasoning_content", thoughts)
-        # A refusal is an answer in words, and is heard like any other.
+            content, reasoning = text_and_reasoning(content)
+        if reasoning:
+            self._add_text("reasoning_content", reasoning)
+        # A refusal is text for the user, like any other answer.
         if text := content or delta.get("refusal"):
-            self._say("content", text)
+            self._add_text("content", text)
         calls = delta.get("tool_calls")
         if isinstance(calls, list) and calls:
             self._called_tools = True
-            self._add({"tool_calls": [fragment(call) for call in calls if isinstance(call, dict)]})
+            self._add({"tool_calls": [tool_call_fragment(call) for call in calls if isinstance(call, dict)]})
         if isinstance(delta.get("function_call"), dict):
             self._add({"function_call": delta["function_call"]})
 
-    def _say(self, kind: str, text: object) -> None:
+    def _add_text(self, kind: str, text: object) -> None:
         if not isinstance(text, str):
             return
         if kind != self._kind:
@@ -158,28 +161,28 @@ class ChunkReader:
         if self._text:
             text = "".join(self._text)
             self._text.clear()
-            self._put({self._kind: text})
+            self._append({self._kind: text})
 
     def _add(self, delta: dict[str, Any], finish_reason: str | None = None) -> None:
         self._flush()
-        self._put(delta, finish_reason)
+        self._append(delta, finish_reason)
 
-    def _put(self, delta: dict[str, Any], finish_reason: str | None = None) -> None:
-        if not self._spoken:
-            self._spoken = True
+    def _append(self, delta: dict[str, Any], finish_reason: str | None = None) -> None:
+        if not self._has_output:
+            self._has_output = True
             delta = {"role": "assistant"} | delta
         self._chunks.append(self._head | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]})
 
-    def _take(self) -> list[Chunk]:
+    def _take_chunks(self) -> list[Chunk]:
         self._flush()
         chunks, self._chunks = self._chunks, []
         return chunks
 
     def _finish_reason(self, reason: str) -> str:
-        if reason in BROKEN_OFF:
-            raise AnswerCut(f'the provider broke its answer off with the finish reason "{reason}"')
+        if reason in UNFINISHED:
+            raise AnswerCut(f'the provider ended its answer with the finish reason "{reason}"')
         self._finished = True
-        reason = reason if reason in _FINISHED else _FINISHED_OTHERWISE.get(reason.lower(), "stop")
+        reason = reason if reason in _OPENAI_REASONS else _OTHER_REASONS.get(reason.lower(), "stop")
         return "tool_calls" if reason == "stop" and self._called_tools else reason
 
 
@@ -188,6 +191,6 @@ def _parse(payload: bytes) -> Any:
         return orjson.loads(payload)
     except orjson.JSONDecodeError:
         try:
-            return orjson.loads(payload.decode("utf-8", "replace"))  # one bad byte is no reason to lose a word
+            return orjson.loads(payload.decode("utf-8", "replace"))  # one bad byte must not lose the event
         except orjson.JSONDecodeError:
             return None

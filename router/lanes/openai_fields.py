@@ -1,4 +1,4 @@
-"""The fields of OpenAI events whose types providers take lightly, each made into what it should be."""
+"""Normalizes the fields of OpenAI events that some providers send with wrong types."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 
-def counts(usage: Mapping[str, Any]) -> dict[str, Any]:
-    """The whole numbers of a usage and of its details. Whoever adds them up would stumble over anything else."""
+def token_counts(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole numbers of a usage object and its details. Other values are dropped, so that counts can be added."""
     kept: dict[str, Any] = {}
     for name, value in usage.items():
         if isinstance(value, dict):
@@ -24,7 +24,7 @@ def _is_count(value: object) -> bool:
 
 
 def first_choice(choices: object) -> dict[str, Any] | None:
-    """The only choice that was asked for. Its index may be missing; another choice's index is above 0."""
+    """The choice with index 0 or without index. Only one choice is ever requested."""
     if not isinstance(choices, list):
         return None
     for choice in choices:
@@ -33,12 +33,12 @@ def first_choice(choices: object) -> dict[str, Any] | None:
     return None
 
 
-def fragment(call: Mapping[str, Any]) -> dict[str, Any]:
-    """A piece of a tool call with all its keys: langchain-litellm silently drops one that lacks any."""
+def tool_call_fragment(call: Mapping[str, Any]) -> dict[str, Any]:
+    """A tool-call fragment with all keys. langchain-litellm silently drops a fragment that lacks one."""
     function = call.get("function")
     function = function if isinstance(function, dict) else {}
     name, arguments = function.get("name"), function.get("arguments")
-    if arguments is not None and not isinstance(arguments, str):  # some providers forget to encode them
+    if arguments is not None and not isinstance(arguments, str):  # some providers do not encode them
         arguments = orjson.dumps(arguments).decode()
     return {
         "index": call["index"] if type(call.get("index")) is int else None,
@@ -48,14 +48,14 @@ def fragment(call: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def parts(content: list[Any]) -> tuple[str, str]:
-    """Text and thoughts of a list of content parts, as Mistral's reasoning models send them."""
-    text, thoughts = [], []
+def text_and_reasoning(content: list[Any]) -> tuple[str, str]:
+    """The text and the reasoning in a list of content parts, as Mistral's reasoning models send them."""
+    text, reasoning = [], []
     for part in content:
         if not isinstance(part, dict):
             continue
         if part.get("type") == "thinking" and isinstance(part.get("thinking"), list):
-            thoughts.append(parts(part["thinking"])[0])
+            reasoning.append(text_and_reasoning(part["thinking"])[0])
         elif isinstance(part.get("text"), str):
             text.append(part["text"])
-    return "".join(text), "".join(thoughts)
+    return "".join(text), "".join(reasoning)

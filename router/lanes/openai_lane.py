@@ -1,6 +1,6 @@
-"""Providers that speak the OpenAI wire, without an SDK in between: LiteLLM words the request, this carries it.
+"""The lane for OpenAI-compatible providers: LiteLLM builds the request, aiohttp sends it, without an SDK.
 
-An SDK costs about a millisecond for every streamed chunk; this costs about that for a whole turn.
+An SDK costs about a millisecond per streamed chunk; this lane costs about that per turn.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ import orjson
 from config.errors import BadAnswer, SwitchboardError
 from config.models.deployments import Deployment
 from router.lanes.base import Chunk, Lane, LaneRequest
-from router.lanes.decoding import ENCODINGS, body_of
+from router.lanes.decompression import ENCODINGS, iter_decompressed
 from router.lanes.openai_chunks import ChunkReader
-from router.lanes.openai_request import Endpoint, NotOnThisWire, body, endpoint
-from router.providers.error_body import without_secrets
+from router.lanes.openai_request import NeedsLiteLLM, ProviderEndpoint, provider_endpoint, request_body
+from router.providers.error_body import redacted
 from router.providers.provider_errors import from_response, from_transport
 from router.stream.sse_events import EventParser
 
 KEEP_ALIVE: Final = 30.0
-"""Seconds that an idle connection is kept for the next turn; providers drop theirs after a minute or more."""
-LAST_BYTES: Final = 0.05
-"""Seconds to wait, after `[DONE]`, for the end of the response that frees the connection for the next turn."""
+"""Seconds that an idle connection stays open. Providers close theirs after a minute or more."""
+DRAIN_TIMEOUT: Final = 0.05
+"""Seconds to wait after `[DONE]` for the end of the response, so that the connection can be reused."""
 MAX_ERROR_BYTES: Final = 64 * 1024
 MAX_WHOLE_ANSWER_BYTES: Final = 8 * 1024 * 1024
 MAX_ENDPOINTS: Final = 1024
@@ -38,11 +38,10 @@ _log = logging.getLogger(__name__)
 
 
 def build_http_client() -> aiohttp.ClientSession:
-    """The client for all providers of one process, to be made inside a running event loop and closed at its end.
+    """The HTTP client for all providers of one process. Create it in a running event loop, and close it at its end.
 
-    It has no limit on connections, since one that is held back is a caller who hears silence, and no timeouts: the lane
-    and the router keep the time. Proxies are taken from the environment. httpx would cost three times
-    what aiohttp does.
+    It has no connection limit, since a queued request is silence for a caller, and no timeouts, since the lane and the
+    router enforce them. It uses the proxies in the environment. aiohttp costs a third of what httpx does.
     """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
@@ -55,71 +54,71 @@ def build_http_client() -> aiohttp.ClientSession:
 
 
 class OpenAILane:
-    """One HTTP exchange in OpenAI's streaming format. What its wire cannot carry goes to the lane `otherwise`."""
+    """Sends attempts in OpenAI's streaming format. Requests that need LiteLLM's client go to the lane `litellm`."""
 
-    def __init__(self, http: aiohttp.ClientSession, otherwise: Lane | None = None) -> None:
+    def __init__(self, http: aiohttp.ClientSession, litellm: Lane | None = None) -> None:
         self._http = http
-        self._otherwise = otherwise
-        self._endpoints: dict[Deployment, Endpoint] = {}
+        self._litellm = litellm
+        self._endpoints: dict[Deployment, ProviderEndpoint] = {}
 
     async def stream(self, request: LaneRequest) -> AsyncGenerator[Chunk, None]:
-        """The answer's chunks; see `Lane.stream`."""
-        target = self._endpoint(request.deployment)
+        """Yields the answer's chunks; see `Lane.stream`."""
+        endpoint = self._endpoint(request.deployment)
         try:
-            sent = body(target, request)
-        except NotOnThisWire:
-            if self._otherwise is None:
-                raise BadAnswer("LiteLLM would not stream this request, so it cannot be sent directly") from None
-            async with aclosing(self._otherwise.stream(request)) as chunks:
+            body = request_body(endpoint, request)
+        except NeedsLiteLLM:
+            if self._litellm is None:
+                raise BadAnswer("this request needs the LiteLLM lane, which is not available") from None
+            async with aclosing(self._litellm.stream(request)) as chunks:
                 async for chunk in chunks:
                     yield chunk
             return
-        response = await self._send(target, sent, request.timeout)
+        response = await self._send(endpoint, body, request.timeout)
         try:
             if response.status != 200:
-                raise await _refusal(response)
+                raise await _error(response)
             async with aclosing(_answer(response, request.deployment.id)) as chunks:
                 async for chunk in chunks:
                     yield chunk
         finally:
-            response.release()  # closes the connection, unless the answer was read to its end
+            response.release()  # closes the connection, unless the response was read to its end
 
     async def warm_up(self, deployments: Sequence[Deployment]) -> None:
-        """Work out where the deployments' requests go, and have LiteLLM load what it words requests with."""
+        """Resolve the deployments' endpoints, and make LiteLLM load what it builds requests with."""
         for deployment in deployments:
             ping = LaneRequest(deployment, [{"role": "user", "content": "ping"}], {}, timeout=0)
-            with suppress(NotOnThisWire, SwitchboardError):  # who asks will be told
-                body(self._endpoint(deployment), ping)
-            await asyncio.sleep(0)  # turns may be running
+            with suppress(NeedsLiteLLM, SwitchboardError):  # the first real request reports it
+                request_body(self._endpoint(deployment), ping)
+            await asyncio.sleep(0)  # let running turns proceed
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         await self._http.close()
 
-    async def _send(self, target: Endpoint, sent: bytes, timeout: float) -> aiohttp.ClientResponse:
+    async def _send(self, endpoint: ProviderEndpoint, body: bytes, timeout: float) -> aiohttp.ClientResponse:
         try:
             async with asyncio.timeout(timeout):
-                return await self._http.post(target.url, headers=target.headers, data=sent, allow_redirects=False)
+                return await self._http.post(endpoint.url, headers=endpoint.headers, data=body, allow_redirects=False)
         except (*_TRANSPORT_ERRORS, TimeoutError) as exc:
-            raise from_transport(exc, answering=False) from exc
+            raise from_transport(exc, response_started=False) from exc
 
-    def _endpoint(self, deployment: Deployment) -> Endpoint:
-        found = self._endpoints.get(deployment)
-        if found is None:
-            if len(self._endpoints) >= MAX_ENDPOINTS:  # deployments of an older models.yaml, or filled-in wildcards
+    def _endpoint(self, deployment: Deployment) -> ProviderEndpoint:
+        endpoint = self._endpoints.get(deployment)
+        if endpoint is None:
+            if len(self._endpoints) >= MAX_ENDPOINTS:  # deployments of an older models.yaml, or of wildcards
                 self._endpoints.clear()
-            found = self._endpoints[deployment] = endpoint(deployment)
-        return found
+            endpoint = self._endpoints[deployment] = provider_endpoint(deployment)
+        return endpoint
 
 
 async def _answer(response: aiohttp.ClientResponse, deployment_id: str) -> AsyncGenerator[Chunk, None]:
-    """The chunks of a response with status 200, whatever the provider made of it."""
+    """Yields the chunks of a response with status 200, whether streamed or not."""
     content_type = response.headers.get("content-type", "")
     if "html" in content_type:
         raise BadAnswer("the provider answered with a web page", provider_text=content_type, status=200)
     reader, parser = ChunkReader(), EventParser()
     sniff = "event-stream" not in content_type
-    async with aclosing(_reads(response, reader)) as reads:
+    async with aclosing(_body(response, reader)) as reads:
         async for data in reads:
             if sniff and (data := data.lstrip()):
                 sniff = False
@@ -142,27 +141,27 @@ async def _answer(response: aiohttp.ClientResponse, deployment_id: str) -> Async
         yield chunk
 
 
-async def _reads(response: aiohttp.ClientResponse, reader: ChunkReader) -> AsyncGenerator[bytes, None]:
-    """What comes off the network, as it comes. A connection that breaks after the finish reason has merely ended."""
+async def _body(response: aiohttp.ClientResponse, reader: ChunkReader) -> AsyncGenerator[bytes, None]:
+    """Yields the response body as it arrives. Ignores a connection that breaks after the finish reason."""
     try:
-        async with aclosing(body_of(response)) as reads:
+        async with aclosing(iter_decompressed(response)) as reads:
             async for data in reads:
                 yield data
     except _TRANSPORT_ERRORS as exc:
         if not reader.finished:
-            raise from_transport(exc, answering=True) from exc
+            raise from_transport(exc, response_started=True) from exc
 
 
 async def _drain(reads: AsyncIterator[bytes]) -> None:
-    """Read to the end of the response, so that its connection can serve the next turn, but do not wait long for it."""
+    """Read the rest of the response, within DRAIN_TIMEOUT, so that the connection can be reused."""
     with suppress(TimeoutError, SwitchboardError):
-        async with asyncio.timeout(LAST_BYTES):
+        async with asyncio.timeout(DRAIN_TIMEOUT):
             async for _ in reads:
                 pass
 
 
 async def _whole(data: bytes, reads: AsyncIterator[bytes]) -> dict[str, Any]:
-    """The JSON object of a provider that answers in one piece."""
+    """The JSON object of a provider that does not stream."""
     whole = bytearray(data)
     async for more in reads:
         whole += more
@@ -171,20 +170,20 @@ async def _whole(data: bytes, reads: AsyncIterator[bytes]) -> dict[str, Any]:
     try:
         parsed = orjson.loads(whole)
     except orjson.JSONDecodeError as exc:
-        text = without_secrets(whole[:1000].decode("utf-8", "replace"))
+        text = redacted(whole[:1000].decode("utf-8", "replace"))
         raise BadAnswer("the provider's answer is neither a stream nor JSON", provider_text=text, status=200) from exc
     return parsed if isinstance(parsed, dict) else {}
 
 
-async def _refusal(response: aiohttp.ClientResponse) -> SwitchboardError:
-    """What a status other than 200 means; only the beginning of a long body is read."""
-    said = bytearray()
+async def _error(response: aiohttp.ClientResponse) -> SwitchboardError:
+    """The error for a status other than 200. Reads at most MAX_ERROR_BYTES of the body."""
+    body = bytearray()
     try:
-        async with aclosing(body_of(response)) as reads:
+        async with aclosing(iter_decompressed(response)) as reads:
             async for data in reads:
-                said += data
-                if len(said) >= MAX_ERROR_BYTES:
+                body += data
+                if len(body) >= MAX_ERROR_BYTES:
                     break
     except (*_TRANSPORT_ERRORS, BadAnswer) as exc:
-        _log.debug("the body of a refusal broke off: %s", type(exc).__name__)
-    return from_response(response.status, response.headers, bytes(said[:MAX_ERROR_BYTES]))
+        _log.debug("could not read the body of an error response: %s", type(exc).__name__)
+    return from_response(response.status, response.headers, bytes(body[:MAX_ERROR_BYTES]))

@@ -1,4 +1,4 @@
-"""Which lane carries a deployment's requests."""
+"""Chooses the lane for each deployment."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from config.models.deployments import Deployment
 from router.lanes.base import Lane
 from router.lanes.litellm_lane import LiteLLMLane
 from router.lanes.openai_lane import OpenAILane, build_http_client
-from router.lanes.openai_request import speaks_openai_wire
+from router.lanes.openai_request import is_openai_compatible
 
-MAX_REMEMBERED: Final = 1024
+MAX_CACHED: Final = 1024
 
 LaneName = Literal["fake", "openai", "litellm"]
 
@@ -25,41 +25,42 @@ class Lanes:
 
     @classmethod
     def build(cls) -> Lanes:
-        """The real lanes. Call it inside the event loop that will use them, and `aclose` them at its end."""
+        """Create the real lanes. Call it in the event loop that uses them, and `aclose` them at its end."""
         from router.fake.fake_lane import FakeLane
 
-        over_litellm = LiteLLMLane()
-        return cls(FakeLane(), OpenAILane(build_http_client(), otherwise=over_litellm), over_litellm)
+        litellm_lane = LiteLLMLane()
+        return cls(FakeLane(), OpenAILane(build_http_client(), litellm=litellm_lane), litellm_lane)
 
     def for_deployment(self, deployment: Deployment) -> Lane:
-        """The lane of `deployment`: the fake one for `fake/...`, the direct one for providers that speak OpenAI's wire,
-        else LiteLLM's. `model_info: {lane: openai | litellm}` overrides the choice between the last two."""
+        """The lane of `deployment`: the fake lane for `fake/...`, the OpenAI lane for OpenAI-compatible providers, else
+        the LiteLLM lane. `model_info: {lane: openai | litellm}` overrides the choice between the last two.
+        """
         name = self._names.get(deployment)
         if name is None:
-            if len(self._names) >= MAX_REMEMBERED:  # deployments of an older models.yaml, or filled-in wildcards
+            if len(self._names) >= MAX_CACHED:  # deployments of an older models.yaml, or of wildcards
                 self._names.clear()
             name = self._names[deployment] = lane_name(deployment)
         return self._lanes[name]
 
     async def warm_up(self, deployments: Iterable[Deployment]) -> None:
-        """Do what the first requests to `deployments` would otherwise wait for."""
+        """Load what the first requests to `deployments` need."""
         by_lane: dict[LaneName, list[Deployment]] = {}
         for deployment in deployments:
             by_lane.setdefault(lane_name(deployment), []).append(deployment)
-        for name, reached in by_lane.items():
-            await self._lanes[name].warm_up(reached)
+        for name, served in by_lane.items():
+            await self._lanes[name].warm_up(served)
 
     async def aclose(self) -> None:
-        """Close every connection to a provider."""
+        """Close all connections to providers."""
         for lane in self._lanes.values():
             await lane.aclose()
 
 
 def lane_name(deployment: Deployment) -> LaneName:
-    """The lane that fits `deployment`."""
+    """The name of the lane for `deployment`."""
     if deployment.model.startswith("fake/"):
         return "fake"
     forced = deployment.info.get("lane")
     if forced == "litellm" or forced == "openai":
         return "openai" if forced == "openai" else "litellm"
-    return "openai" if speaks_openai_wire(deployment) else "litellm"
+    return "openai" if is_openai_compatible(deployment) else "litellm"

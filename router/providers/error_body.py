@@ -1,4 +1,4 @@
-"""What a provider said when it refused: read out of the many shapes of error bodies. Only the wording is judged."""
+"""Parses the error bodies of providers, which come in many forms."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_PROVIDER_TEXT: Final = 2000
 _CONTEXT_CODES: Final = frozenset(
     {"context_length_exceeded", "context_window_exceeded", "model_context_window_exceeded"}
 )
-_POLICY_WORDS: Final = (
+_CONTENT_POLICY_MARKERS: Final = (
     "content_filter",
     "content_policy",
     "data_inspection_failed",  # Alibaba DashScope
@@ -25,13 +25,13 @@ _POLICY_WORDS: Final = (
     "content exists risk",  # DeepSeek
     "requires moderation",  # OpenRouter
 )
-_WORDING: Final = litellm.litellm_core_utils.exception_mapping_utils.ExceptionCheckers
+_CHECKS: Final = litellm.litellm_core_utils.exception_mapping_utils.ExceptionCheckers
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """A provider's error. `text` is for the log alone: shortened, and without anything that looks like a key."""
+    """A provider's error. `text` is only for the log: truncated, and with keys redacted."""
 
     text: str = ""
     code: str = ""
@@ -41,14 +41,14 @@ class ErrorBody:
     category: str | None = None
 
     @classmethod
-    def read(cls, body: object, text: str) -> ErrorBody:
-        """From a parsed body (`{"error": {...}}`, its inside, or something else) and the text that it came as."""
+    def parse(cls, body: object, text: str) -> ErrorBody:
+        """Read a decoded body (`{"error": {...}}`, its inner object, or anything else) and its original `text`."""
         error = body.get("error", body) if isinstance(body, Mapping) else body
         fields = error if isinstance(error, Mapping) else {}
         message = fields.get("message") or fields.get("detail") or (error if isinstance(error, str) else text)
         code = fields.get("code")
         return cls(
-            text=without_secrets(text),
+            text=redacted(text),
             code=str(code or ""),
             type=str(fields.get("type") or ""),
             message=str(message),
@@ -57,32 +57,32 @@ class ErrorBody:
         )
 
     @property
-    def is_too_long(self) -> bool:
-        """The prompt does not fit the model's context window."""
-        return self.code in _CONTEXT_CODES or bool(_WORDING.is_error_str_context_window_exceeded(self.message))
+    def is_context_window(self) -> bool:
+        """Whether the prompt exceeds the model's context window."""
+        return self.code in _CONTEXT_CODES or bool(_CHECKS.is_error_str_context_window_exceeded(self.message))
 
     @property
-    def is_not_allowed(self) -> bool:
-        """The provider's content policy refused the content."""
-        wording = f"{self.code} {self.type} {self.message}".lower()
-        known = bool(_WORDING.is_azure_content_policy_violation_error(wording))
-        return known or any(word in wording for word in _POLICY_WORDS)
+    def is_content_policy(self) -> bool:
+        """Whether the provider's content policy refused the content."""
+        text = f"{self.code} {self.type} {self.message}".lower()
+        by_litellm = bool(_CHECKS.is_azure_content_policy_violation_error(text))
+        return by_litellm or any(marker in text for marker in _CONTENT_POLICY_MARKERS)
 
     @property
     def is_rate_limit(self) -> bool:
-        """An error without a status that speaks of a rate limit."""
+        """Whether the body reports a rate limit."""
         return self.status == 429 or "rate_limit" in f"{self.code} {self.type}".lower()
 
 
-def without_secrets(text: str) -> str:
-    """`text` as it may be logged: keys struck out, and no longer than a log line should be."""
+def redacted(text: str) -> str:
+    """`text` for the log: keys redacted, truncated to MAX_PROVIDER_TEXT characters."""
     return str(litellm.litellm_core_utils.secret_redaction.redact_string(text[: 4 * MAX_PROVIDER_TEXT]))[
         :MAX_PROVIDER_TEXT
     ]
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds to wait, from `retry-after-ms` or `retry-after` (seconds or a date); None when neither is there."""
+    """Seconds to wait, from `retry-after-ms` or `retry-after` (seconds or a date); None without a valid one."""
     if (milliseconds := _seconds(headers.get("retry-after-ms"))) is not None:
         return milliseconds / 1000
     value = headers.get("retry-after")
@@ -105,13 +105,13 @@ def _seconds(value: str | None) -> float | None:
 
 
 def _status(code: object) -> int | None:
-    """Some providers repeat the HTTP status as the error's code, as a number or as its digits."""
+    """The HTTP status in an error's code: some providers send it there, as a number or a string."""
     digits = str(code) if isinstance(code, (int, str)) else ""
     return int(digits) if re.fullmatch(r"[45]\d\d", digits) else None
 
 
 def _category(error: Mapping[str, Any]) -> str | None:
-    """The provider's word for why content was refused. A caller sees it, so it must be a word and no prose."""
+    """Why the content was refused. The caller sees it, so only a single word is accepted, never prose."""
     for candidate in _categories(error):
         if isinstance(candidate, str) and _WORD.fullmatch(candidate):
             return candidate

@@ -1,6 +1,7 @@
-"""What a provider's failure means: LiteLLM's exceptions and HTTP failures become the tree in `config.errors`.
+"""Maps LiteLLM exceptions, HTTP errors and connection failures to the exceptions of `config.errors`.
 
-The table is `docs/failover.md`. What a provider says goes into `provider_text` alone: messages may reach a caller.
+`docs/failover.md` has the table. The provider's own text goes only into `provider_text`, because the caller may see the
+message.
 """
 
 from __future__ import annotations
@@ -26,133 +27,133 @@ from config.errors import (
     RequestRejected,
     SwitchboardError,
 )
-from router.providers.error_body import ErrorBody, retry_after, without_secrets
+from router.providers.error_body import ErrorBody, redacted, retry_after
 from router.providers.litellm_import import litellm
 
-theirs = litellm.exceptions
+_litellm = litellm.exceptions
 
-Meaning = Literal[
+Kind = Literal[
     "by status",
     "timeout",
     "unreachable",
-    "too long",
-    "not allowed",
-    "unsupported",
+    "context window",
+    "content policy",
+    "unsupported parameter",
     "credentials",
     "request",
-    "nonsense",
+    "bad answer",
 ]
 
-MEANINGS: Final[Mapping[type[Exception], Meaning]] = {
-    theirs.AuthenticationError: "credentials",
-    theirs.PermissionDeniedError: "credentials",
-    theirs.PaymentRequiredError: "credentials",
-    theirs.NotFoundError: "credentials",
-    theirs.LiteLLMUnknownProvider: "credentials",
-    theirs.OpenAIError: "credentials",  # raised bare only when the OpenAI client is built without a key
-    theirs.ModelNotMappedError: "credentials",
-    theirs.BudgetExceededError: "credentials",
-    theirs.BadRequestError: "request",
-    theirs.InvalidRequestError: "request",
-    theirs.UnprocessableEntityError: "request",
-    theirs.RejectedRequestError: "request",
-    theirs.ImageFetchError: "request",
-    theirs.VectorStoreSearchError: "request",
-    theirs.GuardrailRaisedException: "request",
-    theirs.BlockedPiiEntityError: "request",
-    theirs.ModifyResponseException: "request",
-    theirs.SensitiveDataRouteException: "request",
-    theirs.UnsupportedParamsError: "unsupported",
-    theirs.ContextWindowExceededError: "too long",
-    theirs.ContentPolicyViolationError: "not allowed",
-    theirs.Timeout: "timeout",
-    theirs.RateLimitError: "by status",
-    theirs.ServiceUnavailableError: "by status",
-    theirs.BadGatewayError: "by status",
-    theirs.InternalServerError: "by status",
-    theirs.MidStreamFallbackError: "by status",
-    theirs.MockException: "by status",
-    theirs.APIError: "by status",
-    theirs.APIConnectionError: "unreachable",
-    theirs.APIResponseValidationError: "nonsense",
-    theirs.JSONSchemaValidationError: "nonsense",
+LITELLM_ERRORS: Final[Mapping[type[Exception], Kind]] = {
+    _litellm.AuthenticationError: "credentials",
+    _litellm.PermissionDeniedError: "credentials",
+    _litellm.PaymentRequiredError: "credentials",
+    _litellm.NotFoundError: "credentials",
+    _litellm.LiteLLMUnknownProvider: "credentials",
+    _litellm.OpenAIError: "credentials",  # raised bare only when the OpenAI client is built without a key
+    _litellm.ModelNotMappedError: "credentials",
+    _litellm.BudgetExceededError: "credentials",
+    _litellm.BadRequestError: "request",
+    _litellm.InvalidRequestError: "request",
+    _litellm.UnprocessableEntityError: "request",
+    _litellm.RejectedRequestError: "request",
+    _litellm.ImageFetchError: "request",
+    _litellm.VectorStoreSearchError: "request",
+    _litellm.GuardrailRaisedException: "request",
+    _litellm.BlockedPiiEntityError: "request",
+    _litellm.ModifyResponseException: "request",
+    _litellm.SensitiveDataRouteException: "request",
+    _litellm.UnsupportedParamsError: "unsupported parameter",
+    _litellm.ContextWindowExceededError: "context window",
+    _litellm.ContentPolicyViolationError: "content policy",
+    _litellm.Timeout: "timeout",
+    _litellm.RateLimitError: "by status",
+    _litellm.ServiceUnavailableError: "by status",
+    _litellm.BadGatewayError: "by status",
+    _litellm.InternalServerError: "by status",
+    _litellm.MidStreamFallbackError: "by status",
+    _litellm.MockException: "by status",
+    _litellm.APIError: "by status",
+    _litellm.APIConnectionError: "unreachable",
+    _litellm.APIResponseValidationError: "bad answer",
+    _litellm.JSONSchemaValidationError: "bad answer",
 }
-"""Every exception class that LiteLLM has. A test fails when it gains one that is not here."""
+"""The kind of every LiteLLM exception class. A test fails when LiteLLM adds a class."""
 
 
-def from_litellm(error: Exception, *, answering: bool = False) -> SwitchboardError:
-    """The error that a LiteLLM exception stands for. `answering`: see `from_transport`."""
+def from_litellm(error: Exception, *, response_started: bool = False) -> SwitchboardError:
+    """Map a LiteLLM exception. `response_started`: see `from_transport`."""
     original = getattr(error, "original_exception", None)
     if isinstance(original, Exception):
-        return from_litellm(original, answering=answering)
-    broken = next(
-        (cause for cause in _behind(error) if isinstance(cause, (httpx.TransportError, ConnectionError))), None
+        return from_litellm(original, response_started=response_started)
+    transport_error = next(
+        (cause for cause in _causes(error) if isinstance(cause, (httpx.TransportError, ConnectionError))), None
     )
-    if broken is not None:  # LiteLLM makes a failure of the provider's, status 500, of most broken connections
-        return from_transport(broken, answering=answering)
-    error_body = ErrorBody.read(getattr(error, "body", None), str(error))
+    if transport_error is not None:  # LiteLLM reports most broken connections as status 500
+        return from_transport(transport_error, response_started=response_started)
+    error_body = ErrorBody.parse(getattr(error, "body", None), str(error))
     status = getattr(error, "status_code", None)
     status = status if isinstance(status, int) else None
-    match next((MEANINGS[kind] for kind in type(error).__mro__ if kind in MEANINGS), "by status"):
+    match next((LITELLM_ERRORS[kind] for kind in type(error).__mro__ if kind in LITELLM_ERRORS), "by status"):
         case "timeout":
-            # LiteLLM makes a timeout of a provider's HTTP 408 too.
-            statuses = (getattr(cause, "status_code", None) for cause in _behind(error))
-            answered = next((each for each in statuses if isinstance(each, int)), None)
-            return from_complaint(answered, error_body) if answered else _silent(error_body.text)
-        case "unreachable" if not answering:
+            # LiteLLM also raises Timeout for HTTP 408.
+            statuses = (getattr(cause, "status_code", None) for cause in _causes(error))
+            status_sent = next((each for each in statuses if isinstance(each, int)), None)
+            return from_status(status_sent, error_body) if status_sent else _timeout(error_body.text)
+        case "unreachable" if not response_started:
             return _unreachable(error_body.text)
-        case "too long":
-            return _too_long()
-        case "not allowed":
-            return _not_allowed(error_body)
-        case "unsupported":
+        case "context window":
+            return _context_window()
+        case "content policy":
+            return _content_policy(error_body)
+        case "unsupported parameter":
             return _unsupported(error_body)
         case "credentials":
             return _credentials(error_body, status)
-        case "nonsense" | "unreachable":
-            return BadAnswer("the provider's answer makes no sense", provider_text=error_body.text, status=status)
+        case "bad answer" | "unreachable":
+            return BadAnswer("the provider's answer is invalid", provider_text=error_body.text, status=status)
         case "request":
-            return from_complaint(status or 400, error_body)
+            return from_status(status or 400, error_body)
         case _:
-            return from_complaint(status, error_body, _headers(error))
+            return from_status(status, error_body, _headers(error))
 
 
 def from_response(status: int, headers: Mapping[str, str], body: bytes) -> SwitchboardError:
-    """What an HTTP answer other than 200 means. `headers` must look names up without regard to case."""
+    """Map an HTTP response other than 200. `headers` must be case-insensitive."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
         parsed = None
-    return from_complaint(status, ErrorBody.read(parsed, body.decode("utf-8", "replace")), headers)
+    return from_status(status, ErrorBody.parse(parsed, body.decode("utf-8", "replace")), headers)
 
 
 def from_event(event: Mapping[str, Any]) -> SwitchboardError:
-    """What an `error` inside a stream, or inside an answer with status 200, means."""
-    error_body = ErrorBody.read(event, orjson.dumps(event.get("error")).decode())
-    return from_complaint(429 if error_body.is_rate_limit else error_body.status, error_body)
+    """Map an `error` object inside a stream or inside a response with status 200."""
+    error_body = ErrorBody.parse(event, orjson.dumps(event.get("error")).decode())
+    return from_status(429 if error_body.is_rate_limit else error_body.status, error_body)
 
 
-def from_transport(error: Exception, *, answering: bool) -> AttemptError:
-    """What a failed connection means. `answering`: the head of the answer had already come."""
-    text = without_secrets(f"{type(error).__name__}: {error}")
+def from_transport(error: Exception, *, response_started: bool) -> AttemptError:
+    """Map a connection failure. `response_started`: the response headers had already arrived."""
+    text = redacted(f"{type(error).__name__}: {error}")
     if isinstance(error, httpx.DecodingError):
         return BadAnswer("the provider's answer cannot be decompressed", provider_text=text)
-    if answering:
+    if response_started:
         return AnswerCut("the connection to the provider broke in the middle of the answer", provider_text=text)
     if isinstance(error, (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout)):
-        return _silent(text)
+        return _timeout(text)
     return _unreachable(text)
 
 
-def from_complaint(
+def from_status(
     status: int | None, error_body: ErrorBody, headers: Mapping[str, str] | None = None
 ) -> SwitchboardError:
-    """The meaning of an HTTP status and of what the provider said with it. None: an error inside an answer."""
+    """Map an HTTP status and the error body that came with it. `status` is None for an error inside an answer."""
     if status in (None, 400, 403, 404, 413, 422):
-        if error_body.is_too_long:
-            return _too_long()
-        if error_body.is_not_allowed:
-            return _not_allowed(error_body)
+        if error_body.is_context_window:
+            return _context_window()
+        if error_body.is_content_policy:
+            return _content_policy(error_body)
     match status:
         case 429:
             wait = retry_after(headers or {})
@@ -160,7 +161,7 @@ def from_complaint(
         case 413 if error_body.is_rate_limit:  # Groq: one request is larger than the tokens left in this minute
             return RateLimited("the provider's rate limit is reached", provider_text=error_body.text, status=413)
         case 400 | 413 | 422:
-            message = f"the model's provider says that the request is not valid (HTTP {status})"
+            message = f"the model's provider rejected the request (HTTP {status})"
             return RequestRejected(message, provider_text=error_body.text, status=status)
         case 401 | 402 | 403 | 404:
             return _credentials(error_body, status)
@@ -173,38 +174,42 @@ def from_complaint(
             return BadAnswer(f"the provider answered with {said}", provider_text=error_body.text, status=status)
 
 
-def _too_long() -> ContextWindowExceeded:
+def _context_window() -> ContextWindowExceeded:
     return ContextWindowExceeded("the messages are longer than the model's context window", param="messages")
 
 
-def _not_allowed(error_body: ErrorBody) -> ContentPolicyViolation:
+def _content_policy(error_body: ErrorBody) -> ContentPolicyViolation:
     named = f" ({error_body.category})" if error_body.category else ""
     return ContentPolicyViolation(f"the model's provider refused the content{named}", category=error_body.category)
 
 
-def _silent(text: str) -> ProviderTimeout:
+def _timeout(text: str) -> ProviderTimeout:
     return ProviderTimeout("the provider did not begin to answer in time", provider_text=text)
 
 
 def _unreachable(text: str) -> ConnectionFailed:
-    return ConnectionFailed("the provider could not be reached, or hung up before it answered", provider_text=text)
+    return ConnectionFailed(
+        "the provider could not be reached, or closed the connection before it answered", provider_text=text
+    )
 
 
 def _credentials(error_body: ErrorBody, status: int | None) -> CredentialsRefused:
-    message = "the provider refused the deployment's key, its rights or its model name"
+    message = "the provider refused the deployment's key, permissions or model name"
     return CredentialsRefused(message, provider_text=error_body.text, status=status)
 
 
 def _unsupported(error_body: ErrorBody) -> RequestRejected:
-    """LiteLLM found parameters that the model does not take; their names are the caller's own words."""
+    """LiteLLM names the unsupported parameters. The names came from the caller, so the message may contain them."""
     found = re.search(r"parameters: \[([\w', ]*)\]", error_body.message)
     names = found.group(1).replace("'", "") if found else "one of the request's parameters"
-    message = f"this model does not take {names}; with litellm_settings.drop_params: true such parameters are left out"
+    message = (
+        f"this model does not support {names}; set litellm_settings.drop_params: true to drop unsupported parameters"
+    )
     return RequestRejected(message, provider_text=error_body.text, status=400)
 
 
 def _headers(error: Exception) -> httpx.Headers:
-    """The provider's headers: LiteLLM keeps them in one place or another, depending on the provider."""
+    """The provider's response headers, which LiteLLM stores in one of two places."""
     answer = getattr(error, "response", None)
     for headers in (getattr(error, "litellm_response_headers", None), getattr(answer, "headers", None)):
         if headers:
@@ -212,10 +217,10 @@ def _headers(error: Exception) -> httpx.Headers:
     return httpx.Headers()
 
 
-def _behind(error: BaseException) -> Iterator[Exception]:
-    """The exceptions that `error` was made of, and itself when it is not LiteLLM's."""
+def _causes(error: BaseException) -> Iterator[Exception]:
+    """The exceptions in the cause chain of `error`, itself included, that are not LiteLLM's."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, Exception) and type(cause) not in MEANINGS:
+        if isinstance(cause, Exception) and type(cause) not in LITELLM_ERRORS:
             yield cause
         cause = cause.__cause__ or cause.__context__

@@ -34,7 +34,7 @@ from config.models.deployments import Deployment
 from router.lanes.base import Chunk, Lane, LaneRequest
 from router.lanes.litellm_lane import LiteLLMLane
 from router.lanes.openai_lane import MAX_ERROR_BYTES, OpenAILane, build_http_client
-from router.lanes.openai_request import OVER_HANDLER, OVER_SDK, speaks_openai_wire
+from router.lanes.openai_request import VIA_HANDLER, VIA_SDK, is_openai_compatible
 from tests.contract.local_provider import (
     DONE,
     EVENT_STREAM,
@@ -61,7 +61,7 @@ HELLO = streaming(ROLE, event({"content": "Hel"}), event({"content": "lo"}), END
 @pytest.fixture
 async def openai_lane() -> AsyncIterator[Lane]:
     litellm = LiteLLMLane()
-    lane = OpenAILane(build_http_client(), otherwise=litellm)
+    lane = OpenAILane(build_http_client(), litellm=litellm)
     yield lane
     await lane.aclose()
     await litellm.aclose()
@@ -536,7 +536,7 @@ OF_THE_TRANSPORT = {"user-agent", "accept", "accept-encoding", "connection", "co
 
 
 def test_every_provider_of_the_direct_lane_is_compared() -> None:
-    assert {model.split("/")[0] for model in MODELS} == OVER_SDK | OVER_HANDLER
+    assert {model.split("/")[0] for model in MODELS} == VIA_SDK | VIA_HANDLER
 
 
 async def sent(lane: Lane, wanted: LaneRequest, provider: LocalProvider) -> Received | type[SwitchboardError]:
@@ -561,7 +561,7 @@ async def sent(lane: Lane, wanted: LaneRequest, provider: LocalProvider) -> Rece
 async def test_both_lanes_send_the_same_request(model: str, openai_lane: Lane, litellm_lane: Lane) -> None:
     async with local_provider(streaming(event({"content": "x"}), END, DONE)) as provider:
         bare = attempt(provider, model).deployment
-        assert speaks_openai_wire(bare)
+        assert is_openai_compatible(bare)
         for name, (messages, params, configured) in REQUESTS.items():
             wanted = LaneRequest(replace(bare, params=configured), messages, params, 30.0)
             before = copy.deepcopy((messages, params, configured))

@@ -7,19 +7,25 @@ from pydantic import SecretStr
 from config.errors import RequestRejected
 from config.models.deployments import Deployment
 from router.lanes.base import LaneRequest
-from router.lanes.openai_request import MAX_CACHED_PARAMS, Endpoint, NotOnThisWire, body, endpoint
+from router.lanes.openai_request import (
+    MAX_CACHED_PARAMS,
+    NeedsLiteLLM,
+    ProviderEndpoint,
+    provider_endpoint,
+    request_body,
+)
 
 USER = [{"role": "user", "content": "hi"}]
 
 
 def request(model: str, messages: list[Any], **params: Any) -> dict[str, Any]:
     deployment = Deployment(id="d", group="g", model=model, api_key=SecretStr("sk-x"), api_base="http://host/v1/")
-    return sent(endpoint(deployment), messages, params)
+    return sent(provider_endpoint(deployment), messages, params)
 
 
-def sent(to: Endpoint, messages: list[Any], params: dict[str, Any]) -> dict[str, Any]:
+def sent(to: ProviderEndpoint, messages: list[Any], params: dict[str, Any]) -> dict[str, Any]:
     own = Deployment(id="d", group="g", model=to.model)
-    found: dict[str, Any] = orjson.loads(body(to, LaneRequest(own, messages, params, 5.0)))
+    found: dict[str, Any] = orjson.loads(request_body(to, LaneRequest(own, messages, params, 5.0)))
     return found
 
 
@@ -32,23 +38,23 @@ def sent(to: Endpoint, messages: list[Any], params: dict[str, Any]) -> dict[str,
         (USER, {"tool_choice": {"a": 1}}),
     ],
 )
-def test_a_request_of_an_impossible_form_is_the_callers_fault(messages: list[Any], params: dict[str, Any]) -> None:
+def test_a_malformed_request_is_rejected(messages: list[Any], params: dict[str, Any]) -> None:
     with pytest.raises(RequestRejected):
         request("openai/gpt-4o-mini", messages, **params)
 
 
-def test_parameters_that_the_model_does_not_take_are_named() -> None:
+def test_unsupported_parameters_are_named() -> None:
     with pytest.raises(RequestRejected, match="stop, frequency_penalty"):
         request("xai/grok-4", USER, frequency_penalty=0.1, stop=["a"])
 
 
-def test_a_request_whose_answer_litellm_would_rewrite_is_not_for_this_wire() -> None:
+def test_a_request_whose_answer_litellm_would_rewrite_needs_the_litellm_lane() -> None:
     schema = {"name": "n", "schema": {"type": "object", "properties": {}}}
-    with pytest.raises(NotOnThisWire):
+    with pytest.raises(NeedsLiteLLM):
         request("groq/llama-3.3-70b-versatile", USER, response_format={"type": "json_schema", "json_schema": schema})
 
 
-def test_the_key_and_the_headers_are_in_the_head_and_not_in_the_body() -> None:
+def test_the_key_and_the_headers_are_in_the_headers_and_not_in_the_body() -> None:
     deployment = Deployment(
         id="d",
         group="g",
@@ -57,19 +63,19 @@ def test_the_key_and_the_headers_are_in_the_head_and_not_in_the_body() -> None:
         api_base="http://host/v1/",
         params={"extra_headers": {"authorization": "Other"}, "organization": "o", "timeout": 3, "tags": ["t"]},
     )
-    found = endpoint(deployment)
+    found = provider_endpoint(deployment)
     assert str(found.url) == "http://host/v1/chat/completions"
     assert found.headers["Authorization"] == "Other"
     assert found.headers["OpenAI-Organization"] == "o"
-    assert orjson.loads(body(found, LaneRequest(deployment, USER, {}, 5.0))).keys() == {
+    assert orjson.loads(request_body(found, LaneRequest(deployment, USER, {}, 5.0))).keys() == {
         *("model", "messages", "stream", "stream_options"),
     }
 
 
 @pytest.mark.parametrize("model", ["openai/m", "groq/m", "mistral/m", "xai/m"])
-def test_parameters_that_were_worded_once_serve_only_those_who_ask_for_the_same(model: str) -> None:
+def test_prepared_parameters_are_reused_only_for_equal_ones(model: str) -> None:
     deployment = Deployment(id="d", group="g", model=model, api_key=SecretStr("sk-x"), api_base="http://host/v1/")
-    found = endpoint(deployment)
+    found = provider_endpoint(deployment)
     tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]
     asked = {"temperature": 0.5, "tools": tools}
     first = sent(found, USER, asked)
@@ -87,14 +93,14 @@ def test_messages_of_a_deployments_extra_body_come_last() -> None:
     own = Deployment(
         id="d", group="g", model="openai/m", api_key=SecretStr("sk-x"), api_base="http://host/v1/", params=extra
     )
-    said = orjson.loads(body(endpoint(own), LaneRequest(own, USER, {}, 5.0)))
+    said = orjson.loads(request_body(provider_endpoint(own), LaneRequest(own, USER, {}, 5.0)))
     assert said["messages"] == extra["extra_body"]["messages"]
 
 
 @pytest.mark.parametrize("model", ["openai/m", "mistral/m"])
-def test_a_route_does_not_keep_every_set_of_parameters_that_it_ever_saw(model: str) -> None:
+def test_the_cache_of_prepared_parameters_is_bounded(model: str) -> None:
     deployment = Deployment(id="d", group="g", model=model, api_key=SecretStr("sk-x"), api_base="http://host/v1/")
-    found = endpoint(deployment)
+    found = provider_endpoint(deployment)
     for seed in range(2 * MAX_CACHED_PARAMS):
         assert sent(found, USER, {"seed": seed})["messages"] == USER
     assert 0 < len(found.prepared) <= MAX_CACHED_PARAMS

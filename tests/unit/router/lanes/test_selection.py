@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from config.errors import CredentialsRefused
 from config.models.deployments import Deployment
 from router.lanes.base import Chunk, LaneRequest
-from router.lanes.openai_request import endpoint
+from router.lanes.openai_request import provider_endpoint
 from router.lanes.selection import Lanes, lane_name
 
 GPT = Deployment(id="d", group="g", model="openai/gpt-4o-mini", api_key=SecretStr("sk-x"))
@@ -50,7 +50,7 @@ class StubLane:
         ("no-such-provider/model", "litellm"),
     ],
 )
-def test_a_model_goes_down_the_lane_that_its_provider_speaks(model: str, expected: str) -> None:
+def test_the_lane_depends_on_the_provider(model: str, expected: str) -> None:
     assert lane_name(replace(GPT, model=model)) == expected
 
 
@@ -73,19 +73,19 @@ def test_an_address_with_a_query_needs_litellms_lane() -> None:
 
 
 @pytest.mark.parametrize("lane", ["openai", "litellm"])
-def test_the_lane_can_be_chosen_by_hand(lane: str) -> None:
+def test_model_info_can_choose_the_lane(lane: str) -> None:
     assert lane_name(replace(GPT, info={"lane": lane})) == lane
 
 
-def test_a_provider_of_another_wire_cannot_be_forced_onto_this_one() -> None:
-    with pytest.raises(CredentialsRefused, match="another wire"):
-        endpoint(replace(GPT, model="anthropic/claude-sonnet-4-5"))
+def test_a_provider_that_is_not_openai_compatible_cannot_use_the_openai_lane() -> None:
+    with pytest.raises(CredentialsRefused, match="not OpenAI-compatible"):
+        provider_endpoint(replace(GPT, model="anthropic/claude-sonnet-4-5"))
 
 
-def test_a_deployment_without_a_key_is_the_operators_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deployment_without_a_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(CredentialsRefused, match='"d" has no api_key'):
-        endpoint(replace(GPT, api_key=None))
+        provider_endpoint(replace(GPT, api_key=None))
 
 
 async def test_lanes_are_shared_and_closed_together() -> None:

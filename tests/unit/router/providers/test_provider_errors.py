@@ -22,13 +22,13 @@ from config.errors import (
     SwitchboardError,
 )
 from router.providers.error_body import retry_after
-from router.providers.provider_errors import MEANINGS, from_event, from_litellm, from_response, from_transport
+from router.providers.provider_errors import LITELLM_ERRORS, from_event, from_litellm, from_response, from_transport
 
 SECRET = "sk-abcdefghijklmnopqrstuvwxyz012345"
 NO_HEADERS = httpx.Headers()
 
 
-def their_exceptions() -> list[type[Exception]]:
+def litellm_exceptions() -> list[type[Exception]]:
     found = (each for _, each in inspect.getmembers(litellm.exceptions, inspect.isclass))
     return [each for each in found if issubclass(each, Exception) and each.__module__ == "litellm.exceptions"]
 
@@ -37,8 +37,8 @@ def body(message: str = "no", **fields: Any) -> bytes:
     return orjson.dumps({"error": {"message": message} | fields})
 
 
-def test_every_exception_that_litellm_has_is_given_a_meaning() -> None:
-    assert {each.__name__ for each in their_exceptions()} == {each.__name__ for each in MEANINGS}
+def test_every_litellm_exception_is_mapped() -> None:
+    assert {each.__name__ for each in litellm_exceptions()} == {each.__name__ for each in LITELLM_ERRORS}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_every_exception_that_litellm_has_is_given_a_meaning() -> None:
         (418, BadAnswer),
     ],
 )
-def test_a_status_means_what_the_failover_table_says(status: int, expected: type[SwitchboardError]) -> None:
+def test_a_status_is_mapped_as_in_the_failover_table(status: int, expected: type[SwitchboardError]) -> None:
     error = from_response(status, NO_HEADERS, body("secret words"))
     assert type(error) is expected
     assert "secret words" not in str(error)
@@ -103,12 +103,12 @@ def test_refused_content_is_recognised_with_its_category(said: bytes, category: 
     assert error.category == category
 
 
-def test_the_words_of_the_prompt_in_an_error_do_not_change_its_meaning() -> None:
+def test_the_prompt_quoted_in_an_error_does_not_change_its_kind() -> None:
     said = orjson.dumps({"error": {"message": "bad", "input": "what is a content_filter?"}})
     assert type(from_response(422, NO_HEADERS, said)) is RequestRejected
 
 
-def test_keys_are_struck_out_of_the_providers_text_and_it_is_cut_short() -> None:
+def test_the_providers_text_is_redacted_and_truncated() -> None:
     error = from_response(401, NO_HEADERS, body(f"Incorrect API key provided: {SECRET}. " + "x" * 9000))
     assert isinstance(error, CredentialsRefused)
     assert SECRET not in error.provider_text
@@ -156,7 +156,7 @@ def test_an_error_inside_an_answer_is_mapped(event: dict[str, Any], expected: ty
 
 
 @pytest.mark.parametrize(
-    ("failure", "answering", "expected"),
+    ("failure", "response_started", "expected"),
     [
         (httpx.ConnectError("refused"), False, ConnectionFailed),
         (httpx.ConnectTimeout("hung up"), False, ConnectionFailed),
@@ -167,8 +167,10 @@ def test_an_error_inside_an_answer_is_mapped(event: dict[str, Any], expected: ty
         (httpx.DecodingError("no gzip"), True, BadAnswer),
     ],
 )
-def test_a_failed_connection_is_mapped(failure: Exception, answering: bool, expected: type[SwitchboardError]) -> None:
-    assert type(from_transport(failure, answering=answering)) is expected
+def test_a_failed_connection_is_mapped(
+    failure: Exception, response_started: bool, expected: type[SwitchboardError]
+) -> None:
+    assert type(from_transport(failure, response_started=response_started)) is expected
 
 
 MADE = {"message": "no", "model": "m", "llm_provider": "openai"}
@@ -196,20 +198,20 @@ def test_an_exception_of_litellm_is_mapped(theirs: Exception, expected: type[Swi
     assert type(from_litellm(theirs)) is expected
 
 
-def test_what_broke_a_stream_counts_and_not_its_wrapping() -> None:
+def test_the_original_exception_is_mapped_and_not_its_wrapper() -> None:
     inner = litellm.exceptions.RateLimitError(**MADE)
     wrapped = litellm.exceptions.MidStreamFallbackError(original_exception=inner, **MADE)
     assert isinstance(from_litellm(wrapped), RateLimited)
 
 
-def test_a_timeout_that_was_an_answer_with_status_408_is_not_silence() -> None:
+def test_a_litellm_timeout_for_status_408_is_an_overload() -> None:
     answer = httpx.Response(408, request=httpx.Request("POST", "http://provider"))
     error = litellm.exceptions.Timeout(**MADE)
     error.__cause__ = openai.APIStatusError("slow", response=answer, body=None)
     assert type(from_litellm(error)) is ProviderOverloaded
 
 
-def test_parameters_that_a_model_does_not_take_are_named_to_the_caller() -> None:
+def test_unsupported_parameters_are_named_to_the_caller() -> None:
     message = "groq does not support parameters: ['logit_bias', 'seed'], for model=m"
     error = from_litellm(litellm.exceptions.UnsupportedParamsError(message))
     assert isinstance(error, RequestRejected)

@@ -1,4 +1,4 @@
-"""What both HTTP lanes hand to LiteLLM for one request: the deployment's parameters and the caller's, joined."""
+"""Merges the caller's request parameters with the deployment's, for both HTTP lanes."""
 
 from __future__ import annotations
 
@@ -25,38 +25,38 @@ CALLER_PARAMS: Final = frozenset(
         *("temperature", "thinking", "tool_choice", "tools", "top_logprobs", "top_p", "user", "verbosity"),
     }
 )
-"""The only names that are taken from a caller. With others, `api_base` or `mock_response` say, a caller could steer
-where the request and the key go."""
+"""The only parameters accepted from a caller. Others, such as `api_base`, would let a caller redirect the request and
+the key."""
 
 
 def completion_arguments(request: LaneRequest) -> dict[str, Any]:
-    """Messages and parameters for LiteLLM. They are the lane's own: LiteLLM rewrites messages and tools in place.
+    """The arguments of `litellm.acompletion`. They are a deep copy, since LiteLLM changes messages and tools in place.
 
     Raises:
-        RequestRejected: the messages or parameters hold what JSON cannot.
+        RequestRejected: the messages or parameters cannot be encoded as JSON.
     """
-    joined: dict[str, Any] = orjson.loads(as_json(joined_params(request) | {"messages": request.messages}))
-    return joined | {"model": request.deployment.model, **_address(request)}
+    merged: dict[str, Any] = orjson.loads(to_json(merged_params(request) | {"messages": request.messages}))
+    return merged | {"model": request.deployment.model, **_address(request)}
 
 
-def joined_params(request: LaneRequest) -> dict[str, Any]:
-    """The caller's parameters over the deployment's."""
+def merged_params(request: LaneRequest) -> dict[str, Any]:
+    """The deployment's parameters, overridden by the caller's."""
     given = {name: value for name, value in request.params.items() if name in CALLER_PARAMS and value is not None}
-    joined = {"drop_params": request.drop_params} | dict(request.deployment.params) | given
-    # The caller's limit replaces the deployment's, under whichever of its two names either was given.
+    merged = {"drop_params": request.drop_params} | dict(request.deployment.params) | given
+    # The limit has two names; the caller's replaces the deployment's under either name.
     if "max_tokens" in given and "max_completion_tokens" not in given:
-        joined.pop("max_completion_tokens", None)
+        merged.pop("max_completion_tokens", None)
     elif "max_completion_tokens" in given and "max_tokens" not in given:
-        joined.pop("max_tokens", None)
-    return joined
+        merged.pop("max_tokens", None)
+    return merged
 
 
-def as_json(value: object) -> bytes:
-    """`value` as JSON. Raises RequestRejected for a lone surrogate and for what is no JSON."""
+def to_json(value: object) -> bytes:
+    """Encode `value` as JSON. Raises RequestRejected for lone surrogates and unsupported types."""
     try:
         return orjson.dumps(value)
     except TypeError as exc:
-        raise RequestRejected(f"the request cannot be written as JSON: {exc}") from exc
+        raise RequestRejected(f"the request cannot be encoded as JSON: {exc}") from exc
 
 
 def _address(request: LaneRequest) -> dict[str, Any]:

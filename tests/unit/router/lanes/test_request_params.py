@@ -5,8 +5,8 @@ from pydantic import SecretStr
 
 from config.errors import RequestRejected
 from config.models.deployments import Deployment
-from router.lanes.arguments import completion_arguments
 from router.lanes.base import LaneRequest
+from router.lanes.request_params import completion_arguments
 
 
 def arguments(given: dict[str, Any], configured: dict[str, Any] | None = None, content: Any = "hi") -> dict[str, Any]:
