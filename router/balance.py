@@ -1,6 +1,6 @@
-"""Choose between the deployments of a group. Pure: what it knows comes in, an order to try them in comes out.
+"""Load balancing: orders the deployments of a group. Pure functions.
 
-The strategies carry LiteLLM's names (https://docs.litellm.ai/docs/routing).
+The strategies have LiteLLM's names (https://docs.litellm.ai/docs/routing).
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ from config.models.deployments import Deployment, RoutingStrategy
 from router.health.stats import Stats
 
 EXPLORE = 0.1
-"""Share of turns in which `latency-based-routing` ignores what it measured, so that a slow provider that recovered is
-noticed.
-"""
+"""Share of turns in which `latency-based-routing` ignores its measurements, to notice when a slow provider recovers."""
 
 
 def order_to_try(
     deployments: Iterable[Deployment], strategy: RoutingStrategy, stats: Stats, random: Random
 ) -> list[Deployment]:
-    """All `deployments`, best first: by `order`, then by the strategy, then at random by `weight`."""
+    """All `deployments`, best first: by `order`, then by strategy, then at random by `weight`."""
     shuffled = sorted(deployments, key=lambda each: _weighted_draw(each.weight, random), reverse=True)
     shuffled.sort(key=_preference(strategy, stats, random))
     shuffled.sort(key=lambda each: each.order)
@@ -28,7 +26,7 @@ def order_to_try(
 
 
 def _weighted_draw(weight: float, random: Random) -> float:
-    # Sorting by u^(1/w) draws without replacement in proportion to the weights (Efraimidis and Spirakis, 2006).
+    # Sorting by u^(1/w) is weighted sampling without replacement (Efraimidis and Spirakis, 2006).
     return random.random() ** (1 / weight) if weight > 0 else -random.random()
 
 
@@ -36,6 +34,6 @@ def _preference(strategy: RoutingStrategy, stats: Stats, random: Random) -> Call
     if strategy == "least-busy":
         return lambda each: stats[each.id].in_flight
     if strategy == "latency-based-routing" and random.random() >= EXPLORE:
-        # One that has not been measured counts as fastest: it is tried once and then known.
+        # A deployment without a measurement counts as the fastest, so that it is measured.
         return lambda each: stats[each.id].first_token or 0.0
     return lambda each: 0.0

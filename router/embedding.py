@@ -1,4 +1,4 @@
-"""Texts to vectors, by the deployments of one embedding group of models.yaml; when one fails, the next."""
+"""Embeds texts with a group of embedding deployments, with failover between them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from router.providers.provider_errors import from_litellm
 log = structlog.get_logger(__name__)
 
 BATCH = 10
-"""Texts in one request: the fewest that a provider takes (DashScope)."""
+"""Texts in one request: the lowest limit of any provider (DashScope)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Embedder:
-    """`deployments` gives those of the group, from the registry that holds now; the ones without a key among them.
+    """Embeds with the deployments of `group`.
 
-    All of them must be the same model, at different providers or with different keys: vectors of two models cannot be
-    compared.
+    `deployments` returns the group's deployments in the current registry, also those without a key. All must be the
+    same model, at different providers or with different keys: vectors of different models are not comparable.
     """
 
     group: str
@@ -36,7 +36,7 @@ class Embedder:
 
     @property
     def space(self) -> str:
-        """A name for what the vectors can be compared with. It changes when the group's first model does."""
+        """The name of the vector space. Only vectors of the same space are comparable."""
         first = next(iter(self.deployments()), None)
         if first is None:
             return self.group
@@ -44,18 +44,18 @@ class Embedder:
         return f"{self.group}: {first.model}" + (f" ({dimensions})" if dimensions else "")
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """One vector for each text, all of one length. Each request may take the deployment's `first_token_timeout`.
+        """One vector for each text, all of the same length. Each request has the deployment's `first_token_timeout`.
 
         Raises:
-            ModelUnavailable: no deployment of the group can be used.
-            RequestError: the texts are wrong, whichever provider gets them.
-            AllDeploymentsFailed: none of the providers answered.
+            ModelUnavailable: no deployment of the group is usable.
+            RequestError: the texts are invalid for every provider.
+            AllDeploymentsFailed: all deployments failed.
         """
-        known = self.deployments()
-        usable = [each for each in known if not each.missing]
+        deployments = self.deployments()
+        usable = [each for each in deployments if not each.missing]
         if not usable:
-            unset = ", ".join(dict.fromkeys(name for each in known for name in each.missing))
-            why = f"{unset} not set" if known else "models.yaml has no such group with `mode: embedding`"
+            unset = ", ".join(dict.fromkeys(name for each in deployments for name in each.missing))
+            why = f"{unset} not set" if deployments else "models.yaml has no such group with `mode: embedding`"
             raise ModelUnavailable(f"The embedding model {self.group!r} cannot be used: {why}.")
         vectors: list[list[float]] = []
         for start in range(0, len(texts), BATCH):
@@ -81,46 +81,46 @@ class Embedder:
 
 
 async def _attempt(deployment: Deployment, texts: Sequence[str]) -> list[list[float]]:
-    ask = fake_embeddings if deployment.model.startswith("fake/") else _over_litellm
+    embed = fake_embeddings if deployment.model.startswith("fake/") else _litellm_embeddings
     try:
         async with asyncio.timeout(deployment.limits.first_token_timeout):
-            vectors = await ask(deployment, texts)
+            vectors = await embed(deployment, texts)
     except TimeoutError as exc:
         raise ProviderTimeout("the provider did not answer in time") from exc
     if len(vectors) != len(texts) or len({len(each) for each in vectors}) > 1 or not all(map(_is_vector, vectors)):
-        raise BadAnswer("the provider's answer does not hold one vector for each text")
+        raise BadAnswer("the provider's answer does not contain one vector for each text")
     return vectors
 
 
-class _Never(int):
-    """No retries. LiteLLM's embeddings take a 0 that is false for "not said", and try three times."""
+class _NoRetries(int):
+    """A truthy 0. LiteLLM's embeddings treat a falsy `max_retries` as unset, and retry twice."""
 
     def __bool__(self) -> bool:
         return True
 
 
-async def _over_litellm(deployment: Deployment, texts: Sequence[str]) -> list[list[float]]:
+async def _litellm_embeddings(deployment: Deployment, texts: Sequence[str]) -> list[list[float]]:
     arguments: dict[str, Any] = {**deployment.params, "model": deployment.model, "input": list(texts)}
     if deployment.api_base:
         arguments["api_base"] = deployment.api_base
     if deployment.api_key is not None:
         arguments["api_key"] = deployment.api_key.get_secret_value()
-    # As in the lanes: retries happen in one place, and LiteLLM's clock is never the first to ring.
-    steering = {"num_retries": 0, "max_retries": _Never(), "timeout": LITELLM_TIMEOUT, "no-log": True}
+    # As in the lanes: no retries and no timeouts of LiteLLM's own.
+    overrides = {"num_retries": 0, "max_retries": _NoRetries(), "timeout": LITELLM_TIMEOUT, "no-log": True}
     try:
-        answer = await litellm.aembedding(**arguments, **steering)
-    except Exception as exc:  # whatever comes out of LiteLLM is mapped, and raised
+        answer = await litellm.aembedding(**arguments, **overrides)
+    except Exception as exc:  # any error of LiteLLM is mapped and raised
         raise from_litellm(exc) from exc
     return _vectors(answer)
 
 
 def _vectors(answer: Any) -> list[list[float]]:
-    """In the order of the texts, whatever the order of the answer."""
+    """The vectors in the order of the texts."""
     try:
         rows = sorted(answer.data, key=lambda row: row["index"])
         return [[float(each) for each in row["embedding"]] for row in rows]
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
-        raise BadAnswer("the provider's answer holds no vectors") from exc
+        raise BadAnswer("the provider's answer contains no vectors") from exc
 
 
 def _is_vector(vector: Sequence[float]) -> bool:

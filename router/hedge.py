@@ -1,6 +1,6 @@
-"""Race a second deployment when the first token is late.
+"""Hedging: starts a second attempt when the first token is late.
 
-The first token wins, and the loser's line is closed at once.
+The attempt with the first token wins; the other one is cancelled at once.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ Item = TypeVar("Item")
 
 @dataclass(slots=True)
 class HedgeBudget:
-    """Bounds what hedging costs: at most `share` of the turns are hedged."""
+    """Limits the cost of hedging: at most a given share of all turns is hedged."""
 
     turns: int = 0
     hedged: int = 0
 
     def spend(self, share: float) -> bool:
-        """Take one hedge out of the budget; False when there is none."""
+        """Take one hedge from the budget; False when the budget (`share` of all turns) is used up."""
         if self.hedged + 1 > self.turns * share:
             return False
         self.hedged += 1
@@ -32,26 +32,26 @@ class HedgeBudget:
 
 
 async def raced(
-    first: AsyncGenerator[Item, None], late: Callable[[], AsyncGenerator[Item, None] | None], after: float
+    first: AsyncGenerator[Item, None], hedge: Callable[[], AsyncGenerator[Item, None] | None], after: float
 ) -> AsyncGenerator[Item, None]:
-    """The items of `first`, or of what `late()` gives when `first` has none within `after` seconds and is beaten to it.
+    """The items of whichever stream yields one first: `first`, or the stream of `hedge()`.
 
-    `late` may give None: then `first` is waited for. An attempt that fails loses; when both do, what `first` raised is
-    raised. Closing this closes both.
+    `hedge` is called when `first` yields nothing within `after` seconds; it may return None for no hedge. A stream that
+    raises loses; when both raise, the error of `first` is raised. Closing the generator closes both streams.
     """
-    async with AsyncExitStack() as lines:
-        lines.push_async_callback(first.aclose)
+    async with AsyncExitStack() as streams:
+        streams.push_async_callback(first.aclose)
         waiting = [(first, asyncio.ensure_future(anext(first, None)))]
-        lines.push_async_callback(_stop, waiting[0][1])
+        streams.push_async_callback(_stop, waiting[0][1])
         await asyncio.wait([waiting[0][1]], timeout=after)
-        if not waiting[0][1].done() and (second := late()) is not None:
-            lines.push_async_callback(second.aclose)
+        if not waiting[0][1].done() and (second := hedge()) is not None:
+            streams.push_async_callback(second.aclose)
             waiting.append((second, asyncio.ensure_future(anext(second, None))))
-            lines.push_async_callback(_stop, waiting[1][1])
+            streams.push_async_callback(_stop, waiting[1][1])
         winner, item = await _first_token(waiting)
-        for line, task in waiting:
-            if line is not winner:
-                await _stop(task)  # which ends the line too: it is cancelled where it waits
+        for stream, task in waiting:
+            if stream is not winner:
+                await _stop(task)  # this also ends the stream, because the task is inside it
         while item is not None:
             yield item
             item = await anext(winner, None)
@@ -63,9 +63,9 @@ async def _first_token(
     pending = {task for _, task in waiting}
     while True:
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        for line, task in waiting:
+        for stream, task in waiting:
             if task in done and not isinstance(task.exception(), AttemptError | RequestError):
-                return line, task.result()
+                return stream, task.result()
         if not pending:
             waiting[0][1].result()  # raises
 
@@ -74,4 +74,4 @@ async def _stop(task: asyncio.Future[Item | None]) -> None:
     task.cancel()
     await asyncio.wait([task])
     if not task.cancelled():
-        task.exception()  # it is read, so that nobody is warned of it
+        task.exception()  # retrieved, so that asyncio does not warn about it

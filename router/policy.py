@@ -1,7 +1,7 @@
-"""What a failed attempt leads to. Pure: the error, what was tried and what time is left go in, a decision comes out.
+"""Decides what follows a failed attempt: a retry, the next deployment, other fallbacks, or an error. Pure functions.
 
-The table is `docs/failover.md`. Retries happen nowhere else: LiteLLM's, langchain-litellm's and the HTTP client's own
-are off.
+`docs/failover.md` has the table. This is the only place for retries: those of LiteLLM, langchain-litellm and the HTTP
+client are off.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ from config.models.deployments import RouterSettings
 
 BACKOFF_BASE = 0.25
 BACKOFF_CAP = 2.0
-"""Seconds. On a phone line a longer pause is worse than another provider."""
+"""Seconds. On a phone call, a longer pause is worse than a change of provider."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryHere:
-    """Try the same deployment again after `delay` seconds."""
+    """Retry the same deployment after `delay` seconds."""
 
     delay: float
 
 
 @dataclass(frozen=True, slots=True)
 class NextDeployment:
-    """Go on to the group's next deployment, and after the last one to the fallback groups."""
+    """Try the next deployment of the group, or of its fallbacks."""
 
 
 @dataclass(frozen=True, slots=True)
 class NextGroup:
-    """Leave the group: its other deployments would fail alike. `kind` says which fallbacks may stand in."""
+    """Skip the rest of the group, which would fail too, and try its fallbacks of this `kind`."""
 
     kind: Literal["context_window", "content_policy"]
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """The request is wrong everywhere: the caller gets the error."""
+    """Raise the error: the request would fail everywhere."""
 
 
 Decision = RetryHere | NextDeployment | NextGroup | GiveUp
@@ -66,8 +66,8 @@ def decide(
 ) -> Decision:
     """Decide what follows `error`.
 
-    `retries`: how often this deployment was already tried again in this call. `alternatives`: whether another
-    deployment or fallback is left. `remaining`: seconds until the turn's deadline.
+    `retries`: how often this model call has already retried the deployment. `alternatives`: whether another deployment
+    or fallback can be tried. `remaining`: seconds until the turn's deadline.
     """
     match error:
         case ContextWindowExceeded():
@@ -84,16 +84,16 @@ def decide(
 def _delay(
     error: AttemptError, retries: int, alternatives: bool, settings: RouterSettings, random: Random
 ) -> float | None:
-    """Seconds to wait before the same deployment is tried again; None when it is not."""
+    """Seconds to wait before a retry of the same deployment; None for no retry."""
     match error:
         case RateLimited(retry_after=float(after)):
-            # Waiting is silence on the line, so it is only for a call that has nowhere else to go.
-            worth_it = not alternatives and after <= settings.max_retry_after and retries < settings.num_retries
-            return after if worth_it else None
+            # Waiting is silence for the caller, so only wait when there is no alternative.
+            may_wait = not alternatives and after <= settings.max_retry_after and retries < settings.num_retries
+            return after if may_wait else None
         case RateLimited() | ProviderOverloaded():
             return _backoff(retries, settings, random) if retries < settings.num_retries else None
         case AnswerCut() if alternatives:
-            return None  # a provider that broke off once is a worse bet than the next one
+            return None  # it is more likely to fail again than another deployment
         case ConnectionFailed() | BadAnswer() | AnswerCut():
             return 0.0 if retries < min(1, settings.num_retries) else None
         case _:

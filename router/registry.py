@@ -1,4 +1,4 @@
-"""Holds the current Registry. A turn takes the snapshot once, at its start, and finishes on it."""
+"""Holds the current Registry. A turn takes a snapshot when it begins, and keeps it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from config.models.deployments import Registry
 
 
 class LiveRegistry:
-    """The one mutable reference to an immutable Registry; `swap` replaces it whole."""
+    """A mutable reference to the immutable Registry."""
 
     def __init__(self, registry: Registry) -> None:
         self._current = registry
@@ -16,5 +16,5 @@ class LiveRegistry:
         return self._current
 
     def swap(self, registry: Registry) -> None:
-        """Turns that begin from now on see `registry`; those that run keep the one they began with."""
+        """Replace the registry for all turns that begin from now on. Running turns keep their snapshot."""
         self._current = registry

@@ -1,4 +1,4 @@
-"""What a turn went through, for the headers, the log line and the statistics. It holds no content and no keys."""
+"""Records the attempts of a turn, for response headers, logs and metrics. Holds no content and no keys."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class AttemptRecord:
-    """One exchange: `outcome` is "ok", "cancelled" or the error's code; times are in seconds, `cost` is in US dollars.
+    """One attempt. `outcome` is "ok", "cancelled" or an error code; times are in seconds, `cost` is in US dollars.
 
-    `model` is the name that led to the deployment: the one the caller asked for, or a fallback's.
+    `model` is the model name that led to the deployment: the requested one, or that of a fallback.
     """
 
     model: str
@@ -22,10 +22,8 @@ class AttemptRecord:
 
 @dataclass(slots=True)
 class TurnRecord:
-    """`asked` is the model's name as the caller gave it; the served pair is that of the newest attempt that sent a
-    token.
-
-    `provider_seconds` is the time spent waiting for providers, so what is left of a turn's time is this service's own.
+    """`asked` is the requested model name; `served_model` and `served_deployment` belong to the last attempt that sent
+    a token. `provider_seconds` is the time spent waiting for providers; the rest of a turn's time is our own.
     """
 
     asked: str
@@ -36,18 +34,16 @@ class TurnRecord:
 
     @property
     def first_token(self) -> float | None:
-        """Seconds from sending to the first token of the first attempt that had one."""
+        """Seconds to the first token, measured in the first attempt that had one."""
         return next((each.first_token for each in self.attempts if each.first_token is not None), None)
 
     @property
     def cost(self) -> float | None:
-        """US dollars for the attempts that told their usage; None when none of them has a price."""
+        """The cost of all attempts in US dollars; None when none is known."""
         costs = [each.cost for each in self.attempts if each.cost is not None]
         return sum(costs) if costs else None
 
     @property
     def model(self) -> str:
-        """What the answer's `model` field names: the one that served; before a token has come, the one that was
-        asked for.
-        """
+        """The `model` field of the answer: the model that served it, or the requested one before the first token."""
         return self.served_model or self.asked
