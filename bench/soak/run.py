@@ -108,7 +108,7 @@ class _Soak:
             memory,
             (tasks, await self._tasks()),
             await self._in_flight(),
-            self.provider.open_lines,
+            self.provider.open_connections,
             [log[max(0, at.start() - 300) : at.start() + 3000] for at in re.finditer("Traceback", log)],
             seconds,
         )
@@ -136,17 +136,17 @@ class _Soak:
     async def _hanging_up(self) -> None:
         while True:
             await asyncio.sleep(IDLE)
-            self.provider.hang_up_on_idle()
+            self.provider.close_idle_connections()
 
     async def _settled(self, before: Holdings) -> Holdings:
         """Wait until nothing more is held than `before`, but not for ever; what is held then."""
         until = asyncio.get_running_loop().time() + SETTLED
         while True:
-            self.provider.hang_up_on_idle()
+            self.provider.close_idle_connections()
             await asyncio.sleep(0.2)
             # Counted before /health is asked, whose own connection would count too.
             now, late = Holdings.of(self.serving.process.pid), asyncio.get_running_loop().time() >= until
-            if late or not (self.provider.open_lines or now.leaked(before) or await self._in_flight()):
+            if late or not (self.provider.open_connections or now.leaked(before) or await self._in_flight()):
                 return now
 
     async def _in_flight(self) -> int:

@@ -1,4 +1,4 @@
-"""What the fake model does with a conversation: pure, so that the whole of its behaviour can be read in one place."""
+"""How the fake model answers a conversation. Pure functions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from router.fake.fake_failures import MID_ANSWER
-from router.fake.fake_script import Act, Call, Fail, Say, read_script
+from router.fake.fake_script import Action, Call, Fail, Say, read_script
 from router.fake.sample_json import sample
 from router.fake.sample_text import ANSWER, WORDS_BEFORE_CUT, sample_pieces
 
@@ -22,10 +22,10 @@ _TRANSFERS = re.compile(r"transfer")
 _ENDS_CALL = re.compile(r"(?:endcall|hangup)")
 
 
-def answer(messages: Sequence[Message], params: Mapping[str, Any], tokens: int | None = None) -> list[Act]:
-    """The acts of one step. `params` are the request's parameters; `tokens` asks for that many words of sample text.
+def answer(messages: Sequence[Message], params: Mapping[str, Any], tokens: int | None = None) -> list[Action]:
+    """The actions of one step. `params` are the request's; `tokens` requests that many words of sample text.
 
-    Raises RequestRejected for a script that cannot be read.
+    Raises RequestRejected for an invalid script.
     """
     last = max((at for at, each in enumerate(messages) if each.get("role") == "user"), default=-1)
     said = text_of(messages[last]) if last >= 0 else ""
@@ -33,24 +33,24 @@ def answer(messages: Sequence[Message], params: Mapping[str, Any], tokens: int |
     script = read_script(said)
     step = sum(1 for each in since if each.get("role") == "assistant" and each.get("tool_calls"))
     if script is not None and step < len(script):
-        acts = script[step]
+        actions = script[step]
     elif results := [text_of(each) for each in since if each.get("role") in ("tool", "function")]:
-        acts = [Say(f"The tool answered: {'; '.join(results)}")]
+        actions = [Say(f"The tool answered: {'; '.join(results)}")]
     else:
-        acts = _reply(said, params, tokens)
+        actions = _reply(said, params, tokens)
     if messages and messages[-1].get("role") == "assistant" and not messages[-1].get("tool_calls"):
-        acts = list(_behind(acts, text_of(messages[-1])))
-    return acts
+        actions = list(_after_prefill(actions, text_of(messages[-1])))
+    return actions
 
 
-def failing_answer(kind: str) -> list[Act]:
-    """The acts of a model that always fails: with some words first where the failure is one in mid-answer."""
+def failing_answer(kind: str) -> list[Action]:
+    """The actions of a model that always fails; after some words if the failure happens in mid-answer."""
     words = " ".join(ANSWER.split()[:WORDS_BEFORE_CUT])
     return [Say(words), Fail(kind)] if kind in MID_ANSWER else [Fail(kind)]
 
 
 def text_of(message: Message) -> str:
-    """The words of a message: its content, or the text parts of it, each on a line."""
+    """The text of a message: its content, or its text parts, one per line."""
     content = message.get("content")
     if isinstance(content, str):
         return content
@@ -58,7 +58,7 @@ def text_of(message: Message) -> str:
     return "\n".join(str(part.get("text") or "") for part in parts if isinstance(part, Mapping) and part.get("text"))
 
 
-def _reply(said: str, params: Mapping[str, Any], tokens: int | None) -> list[Act]:
+def _reply(said: str, params: Mapping[str, Any], tokens: int | None) -> list[Action]:
     tools = [_name(tool) for tool in params.get("tools") or ()]
     choice = params.get("tool_choice")
     if tools and choice in ("required", "any"):
@@ -93,20 +93,20 @@ def _offered(tools: Sequence[str], wanted: re.Pattern[str]) -> str | None:
     return next((name for name in tools if wanted.match(re.sub("[^a-z]", "", name.lower()))), None)
 
 
-def _behind(acts: Sequence[Act], spoken: str) -> Iterator[Act]:
-    """The acts behind the words that were already spoken; all of them when they do not begin with those words.
+def _after_prefill(actions: Sequence[Action], prefill: str) -> Iterator[Action]:
+    """The actions after the text of a prefill; all actions if their text does not start with it.
 
-    A failure that came at that point is behind too, so a script that fails once can be continued by the same model.
+    A failure at that point is skipped too, so that the same model can continue a script that fails once.
     """
-    whole = "".join(act.text for act in acts if isinstance(act, Say))
-    if not spoken or not whole.startswith(spoken):
-        yield from acts
+    whole = "".join(action.text for action in actions if isinstance(action, Say))
+    if not prefill or not whole.startswith(prefill):
+        yield from actions
         return
-    left = len(spoken)
-    for act in acts:
-        if isinstance(act, Say):
-            if len(act.text) > left:
-                yield Say(act.text[left:])
-            left = max(0, left - len(act.text))
-        elif left == 0 and not isinstance(act, Fail):
-            yield act
+    left = len(prefill)
+    for action in actions:
+        if isinstance(action, Say):
+            if len(action.text) > left:
+                yield Say(action.text[left:])
+            left = max(0, left - len(action.text))
+        elif left == 0 and not isinstance(action, Fail):
+            yield action

@@ -1,6 +1,6 @@
-"""Embeddings in process, for a deployment `fake/...` with `mode: embedding`: no key, no network, always the same.
+"""The fake embedding model, for deployments `fake/...` with `mode: embedding`. Deterministic, without key or network.
 
-A text becomes the bag of its words: texts that share words are near each other, and all others far.
+The vector of a text is its bag of words, so texts that share words are similar.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from math import sqrt
 
 from config.errors import CredentialsRefused
 from config.models.deployments import Deployment
-from router.fake.fake_failures import NAMED, SILENCE, failure, is_failure
+from router.fake.fake_failures import HANGING, NAMED_FAILURES, failure, is_failure
 from router.fake.timing import TokenTimer, split_timing
 
 DIMENSIONS = 256
 
-# Chinese, Japanese and Korean are written without spaces: there each character is a word.
+# In Chinese, Japanese and Korean each character counts as a word.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 
 
 async def fake_embeddings(deployment: Deployment, texts: Sequence[str]) -> list[list[float]]:
-    """One vector for each text. A failure's name (`fake/429`, `fake/silent`) fails, a timing (`?first=3s`) is kept.
+    """One vector for each text. The model name may be a failure (`fake/429`) and have a timing (`?first=3s`).
 
     Raises:
-        SwitchboardError: what the name asks for; CredentialsRefused when it is neither `embedding` nor a failure.
+        SwitchboardError: the failure in the model name; CredentialsRefused for an unknown name.
     """
     try:
         name, timing = split_timing(deployment.model.removeprefix("fake/"))
     except ValueError as exc:
         raise CredentialsRefused(f"the fake model's timing: {exc}", status=404) from exc
     await TokenTimer(timing).wait_for_token()
-    if name in SILENCE:
+    if name in HANGING:
         await asyncio.get_running_loop().create_future()
     if is_failure(name):
         raise failure(name)
     if name != "embedding":
-        known = ", ".join(f"fake/{each}" for each in ("embedding", *NAMED, "429", "503"))
-        raise CredentialsRefused(f"{deployment.model!r} is no fake model that embeds; there are {known}", status=404)
+        known = ", ".join(f"fake/{each}" for each in ("embedding", *NAMED_FAILURES, "429", "503"))
+        raise CredentialsRefused(f"{deployment.model!r} is not a fake embedding model; known are {known}", status=404)
     return [_bag_of_words(text) for text in texts]
 
 

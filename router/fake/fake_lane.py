@@ -1,4 +1,4 @@
-"""Scripted answers in process: the default with no key, and what load tests and failure rehearsals run on."""
+"""The fake model: scripted answers in process, for use without a key, for load tests and failure rehearsals."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import orjson
 from config.errors import CredentialsRefused
 from config.models.deployments import Deployment
 from router.fake.fake_answer import answer, failing_answer, text_of
-from router.fake.fake_failures import NAMED, SILENCE, failure, is_failure
-from router.fake.fake_script import Act, Call, Fail, Finish, Say, Wait
+from router.fake.fake_failures import HANGING, NAMED_FAILURES, failure, is_failure
+from router.fake.fake_script import Action, Call, Fail, Finish, Say, Wait
 from router.fake.sample_json import sample_arguments
 from router.fake.sample_text import count_pieces, pieces_of
 from router.fake.timing import ResponseTiming, TokenTimer, split_timing
@@ -22,24 +22,24 @@ from router.lanes.base import Chunk, LaneRequest
 
 
 class FakeLane:
-    """A provider that needs no network: `fake/echo` does what the last user message says, `fake/429` always fails.
+    """A lane without network: `fake/echo` follows the last user message, `fake/429` always fails.
 
-    A timing may follow the name (`fake/echo?first=200ms&gap=20ms&tokens=64`). Tokens are words; `docs/fake-model.md`
-    describes the script language.
+    A timing may follow the model name (`fake/echo?first=200ms&gap=20ms&tokens=64`). Tokens are words;
+    `docs/fake-model.md` describes the script language.
     """
 
     async def stream(self, request: LaneRequest) -> AsyncGenerator[Chunk, None]:
-        """The scripted answer. Raises what the script asks for, and CredentialsRefused for an unknown fake model."""
+        """Yields the scripted answer. Raises the scripted failure, and CredentialsRefused for an unknown fake model."""
         name, timing = _model(request.deployment.model)
         params = {**request.deployment.params, **request.params}
-        acts = answer(request.messages, params, timing.tokens) if name == "echo" else failing_answer(name)
-        frame, timer = _Frame(request.deployment.model), TokenTimer(timing)
-        spoken = calls = 0
+        actions = answer(request.messages, params, timing.tokens) if name == "echo" else failing_answer(name)
+        chunks, timer = _Chunks(request.deployment.model), TokenTimer(timing)
+        tokens = calls = 0
         finish: str | None = None
-        for act in _bounded(acts, params):
-            match act:
+        for action in _limited(actions, params):
+            match action:
                 case Fail():
-                    await _fail(act, spoken=spoken > 0)
+                    await _fail(action, answering=tokens > 0)
                 case Wait(seconds):
                     await timer.pause(seconds)
                 case Finish(reason):
@@ -47,16 +47,16 @@ class FakeLane:
                     break
                 case Say() | Call():
                     await timer.wait_for_token()
-                    if not spoken and not calls:
-                        yield frame.role()
-                    if isinstance(act, Say):
-                        yield frame.text(act.text)
-                        spoken += 1
+                    if not tokens and not calls:
+                        yield chunks.role()
+                    if isinstance(action, Say):
+                        yield chunks.text(action.text)
+                        tokens += 1
                     else:
-                        yield frame.call(calls, act.name, _arguments(act, params))
+                        yield chunks.call(calls, action.name, _arguments(action, params))
                         calls += 1
-        yield frame.finish(finish or ("tool_calls" if calls else "stop"))
-        yield frame.usage(sum(count_pieces(text_of(message)) for message in request.messages), spoken)
+        yield chunks.finish(finish or ("tool_calls" if calls else "stop"))
+        yield chunks.usage(sum(count_pieces(text_of(message)) for message in request.messages), tokens)
 
     async def warm_up(self, deployments: Sequence[Deployment]) -> None:
         """Nothing to load."""
@@ -65,7 +65,7 @@ class FakeLane:
         """Nothing to close."""
 
 
-class _Frame:
+class _Chunks:
     """The chunks of one answer."""
 
     def __init__(self, model: str) -> None:
@@ -104,15 +104,15 @@ def _model(model: str) -> tuple[str, ResponseTiming]:
     except ValueError as exc:
         raise CredentialsRefused(f"the fake model's timing: {exc}", status=404) from exc
     if name != "echo" and not is_failure(name):
-        known = ", ".join(f"fake/{each}" for each in ("echo", *NAMED, "429", "503"))
-        raise CredentialsRefused(f"there is no fake model {model!r}; there are {known}", status=404)
+        known = ", ".join(f"fake/{each}" for each in ("echo", *NAMED_FAILURES, "429", "503"))
+        raise CredentialsRefused(f"there is no fake model {model!r}; known are {known}", status=404)
     return name, timing
 
 
-async def _fail(act: Fail, *, spoken: bool) -> None:
-    if act.kind in SILENCE:
+async def _fail(action: Fail, *, answering: bool) -> None:
+    if action.kind in HANGING:
         await asyncio.get_running_loop().create_future()
-    raise failure(act.kind, retry_after=act.retry_after, spoken=spoken)
+    raise failure(action.kind, retry_after=action.retry_after, answering=answering)
 
 
 def _arguments(call: Call, params: Mapping[str, Any]) -> str:
@@ -123,17 +123,17 @@ def _arguments(call: Call, params: Mapping[str, Any]) -> str:
     return orjson.dumps(sample_arguments(tool) if tool else {}).decode()
 
 
-def _bounded(acts: list[Act], params: Mapping[str, Any]) -> Iterator[Act]:
-    """The acts with their words one by one, up to the first stop sequence or the greatest number of tokens."""
+def _limited(actions: list[Action], params: Mapping[str, Any]) -> Iterator[Action]:
+    """The actions with their text split into tokens, up to the first stop sequence or the maximum number of tokens."""
     stop, limit = params.get("stop"), params.get("max_completion_tokens") or params.get("max_tokens")
     stops = [stop] if isinstance(stop, str) else list(stop or ())
     said = 0
-    for act in acts:
-        if not isinstance(act, Say):
-            yield act
+    for action in actions:
+        if not isinstance(action, Say):
+            yield action
             continue
-        end = min((at for each in stops if each and (at := act.text.find(each)) >= 0), default=None)
-        for piece in pieces_of(act.text[:end]):
+        end = min((at for each in stops if each and (at := action.text.find(each)) >= 0), default=None)
+        for piece in pieces_of(action.text[:end]):
             if limit and said >= limit:
                 yield Finish("length")
                 return

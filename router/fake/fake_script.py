@@ -1,15 +1,14 @@
-"""The script language of the fake model: what the last user message tells it to do, line by line.
+"""The script language of the fake model. The last user message is the script.
 
-    /say TEXT                 speak TEXT
-    /tokens N                 speak N words of sample text
-    /wait 500ms               be silent for that long
-    /call NAME [ARGUMENTS]    call a tool; ARGUMENTS is passed on as it stands (the least that the tool's schema takes
-                              when it is left out)
-    /fail KIND [RETRY-AFTER]  fail like a provider: an HTTP status, or one of `fake_failures.NAMED`
+    /say TEXT                 send TEXT
+    /tokens N                 send N words of sample text
+    /wait 500ms               pause
+    /call NAME [ARGUMENTS]    call a tool; ARGUMENTS is sent unchanged; by default, the smallest value that fits
+    /fail KIND [RETRY-AFTER]  fail like a provider: KIND is an HTTP status, or one of `fake_failures.NAMED_FAILURES`
     /finish REASON            end with this finish_reason
-    /then                     what follows is for the next step, when the tools' results are there
+    /then                     the rest is for the next step, after the tool results
 
-A message is a script when its first line is one of these. The other lines of a script are spoken.
+A message is a script when its first line is a directive. The other lines of a script are sent as text.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from config.errors import RequestRejected
-from router.fake.fake_failures import NAMED, is_failure
+from router.fake.fake_failures import NAMED_FAILURES, is_failure
 from router.fake.sample_text import sample_pieces
 from router.fake.timing import MAX_TOKENS, duration
 
@@ -29,14 +28,14 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """`seconds` of silence."""
+    """A pause."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A tool call. `arguments` is the JSON text to send; None asks for what the tool's schema needs."""
+    """A tool call. `arguments` is the JSON text to send; None means the smallest value that fits the tool's schema."""
 
     name: str
     arguments: str | None = None
@@ -55,22 +54,22 @@ class Finish:
     reason: str
 
 
-Act = Say | Wait | Call | Fail | Finish
+Action = Say | Wait | Call | Fail | Finish
 DIRECTIVES = ("say", "tokens", "wait", "call", "fail", "finish", "then")
 
 
-def read_script(message: str) -> list[list[Act]] | None:
-    """The acts for each step of the turn; None when the message is no script. Raises RequestRejected."""
+def read_script(message: str) -> list[list[Action]] | None:
+    """The actions for each step of the turn; None when the message is not a script. Raises RequestRejected."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     if not lines or _directive(lines[0]) is None:
         return None
-    steps: list[list[Act]] = [[]]
+    steps: list[list[Action]] = [[]]
     for line in lines:
         directive = _directive(line)
         if directive == "then":
             steps.append([])
         else:
-            _add(steps[-1], _act(directive, line))
+            _add(steps[-1], _action(directive, line))
     return steps
 
 
@@ -79,13 +78,13 @@ def _directive(line: str) -> str | None:
     return word[1:] if word.startswith("/") and word[1:] in DIRECTIVES else None
 
 
-def _add(acts: list[Act], act: Act) -> None:
-    if isinstance(act, Say) and any(isinstance(earlier, Say) for earlier in acts):
-        act = Say(" " + act.text)
-    acts.append(act)
+def _add(actions: list[Action], action: Action) -> None:
+    if isinstance(action, Say) and any(isinstance(earlier, Say) for earlier in actions):
+        action = Say(" " + action.text)
+    actions.append(action)
 
 
-def _act(directive: str | None, line: str) -> Act:
+def _action(directive: str | None, line: str) -> Action:
     first, _, rest = line.partition(" ")
     rest = rest.strip()
     try:
@@ -106,25 +105,25 @@ def _act(directive: str | None, line: str) -> Act:
         raise RequestRejected(f"the fake model's script: {line!r}: {exc}", status=400) from exc
     if first.startswith("/"):
         known = ", ".join(f"/{each}" for each in DIRECTIVES)
-        raise RequestRejected(f"the fake model's script: unknown line {line!r}; it knows {known}", status=400)
+        raise RequestRejected(f"the fake model's script: unknown directive {line!r}; known are {known}", status=400)
     return Say(line)
 
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= MAX_TOKENS):
-        raise ValueError(f"it needs a whole number from 1 to {MAX_TOKENS}")
+        raise ValueError(f"expected a whole number from 1 to {MAX_TOKENS}")
     return int(text)
 
 
 def _call(rest: str) -> Call:
     name, _, arguments = rest.partition(" ")
     if not name:
-        raise ValueError("it needs a tool's name")
+        raise ValueError("expected a tool's name")
     return Call(name, arguments.strip() or None)
 
 
 def _fail(rest: str) -> Fail:
     kind, _, wait = rest.partition(" ")
     if not is_failure(kind):
-        raise ValueError(f"unknown failure; it knows {', '.join(NAMED)} and the HTTP statuses that providers fail with")
+        raise ValueError(f"unknown failure; known are {', '.join(NAMED_FAILURES)} and HTTP error statuses")
     return Fail(kind, duration(wait.strip()) if wait else None)

@@ -1,23 +1,22 @@
-"""The smallest value that fits a JSON schema: what a fake model puts into a tool call or a structured answer."""
+"""Generates the smallest value that fits a JSON schema, for tool calls and structured answers of the fakes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-_DEPTH = 12
-_LONGEST = 1000  # a caller's schema must not make the fake fill the memory
+_MAX_DEPTH = 12
+_MAX_LENGTH = 1000  # a schema must not exhaust the memory
 _EMPTY: Mapping[str, Any] = {"string": "", "number": 0, "integer": 0, "boolean": False, "null": None}
 
 
 def sample(schema: Any) -> Any:
-    """A small value for `schema`: what it names itself (const, default, enum, examples), else the least of its type.
+    """The value that `schema` contains (const, default, enum, examples), else the smallest of its type.
 
-    Objects get their required properties, and the optional ones whose value the schema names. `$ref` into the same
-    schema, anyOf, oneOf, allOf, and the lower bounds of lengths and numbers are understood; `pattern`, `format` and
-    recursion without an end are not.
+    Objects get their required properties, and optional ones whose value the schema contains. Supports `$ref` into the
+    same schema, anyOf, oneOf, allOf, and minimum lengths and numbers; not `pattern`, `format` and infinite recursion.
     """
-    return _sample(schema, schema, _DEPTH)
+    return _sample(schema, schema, _MAX_DEPTH)
 
 
 def sample_arguments(tool: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,8 +29,8 @@ def _sample(schema: Any, root: Any, depth: int) -> Any:
     if not isinstance(schema, Mapping) or depth == 0:
         return None
     schema = _resolved(schema, root)
-    named, value = _named(schema)
-    if named:
+    given, value = _given(schema)
+    if given:
         return value
     for key in ("anyOf", "oneOf"):
         if schema.get(key):
@@ -43,10 +42,11 @@ def _sample(schema: Any, root: Any, depth: int) -> Any:
         return _object(schema, root, depth)
     if kind == "array":
         return [
-            _sample(schema.get("items", {}), root, depth - 1) for _ in range(min(schema.get("minItems", 0), _LONGEST))
+            _sample(schema.get("items", {}), root, depth - 1)
+            for _ in range(min(schema.get("minItems", 0), _MAX_LENGTH))
         ]
     if kind == "string":
-        return "x" * min(schema.get("minLength", 0), _LONGEST)
+        return "x" * min(schema.get("minLength", 0), _MAX_LENGTH)
     if kind in ("number", "integer") and ("minimum" in schema or "exclusiveMinimum" in schema):
         return max(schema.get("minimum", float("-inf")), schema.get("exclusiveMinimum", float("-inf")) + 1)
     return _EMPTY.get(kind)
@@ -58,12 +58,12 @@ def _object(schema: Mapping[str, Any], root: Any, depth: int) -> dict[str, Any]:
     return {
         name: _sample(properties.get(name, {}), root, depth - 1)
         for name in dict.fromkeys([*properties, *required])
-        if name in required or _named(_resolved(properties[name], root))[0]
+        if name in required or _given(_resolved(properties[name], root))[0]
     }
 
 
-def _named(schema: Mapping[str, Any]) -> tuple[bool, Any]:
-    """Whether the schema names a value itself, and that value."""
+def _given(schema: Mapping[str, Any]) -> tuple[bool, Any]:
+    """Whether the schema contains a value, and that value."""
     for key in ("const", "default"):
         if key in schema:
             return True, schema[key]
@@ -73,8 +73,8 @@ def _named(schema: Mapping[str, Any]) -> tuple[bool, Any]:
     return False, None
 
 
-def _resolved(schema: Any, root: Any, depth: int = _DEPTH) -> Mapping[str, Any]:
-    """The schema with its `$ref` followed and its `allOf` folded in."""
+def _resolved(schema: Any, root: Any, depth: int = _MAX_DEPTH) -> Mapping[str, Any]:
+    """The schema with `$ref` and `allOf` resolved."""
     if not isinstance(schema, Mapping) or depth == 0:
         return {}
     folded = {key: value for key, value in schema.items() if key not in ("$ref", "allOf")}

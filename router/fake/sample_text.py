@@ -1,7 +1,7 @@
-"""The text that the fakes speak when nothing else is asked of them, and how text falls into tokens.
+"""The default text of the fakes, and how they split text into tokens.
 
-`ANSWER` has 60 words in 32 pieces: small enough to read, long enough to be cut in the middle. The first 25 words end at
-the border between two pieces, so "cut after 25 of 60 words" can be checked to the letter.
+`ANSWER` has 60 words in 32 pieces. The first 25 words end at the end of a piece, so that tests can check "cut after 25
+of 60 words" exactly.
 """
 
 from __future__ import annotations
@@ -18,26 +18,24 @@ WORDS = 60
 WORDS_BEFORE_CUT = 25
 _SINGLE = frozenset({0, 13, 20, 31})  # the pieces of one word; the other 28 have two
 _PIECES = 32
-# A word with the space before it, as tokenizers have it; Chinese, Japanese and Korean have no spaces to split at.
+# A word with the space before it, as in real tokenizers, or one Chinese, Japanese or Korean character.
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uff00-\uffef\u3000-\u303f"
 _PIECE = re.compile(rf"\s*[{_CJK}]|\s*[^\s{_CJK}]+|\s+")
 
 
 def pieces_of(text: str) -> list[str]:
-    """`text` in word-sized pieces that add up to it again."""
+    """Split `text` into word-sized pieces. Joined, they are `text` again."""
     return _PIECE.findall(text)
 
 
 def count_pieces(text: str) -> int:
-    """What the fakes call the number of tokens in `text`."""
+    """The number of tokens in `text`, as the fakes count them."""
     return len(_PIECE.findall(text))
 
 
 @lru_cache(maxsize=64)
 def sample_pieces(tokens: int | None = None) -> tuple[str, ...]:
-    """`ANSWER` in its 32 pieces, or exactly `tokens` pieces of one word each, beginning again when the words run
-    out.
-    """
+    """`ANSWER` in 32 pieces, or its words in exactly `tokens` pieces of one word each, repeated as needed."""
     words = pieces_of(ANSWER)
     if tokens is not None:
         return (words[0], *(" " + words[at % WORDS].lstrip() for at in range(1, tokens)))

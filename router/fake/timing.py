@@ -1,4 +1,4 @@
-"""The timing of a fake answer, written into the model's name: `fake-ok?first=200ms&gap=20ms&tokens=64`."""
+"""The timing of a fake answer, as part of the model name: `fake-ok?first=200ms&gap=20ms&tokens=64`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s)|0")
 
 @dataclass(frozen=True, slots=True)
 class ResponseTiming:
-    """How an answer comes out.
-
-    `first` is the time before the first token and `gap` the time between tokens, both in seconds. `tokens` is how many
-    pieces of text there are; None leaves the answer as it is.
+    """`first` is the time to the first token and `gap` the time between tokens, both in seconds. `tokens` is the length
+    of the answer; None keeps the default.
     """
 
     first: float = 0.0
@@ -25,12 +23,12 @@ class ResponseTiming:
 
     @property
     def immediate(self) -> bool:
-        """Whether nothing has to be waited for."""
+        """Whether there is no delay."""
         return not self.first and not self.gap
 
 
 class TokenTimer:
-    """Waits for each token's moment. Moments are counted from the start, so one late token does not delay the rest."""
+    """Waits until tokens are due. Due times count from the start, so that one late token does not delay the others."""
 
     def __init__(self, timing: ResponseTiming) -> None:
         self._loop = asyncio.get_running_loop()
@@ -38,22 +36,22 @@ class TokenTimer:
         self._due = self._loop.time() + timing.first
 
     async def wait_for_token(self) -> None:
-        """Returns when the next token is due; always gives other tasks a turn."""
+        """Wait until the next token is due. Always yields to other tasks."""
         delay = self._due - self._loop.time()
         self._due += self._gap
         await asyncio.sleep(max(0.0, delay))
 
     async def pause(self, seconds: float) -> None:
-        """A silence in the middle of an answer: everything after it comes that much later."""
+        """Wait, and delay all following tokens by the same time."""
         self._due = max(self._due, self._loop.time()) + seconds
         await asyncio.sleep(seconds)
 
 
 def split_timing(name: str) -> tuple[str, ResponseTiming]:
-    """Separate a model's name from its timing. Raises ValueError that names the part that cannot be read."""
+    """Split a model name from its timing. Raises ValueError, which names the invalid part."""
     model, _, query = name.partition("?")
     if not model:
-        raise ValueError(f"{name!r}: the model's name is missing before '?'")
+        raise ValueError(f"{name!r}: the model name before '?' is missing")
     given: dict[str, str] = {}
     for part in query.split("&") if query else ():
         key, equals, value = part.partition("=")

@@ -8,8 +8,8 @@ import uvloop
 
 from router.fake.sample_text import ANSWER
 from router.fake.server.behaviours import BEHAVIOURS
+from router.fake.server.connection import MAX_BODY
 from router.fake.server.fake_provider import FakeProvider, serve
-from router.fake.server.line import MAX_BODY
 
 IMPATIENT = httpx.Timeout(30, read=0.5)
 MULTIPLY = {
@@ -249,7 +249,7 @@ async def test_a_silent_provider_sends_nothing_and_sees_the_caller_hang_up(provi
     with pytest.raises(httpx.ReadTimeout):
         await client.post("/chat/completions", json=body("fake-silent"), timeout=IMPATIENT)
     await until(lambda: provider.log[-1].ended is not None)
-    assert (provider.log[-1].status, provider.log[-1].ended_by, provider.open_lines) == (None, "caller", 0)
+    assert (provider.log[-1].status, provider.log[-1].ended_by, provider.open_connections) == (None, "caller", 0)
 
 
 async def test_a_slow_first_token_comes_long_after_the_head(client):
@@ -445,7 +445,7 @@ async def test_the_paths_work_without_v1_too(provider):
 async def test_a_connection_serves_one_request_after_the_other(provider, client):
     for _ in range(5):
         await ask(client, "fake-ok")
-    assert provider.open_lines == 1
+    assert provider.open_connections == 1
 
 
 async def test_pipelined_requests_and_requests_in_pieces_are_read(provider):
@@ -479,7 +479,7 @@ async def test_bad_requests_get_clear_errors_and_the_line_lives_on(provider, cli
     assert response.status_code == status
     assert status == 200 or response.json()["error"]["message"]
     assert (await ask(client, "fake-ok")).status_code == 200
-    assert provider.open_lines == 1
+    assert provider.open_connections == 1
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ async def test_the_providers_connection_closes_while_a_stream_runs(
     async with listening(server, body(f"{behaviour}-{lane}"), after):
         await becomes_true(lambda: len(provider.log) == 1)
         assert provider.log[-1].ended is None
-    await becomes_true(lambda: provider.log[-1].ended_by == "caller" and provider.open_lines == 0)
+    await becomes_true(lambda: provider.log[-1].ended_by == "caller" and provider.open_connections == 0)
 
 
 @pytest.mark.parametrize("lane", ["direct", "litellm"])
@@ -82,7 +82,7 @@ async def test_the_providers_connection_closes_while_an_unstreamed_answer_is_mad
         asked = asyncio.create_task(http.post("/v1/chat/completions", json=body(f"paced-{lane}", stream=False)))
         await becomes_true(lambda: len(provider.log) == 1)
         asked.cancel()
-    await becomes_true(lambda: provider.log[-1].ended_by == "caller" and provider.open_lines == 0)
+    await becomes_true(lambda: provider.log[-1].ended_by == "caller" and provider.open_connections == 0)
 
 
 async def test_a_running_tool_is_cancelled(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +111,7 @@ async def test_nothing_is_left_behind(server: Served, provider: FakeProvider) ->
     for count in range(1, 4):
         async with listening(server, body("silent-direct"), ": keep-alive"):
             await becomes_true(lambda count=count: len(provider.log) == count)  # type: ignore[misc]
-    await becomes_true(lambda: provider.open_lines == 0)
+    await becomes_true(lambda: provider.open_connections == 0)
     async with httpx.AsyncClient(base_url=server.url) as http:
         health = (await http.get("/health")).json()
     assert sum(each["in_flight"] for each in health["deployments"]) == 0

@@ -121,7 +121,7 @@ async def test_a_newer_message_takes_over_down_to_the_providers_socket(
     await becomes(lambda: len(provider.log) == 1)
     async with asyncio.timeout(SECOND):
         newest = await client.invoke("newest", on_busy="supersede", model="fake")
-        await becomes(lambda: provider.log[-1].ended_by == "caller" and provider.open_lines == 0)
+        await becomes(lambda: provider.log[-1].ended_by == "caller" and provider.open_connections == 0)
     assert newest["message"] == "You said: newest"
     assert (await older).json()["error"]["code"] == "cancelled"
     assert await client.said() == [("user", "older"), ("user", "newest"), ("assistant", "You said: newest")]
@@ -138,7 +138,7 @@ async def test_of_many_that_take_over_the_last_one_is_answered(client: SessionCl
     answers = [(await each).json() for each in asked]
     assert [each["error"]["code"] for each in answers] == ["cancelled"] * 8
     assert [text for role, text in await client.said() if role == "user"] == [*map(str, range(8)), "newest"]
-    await becomes(lambda: provider.open_lines == 0)
+    await becomes(lambda: provider.open_connections == 0)
 
 
 async def test_a_stream_that_is_taken_over_ends_with_an_error_event(client: SessionClient) -> None:

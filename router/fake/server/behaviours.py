@@ -1,4 +1,4 @@
-"""What each model name of the fake provider does. `docs/fake-model.md` has the list in words."""
+"""The behaviour behind each model name of the fake provider. `docs/fake-model.md` describes them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from functools import partial
 
 from router.fake.sample_text import WORDS, WORDS_BEFORE_CUT
 from router.fake.server import wire
-from router.fake.server.ask import Ask
-from router.fake.server.continuations import go_on, overlap, restart, think
-from router.fake.server.refusals import REFUSALS, TIMED, UPSTREAM, Behaviour
+from router.fake.server.completion_request import CompletionRequest
+from router.fake.server.continuations import continue_text, repeat_last_words, restart, think_then_restart
+from router.fake.server.http_errors import HTTP_ERRORS, SERVER_ERROR, TIMED, Behaviour
 from router.fake.server.tool_calls import call_tool, cut_tool_call
 
 SLOW_FIRST_TOKEN = 8.0
@@ -18,7 +18,7 @@ SLOW_FIRST_TOKEN = 8.0
 
 
 def behaviour_of(name: str) -> tuple[str, Behaviour] | None:
-    """The behaviour behind a model's name without its timing, and what it is called; None for an unknown name."""
+    """The behaviour for a model name without timing, with the behaviour's name; None for an unknown model."""
     name = name.partition(":")[0]
     if name in BEHAVIOURS:
         return name, BEHAVIOURS[name]
@@ -28,108 +28,110 @@ def behaviour_of(name: str) -> tuple[str, Behaviour] | None:
     return None
 
 
-async def _ok(ask: Ask) -> None:
-    await ask.answer(ask.pieces())
+async def _ok(request: CompletionRequest) -> None:
+    await request.answer(request.pieces())
 
 
-async def _reset(ask: Ask) -> None:
-    ask.line.reset()
+async def _reset(request: CompletionRequest) -> None:
+    request.connection.reset()
 
 
-async def _silent(ask: Ask) -> None:
-    await ask.line.silence()
+async def _silent(request: CompletionRequest) -> None:
+    await request.connection.hang()
 
 
-async def _stall_early(ask: Ask) -> None:
-    """The role comes and then nothing: the line is open, but a role is not a word."""
-    ask.begin()
-    ask.send(wire.role(ask.model))
-    ask.flush()
-    await ask.line.silence()
+async def _stall_early(request: CompletionRequest) -> None:
+    """Sends the role and then nothing. The role is not a token."""
+    request.begin_stream()
+    request.send(wire.role(request.model))
+    request.flush()
+    await request.connection.hang()
 
 
-async def _slow_first_token(ask: Ask) -> None:
-    ask.timing = replace(ask.timing, first=ask.timing.first or SLOW_FIRST_TOKEN)
-    await _ok(ask)
+async def _slow_first_token(request: CompletionRequest) -> None:
+    request.timing = replace(request.timing, first=request.timing.first or SLOW_FIRST_TOKEN)
+    await _ok(request)
 
 
-async def _cut(ask: Ask) -> None:
-    await _begun(ask)
-    ask.line.close()
+async def _cut(request: CompletionRequest) -> None:
+    await _send_beginning(request)
+    request.connection.close()
 
 
-async def _stall(ask: Ask) -> None:
-    await _begun(ask)
-    await ask.line.silence()
+async def _stall(request: CompletionRequest) -> None:
+    await _send_beginning(request)
+    await request.connection.hang()
 
 
-async def _begun(ask: Ask) -> None:
-    """An answer of which 25 of 60 words are sent."""
-    pieces = ask.pieces()
-    if not ask.record.stream:
-        ask.respond_in_part(await ask.completion({"content": "".join(pieces)}, "stop", len(pieces)))
+async def _send_beginning(request: CompletionRequest) -> None:
+    """Sends 25 of the 60 words."""
+    pieces = request.pieces()
+    if not request.record.stream:
+        request.respond_partially(await request.completion({"content": "".join(pieces)}, "stop", len(pieces)))
         return
-    await ask.speak(_first_words(pieces, len("".join(pieces).split()) * WORDS_BEFORE_CUT // WORDS))
-    ask.flush()
+    await request.send_text(_first_words(pieces, len("".join(pieces).split()) * WORDS_BEFORE_CUT // WORDS))
+    request.flush()
 
 
-async def _malformed(ask: Ask) -> None:
-    pieces = ask.pieces()
-    if not ask.record.stream:
-        body = await ask.completion({"content": "".join(pieces)}, "stop", len(pieces))
-        ask.respond(200, body[: len(body) // 2])
+async def _malformed(request: CompletionRequest) -> None:
+    pieces = request.pieces()
+    if not request.record.stream:
+        body = await request.completion({"content": "".join(pieces)}, "stop", len(pieces))
+        request.respond(200, body[: len(body) // 2])
         return
     half = len(pieces) // 2
-    await ask.speak(pieces[:half])
-    ask.send(wire.event(b'{"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":'))
+    await request.send_text(pieces[:half])
+    request.send(wire.event(b'{"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":'))
     for piece in pieces[half:]:
-        ask.send(wire.text(ask.model, piece))
-    ask.finish("stop", len(pieces))
+        request.send(wire.text(request.model, piece))
+    request.finish_stream("stop", len(pieces))
 
 
-async def _no_done(ask: Ask) -> None:
-    pieces = ask.pieces()
-    if not ask.record.stream:
-        await _ok(ask)
+async def _no_done(request: CompletionRequest) -> None:
+    pieces = request.pieces()
+    if not request.record.stream:
+        await _ok(request)
         return
-    await ask.speak(pieces)
-    ask.finish("stop", len(pieces), done=False)
+    await request.send_text(pieces)
+    request.finish_stream("stop", len(pieces), done=False)
 
 
-async def _html(ask: Ask) -> None:
-    ask.respond(200, b"<!doctype html><title>Welcome</title><h1>It works!</h1>\n", "text/html")
+async def _html(request: CompletionRequest) -> None:
+    request.respond(200, b"<!doctype html><title>Welcome</title><h1>It works!</h1>\n", "text/html")
 
 
-async def _empty(ask: Ask) -> None:
-    await ask.answer(())
+async def _empty(request: CompletionRequest) -> None:
+    await request.answer(())
 
 
-async def _inband_error(ask: Ask) -> None:
-    if not ask.record.stream:
-        ask.respond(200, UPSTREAM)
+async def _inband_error(request: CompletionRequest) -> None:
+    if not request.record.stream:
+        request.respond(200, SERVER_ERROR)
         return
-    await ask.speak(())
-    _report_error(ask)
+    await request.send_text(())
+    _send_error(request)
 
 
-async def _inband_error_late(ask: Ask) -> None:
-    if not ask.record.stream:
-        ask.respond(200, UPSTREAM)
+async def _inband_error_late(request: CompletionRequest) -> None:
+    if not request.record.stream:
+        request.respond(200, SERVER_ERROR)
         return
-    await _begun(ask)
-    _report_error(ask)
+    await _send_beginning(request)
+    _send_error(request)
 
 
-def _report_error(ask: Ask) -> None:
-    ask.send(wire.event(UPSTREAM) + wire.DONE + wire.LAST_CHUNK)
-    ask.flush()
+def _send_error(request: CompletionRequest) -> None:
+    request.send(wire.event(SERVER_ERROR) + wire.DONE + wire.LAST_CHUNK)
+    request.flush()
 
 
-async def _no_prefill(ask: Ask) -> None:
-    if ask.prefill:
-        ask.refuse(400, wire.error("This model does not support assistant message prefill.", "invalid_request_error"))
+async def _no_prefill(request: CompletionRequest) -> None:
+    if request.prefill:
+        request.respond_error(
+            400, wire.error("This model does not support assistant message prefill.", "invalid_request_error")
+        )
     else:
-        await _ok(ask)
+        await _ok(request)
 
 
 def _first_words(pieces: tuple[str, ...], words: int) -> tuple[str, ...]:
@@ -144,7 +146,7 @@ def _first_words(pieces: tuple[str, ...], words: int) -> tuple[str, ...]:
 
 BEHAVIOURS: Mapping[str, Behaviour] = {
     "fake-ok": _ok,
-    **REFUSALS,
+    **HTTP_ERRORS,
     "fake-reset": _reset,
     "fake-silent": _silent,
     "fake-slow-first-token": _slow_first_token,
@@ -160,8 +162,8 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "fake-tool": call_tool,
     "fake-tool-cut": cut_tool_call,
     "fake-no-prefill": _no_prefill,
-    "fake-continue": go_on,
-    "fake-overlap": overlap,
+    "fake-continue": continue_text,
+    "fake-overlap": repeat_last_words,
     "fake-restart": restart,
-    "fake-think": think,
+    "fake-think": think_then_restart,
 }

@@ -1,4 +1,4 @@
-"""What the fake provider saw: one entry for each request, and how it ended."""
+"""The fake provider's request log."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-_KEPT = 1000
+_MAX_RECORDS = 1000
 
 
 @dataclass(slots=True)
 class RecordedRequest:
-    """One request for an answer. Times are seconds since 1970.
+    """One chat completion request. Times are seconds since 1970.
 
-    `ended_by` is "provider" when the answer was given, whole or broken, "caller" when the caller hung up before that,
-    and None while it goes on. `whole` says whether the answer was given to its end.
+    `ended_by` is "provider" when the provider finished or broke off its answer, "caller" when the caller disconnected
+    before that, and None while it is running. `whole`: whether the answer was sent to its end.
     """
 
     model: str
@@ -31,28 +31,28 @@ class RecordedRequest:
     whole: bool = False
 
     def end(self, by: Literal["provider", "caller"], *, whole: bool = False) -> None:
-        """Note the end, once: what happens to the connection after it says nothing about this answer."""
+        """Record the end. Only the first call counts, since the connection may serve other requests later."""
         if self.ended is None:
             self.ended, self.ended_by, self.whole = time.time(), by, whole
 
     def as_json(self) -> dict[str, Any]:
-        """The entry for `GET /control/log`: everything but the request's body."""
+        """The entry for `GET /control/log`: all fields except `body`."""
         return {name: getattr(self, name) for name in self.__slots__ if name != "body"}
 
 
 class RequestLog:
-    """The last thousand exchanges, and how many there were for each model name since the last reset."""
+    """The last 1000 requests, and the number of requests for each model name since the last reset."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._kept: deque[RecordedRequest] = deque(maxlen=_KEPT)
+        self._records: deque[RecordedRequest] = deque(maxlen=_MAX_RECORDS)
         self._counts: Counter[str] = Counter()
         self._since: dict[str, float] = {}
         self._clock = clock
 
     def add(self, record: RecordedRequest) -> int:
-        """Keep it; says how many there were for its model (with its suffix, without its timing), this one included."""
+        """Add a record; returns the number of records for its model name, with suffix and without timing."""
         name = record.model.partition("?")[0]
-        self._kept.append(record)
+        self._records.append(record)
         self._counts[name] += 1
         self._since.setdefault(name, self._clock())
         return self._counts[name]
@@ -62,16 +62,16 @@ class RequestLog:
         return self._clock() - self._since[model.partition("?")[0]]
 
     def reset(self) -> None:
-        """Forget everything, so that counted behaviours begin again."""
-        self._kept.clear()
+        """Delete all records, which restarts behaviours that depend on the count."""
+        self._records.clear()
         self._counts.clear()
         self._since.clear()
 
     def __iter__(self) -> Iterator[RecordedRequest]:
-        return iter(self._kept)
+        return iter(self._records)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._records)
 
     def __getitem__(self, at: int) -> RecordedRequest:
-        return self._kept[at]
+        return self._records[at]

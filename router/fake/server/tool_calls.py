@@ -1,4 +1,4 @@
-"""The fake provider's answers that call a tool."""
+"""Behaviours of the fake provider that call a tool."""
 
 from __future__ import annotations
 
@@ -11,62 +11,62 @@ import orjson
 from router.fake.sample_json import sample_arguments
 from router.fake.sample_text import pieces_of
 from router.fake.server import wire
-from router.fake.server.ask import Ask
+from router.fake.server.completion_request import CompletionRequest
 
 
-async def call_tool(ask: Ask) -> None:
-    """Calls a tool; quotes its result when there is one, and just speaks when no tool is offered."""
-    if ask.last.get("role") == "tool":
-        await ask.answer(tuple(pieces_of(f"The tool answered: {ask.last.get('content')}")))
+async def call_tool(request: CompletionRequest) -> None:
+    """Calls a tool, or quotes its result. Answers with text when no tool is offered."""
+    if request.last.get("role") == "tool":
+        await request.answer(tuple(pieces_of(f"The tool answered: {request.last.get('content')}")))
         return
-    function = _function(ask)
+    function = _function(request)
     if function is None:
-        await ask.answer(ask.pieces())
-    elif not ask.record.stream:
-        ask.respond(200, await _completion(ask, function))
+        await request.answer(request.pieces())
+    elif not request.record.stream:
+        request.respond(200, await _completion(request, function))
     else:
-        await _begin_call(ask, function["name"], function["arguments"])
-        ask.finish("tool_calls", 1)
+        await _begin_call(request, function["name"], function["arguments"])
+        request.finish_stream("tool_calls", 1)
 
 
-async def cut_tool_call(ask: Ask) -> None:
-    """Hangs up in the middle of a tool call's arguments; just speaks when no tool is offered."""
-    function = _function(ask)
+async def cut_tool_call(request: CompletionRequest) -> None:
+    """Closes the connection inside a tool call's arguments. Answers with text when no tool is offered."""
+    function = _function(request)
     if function is None:
-        await ask.answer(ask.pieces())
+        await request.answer(request.pieces())
         return
-    if ask.record.stream:
+    if request.record.stream:
         arguments = function["arguments"]
-        await _begin_call(ask, function["name"], arguments[: len(arguments) // 2])
-        ask.flush()
+        await _begin_call(request, function["name"], arguments[: len(arguments) // 2])
+        request.flush()
     else:
-        ask.respond_in_part(await _completion(ask, function))
-    ask.line.close()
+        request.respond_partially(await _completion(request, function))
+    request.connection.close()
 
 
-async def _completion(ask: Ask, function: dict[str, str]) -> bytes:
+async def _completion(request: CompletionRequest, function: dict[str, str]) -> bytes:
     call = {"id": _call_id(), "type": "function", "function": function}
-    return await ask.completion({"content": None, "tool_calls": [call]}, "tool_calls", 1)
+    return await request.completion({"content": None, "tool_calls": [call]}, "tool_calls", 1)
 
 
-async def _begin_call(ask: Ask, name: str, arguments: str) -> None:
-    """A tool call in fragments, as providers send it: only the first has the id and the name."""
-    ask.begin()
-    if ask.timing.first:
-        ask.flush()
-        await asyncio.sleep(ask.timing.first)
+async def _begin_call(request: CompletionRequest, name: str, arguments: str) -> None:
+    """Sends a tool call in fragments. Only the first has the id and the name."""
+    request.begin_stream()
+    if request.timing.first:
+        request.flush()
+        await asyncio.sleep(request.timing.first)
     head = {"index": 0, "id": _call_id(), "type": "function", "function": {"name": name, "arguments": ""}}
-    ask.send(wire.role(ask.model) + wire.delta(ask.model, {"tool_calls": [head]}))
+    request.send(wire.role(request.model) + wire.delta(request.model, {"tool_calls": [head]}))
     for start in range(0, len(arguments), 8):
         fragment = {"index": 0, "function": {"arguments": arguments[start : start + 8]}}
-        ask.send(wire.delta(ask.model, {"tool_calls": [fragment]}))
+        request.send(wire.delta(request.model, {"tool_calls": [fragment]}))
 
 
-def _function(ask: Ask) -> dict[str, str] | None:
-    """The tool to call and its arguments: the one that the request insists on, else the first."""
-    choice = ask.body.get("tool_choice")
+def _function(request: CompletionRequest) -> dict[str, str] | None:
+    """The tool to call, with its arguments: the one that `tool_choice` names, else the first."""
+    choice = request.body.get("tool_choice")
     wanted = choice.get("function", {}).get("name") if isinstance(choice, dict) else None
-    tools: list[dict[str, Any]] = [tool for tool in ask.body.get("tools") or () if _named(tool)]
+    tools: list[dict[str, Any]] = [tool for tool in request.body.get("tools") or () if _named(tool)]
     tool = next((each for each in tools if wanted in (None, each["function"]["name"])), None)
     if tool is None or choice == "none":
         return None

@@ -1,4 +1,4 @@
-"""The bytes of the fake provider's answers, built once and kept: it must outrun whatever is measured against it."""
+"""The bytes of the fake provider's responses. They are cached, because it must be faster than what it benchmarks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REASONS = {
     411: "Length Required", 413: "Content Too Large", 429: "Too Many Requests", 500: "Internal Server Error",
     503: "Service Unavailable",
 }  # fmt: skip
-STREAM_HEAD = (
+STREAM_HEADERS = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\n"
     b"transfer-encoding: chunked\r\n\r\n"
 )
@@ -23,7 +23,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 
 def with_id(answer: bytes, id: bytes) -> bytes:
-    """The prebuilt answer under an id of its own: 32 characters, so that no length changes."""
+    """A cached response with its own id of 32 characters, which keeps all lengths."""
     return answer.replace(_ID, id)
 
 
@@ -48,24 +48,24 @@ def text(model: str, piece: str) -> bytes:
 
 @lru_cache(maxsize=256)
 def texts(model: str, pieces: tuple[str, ...]) -> bytes:
-    """All events of a text, the role first."""
+    """The events for the role and all pieces of text."""
     return role(model) + b"".join(text(model, piece) for piece in pieces)
 
 
 @lru_cache(maxsize=256)
 def role(model: str) -> bytes:
-    """The event that opens an answer."""
+    """The event with the role, which begins an answer."""
     return delta(model, {"role": "assistant", "content": ""})
 
 
 @lru_cache(maxsize=256)
 def finish(model: str, reason: str) -> bytes:
-    """The event that ends an answer."""
+    """The event with the finish reason, which ends an answer."""
     return delta(model, {}, reason)
 
 
 def usage(model: str, prompt: int, completion: int) -> bytes:
-    """The event with the counted tokens, for those who ask for it."""
+    """The event with the usage."""
     return _chunk(model, choices=[], usage=_usage(prompt, completion))
 
 
@@ -84,8 +84,8 @@ def _chunk(model: str, **fields: Any) -> bytes:
     return event(orjson.dumps({**head, **fields}))
 
 
-def completion(model: str, message: dict[str, Any], reason: str, prompt: int, spoken: int) -> bytes:
-    """The body of an answer that is not streamed."""
+def completion(model: str, message: dict[str, Any], reason: str, prompt: int, tokens: int) -> bytes:
+    """The body of a response that is not streamed."""
     return orjson.dumps(
         {
             "id": f"chatcmpl-{_ID.decode()}",
@@ -93,7 +93,7 @@ def completion(model: str, message: dict[str, Any], reason: str, prompt: int, sp
             "created": int(time.time()),
             "model": model,
             "choices": [{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": reason}],
-            "usage": _usage(prompt, spoken),
+            "usage": _usage(prompt, tokens),
         }
     )
 
@@ -101,14 +101,14 @@ def completion(model: str, message: dict[str, Any], reason: str, prompt: int, sp
 def response(
     status: int, body: bytes, kind: str = "application/json", headers: Iterable[tuple[str, str]] = ()
 ) -> bytes:
-    """A whole HTTP response."""
+    """A complete HTTP response."""
     lines = [f"HTTP/1.1 {status} {_REASONS[status]}", f"content-type: {kind}", f"content-length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 def error(message: str, kind: str, code: str | None = None, param: str | None = None, **more: Any) -> bytes:
-    """The body of an error, as OpenAI writes it."""
+    """The body of an error in OpenAI's format."""
     return orjson.dumps({"error": {"message": message, "type": kind, "param": param, "code": code, **more}})
 
 

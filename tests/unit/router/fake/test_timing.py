@@ -27,7 +27,7 @@ def test_durations_are_milliseconds_or_seconds(text, seconds):
 @pytest.mark.parametrize(
     ("name", "what_is_wrong"),
     [
-        ("?first=1s", "name is missing"),
+        ("?first=1s", "is missing"),
         ("m?frist=1s", "'frist'"),
         ("m?first", "first has no value"),
         ("m?first=1s&first=2s", "first is given twice"),

@@ -1,4 +1,4 @@
-"""One request for an answer, and the ways to answer it."""
+"""One chat completion request to the fake provider, and the ways to answer it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from uuid import uuid4
 
 from router.fake.sample_text import WORDS, WORDS_BEFORE_CUT, count_pieces, sample_pieces
 from router.fake.server import wire
-from router.fake.server.line import Line
+from router.fake.server.connection import Connection
 from router.fake.server.recorded_requests import RecordedRequest
 from router.fake.timing import ResponseTiming, TokenTimer
 
 
 @dataclass(slots=True)
-class Ask:
-    """A request, read. `count` is how often its model was asked since the last reset, `age` for how many seconds."""
+class CompletionRequest:
+    """A parsed request. `count` is the number of requests for its model since the last reset, this one included; `age`
+    is the time in seconds since the first of them.
+    """
 
-    line: Line
+    connection: Connection
     record: RecordedRequest
     timing: ResponseTiming
     count: int
@@ -43,18 +45,18 @@ class Ask:
 
     @property
     def prefill(self) -> str:
-        """The words that the caller put into the assistant's mouth; empty when it did not."""
+        """The content of a last message by the assistant; empty if there is none."""
         content = self.last.get("content")
         return content if self.last.get("role") == "assistant" and isinstance(content, str) else ""
 
     def pieces(self) -> tuple[str, ...]:
-        """The sample text in its pieces, or what is left of it behind a prefill that began it."""
+        """The pieces of the sample text, without a prefill that it starts with."""
         pieces = sample_pieces(self.timing.tokens)
-        return _behind(pieces, self.prefill) if self.prefill else pieces
+        return _without_prefix(pieces, self.prefill) if self.prefill else pieces
 
-    # Whole answers
+    # Complete responses
 
-    def refuse(self, status: int, error: bytes, **headers: str) -> None:
+    def respond_error(self, status: int, error: bytes, **headers: str) -> None:
         """Answer with an HTTP error."""
         named = [(name.replace("_", "-"), value) for name, value in headers.items()]
         self.respond(status, error, headers=named)
@@ -62,39 +64,39 @@ class Ask:
     def respond(
         self, status: int, body: bytes, kind: str = "application/json", headers: Sequence[tuple[str, str]] = ()
     ) -> None:
-        """Answer with a whole HTTP response."""
+        """Answer with a complete HTTP response."""
         self.record.status = status
-        self.line.write(wire.response(status, wire.with_id(body, self._id), kind, headers))
+        self.connection.write(wire.response(status, wire.with_id(body, self._id), kind, headers))
 
     async def answer(self, pieces: tuple[str, ...]) -> None:
-        """The pieces as a whole answer, at the model's timing, up to `max_tokens`."""
+        """Answer with the pieces, at the model's timing, up to `max_tokens`."""
         limit = self.body.get("max_completion_tokens") or self.body.get("max_tokens")
         reason = "length" if limit and len(pieces) > limit else "stop"
         pieces = pieces[:limit] if limit else pieces
         if not self.record.stream:
             self.respond(200, await self.completion({"content": "".join(pieces)}, reason, len(pieces)))
             return
-        await self.speak(pieces)
-        self.finish(reason, len(pieces))
+        await self.send_text(pieces)
+        self.finish_stream(reason, len(pieces))
 
-    def respond_in_part(self, body: bytes) -> None:
-        """The beginning of an answer that is not streamed, as much of it as is said before a cut."""
+    def respond_partially(self, body: bytes) -> None:
+        """Send 25/60 of a response that is not streamed, as `fake-cut` does with a stream."""
         self.record.status = 200
         response = wire.response(200, wire.with_id(body, self._id))
-        self.line.write(response[: len(response) * WORDS_BEFORE_CUT // WORDS])
+        self.connection.write(response[: len(response) * WORDS_BEFORE_CUT // WORDS])
 
-    async def completion(self, message: dict[str, Any], reason: str, spoken: int) -> bytes:
-        """The body of an answer that is not streamed, when all its tokens would have come."""
-        wait = self.timing.first + self.timing.gap * max(0, spoken - 1)
+    async def completion(self, message: dict[str, Any], reason: str, tokens: int) -> bytes:
+        """The body of a response that is not streamed, after the time that its tokens take."""
+        wait = self.timing.first + self.timing.gap * max(0, tokens - 1)
         if wait:
             await asyncio.sleep(wait)
-        return wire.completion(self.model, message, reason, self._prompt(), spoken)
+        return wire.completion(self.model, message, reason, self._prompt_tokens(), tokens)
 
     # Streams
 
-    async def speak(self, pieces: tuple[str, ...]) -> None:
-        """Begin the stream and say the pieces at the model's timing; without a timing they wait for `flush`."""
-        self.begin()
+    async def send_text(self, pieces: tuple[str, ...]) -> None:
+        """Begin the stream and send the pieces at the model's timing. Without a timing they are sent with `flush`."""
+        self.begin_stream()
         if self.timing.immediate:
             self.send(wire.texts(self.model, pieces))
             return
@@ -104,38 +106,38 @@ class Ask:
             await timer.wait_for_token()
             self.send(wire.text(self.model, piece) if at else wire.texts(self.model, (piece,)))
 
-    def begin(self) -> None:
-        """The head of a stream."""
+    def begin_stream(self) -> None:
+        """Send the response headers of a stream."""
         self.record.status = 200
-        self.send(wire.STREAM_HEAD)
+        self.send(wire.STREAM_HEADERS)
 
     def send(self, data: bytes) -> None:
-        """Bytes for the next `flush`: what is sent in one go reaches the socket in one write."""
+        """Buffer bytes until the next `flush`, which writes them to the socket in one call."""
         self._pending += data
 
     def flush(self) -> None:
-        """Write what is pending."""
-        self.line.write(wire.with_id(self._pending, self._id))
+        """Write the buffered bytes."""
+        self.connection.write(wire.with_id(self._pending, self._id))
         self._pending = b""
 
-    def finish(self, reason: str, spoken: int, *, done: bool = True) -> None:
-        """The end of a stream: finish reason, usage where it was asked for, `[DONE]`."""
+    def finish_stream(self, reason: str, tokens: int, *, done: bool = True) -> None:
+        """End the stream: finish reason, usage if requested, `[DONE]`."""
         self.send(wire.finish(self.model, reason))
         options = self.body.get("stream_options")
         if isinstance(options, dict) and options.get("include_usage"):
-            self.send(wire.usage(self.model, self._prompt(), spoken))
+            self.send(wire.usage(self.model, self._prompt_tokens(), tokens))
         self.send((wire.DONE if done else b"") + wire.LAST_CHUNK)
         self.flush()
 
-    def _prompt(self) -> int:
+    def _prompt_tokens(self) -> int:
         contents = (each.get("content") for each in self.body["messages"] if isinstance(each, dict))
         return sum(count_pieces(content) for content in contents if isinstance(content, str))
 
 
-def _behind(pieces: tuple[str, ...], spoken: str) -> tuple[str, ...]:
-    if not "".join(pieces).startswith(spoken):
+def _without_prefix(pieces: tuple[str, ...], prefix: str) -> tuple[str, ...]:
+    if not "".join(pieces).startswith(prefix):
         return pieces
-    left, rest = len(spoken), []
+    left, rest = len(prefix), []
     for piece in pieces:
         if len(piece) > left:
             rest.append(piece[left:])

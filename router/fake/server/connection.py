@@ -1,4 +1,4 @@
-"""One connection, by hand: a web framework can neither reset it before the answer nor say nothing at all."""
+"""A minimal HTTP server connection. Web frameworks can neither reset a connection nor leave a request unanswered."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import cast
 
 from router.fake.server import wire
 
-MAX_HEAD = 64 * 1024
+MAX_HEADERS = 64 * 1024
 MAX_BODY = 16 * 1024 * 1024
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     """One HTTP request. Header names are in lower case."""
 
     method: str
@@ -27,92 +27,92 @@ class Request:
     body: bytes
 
 
-Answer = Callable[["Line", Request], Awaitable[None]]
+Handler = Callable[["Connection", HttpRequest], Awaitable[None]]
 
 
-class Line(asyncio.Protocol):
-    """Reads requests one after the other and has each of them answered; a caller that hangs up cancels the answer."""
+class Connection(asyncio.Protocol):
+    """Reads requests and passes them to `handler`, one at a time. A disconnect cancels the running handler."""
 
-    def __init__(self, answer: Answer, open_lines: set[Line]) -> None:
-        self._answer = answer
-        self._open_lines = open_lines
+    def __init__(self, handler: Handler, open_connections: set[Connection]) -> None:
+        self._handler = handler
+        self._open_connections = open_connections
         self._received = bytearray()
         self._continued = False
         self.task: asyncio.Task[None] | None = None
 
-    # What answers use
+    # For handlers
 
     def write(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send raw bytes."""
         self._transport.write(data)
 
     @property
     def closing(self) -> bool:
-        """Whether this side has hung up."""
+        """Whether the server has closed the connection."""
         return self._transport.is_closing()
 
     def close(self) -> None:
-        """Hang up after what was written has gone out."""
+        """Close the connection after sending what was written."""
         self._transport.close()
 
     def reset(self) -> None:
-        """Break the connection with a TCP reset: the caller learns that something went wrong, at once."""
-        line: socket.socket = self._transport.get_extra_info("socket")
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        """Close the connection at once with a TCP reset."""
+        sock: socket.socket = self._transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
-    async def silence(self) -> None:
-        """Say nothing until the caller hangs up."""
+    async def hang(self) -> None:
+        """Send nothing until the caller disconnects."""
         await asyncio.get_running_loop().create_future()
 
-    # What the event loop uses
+    # For the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of asyncio's
-        self._open_lines.add(self)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's class is not a subclass of asyncio's
+        self._open_connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._open_lines.discard(self)
+        self._open_connections.discard(self)
         if self.task is not None:
             self.task.cancel()
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        if len(self._received) > MAX_HEAD + MAX_BODY:
+        if len(self._received) > MAX_HEADERS + MAX_BODY:
             self.reset()
         else:
-            self._take_up()
+            self._start_next()
 
-    def _take_up(self) -> None:
-        """Begin with the next request, when it is here whole and the last one is answered."""
+    def _start_next(self) -> None:
+        """Handle the next request if it is complete and no other is being handled."""
         if self.task is not None or self._transport.is_closing():
             return
         try:
-            request = self._whole_request()
-        except _Refused as refused:
-            self.write(wire.response(refused.status, wire.error(str(refused), "invalid_request_error")))
+            request = self._next_request()
+        except _InvalidRequest as error:
+            self.write(wire.response(error.status, wire.error(str(error), "invalid_request_error")))
             self.close()
             return
         if request is not None:
             self.task = asyncio.get_running_loop().create_task(self._serve(request))
 
-    async def _serve(self, request: Request) -> None:
+    async def _serve(self, request: HttpRequest) -> None:
         try:
-            await self._answer(self, request)
+            await self._handler(self, request)
         except Exception:
-            _log.exception("the fake provider failed on its own, which no model name asked for")
+            _log.exception("unexpected error in the fake provider")
             self.reset()
         finally:
             self.task = None
         if request.headers.get("connection", "").lower() == "close":
             self.close()
-        self._take_up()
+        self._start_next()
 
-    def _whole_request(self) -> Request | None:
+    def _next_request(self) -> HttpRequest | None:
         end = self._received.find(b"\r\n\r\n")
         if end < 0:
-            if len(self._received) > MAX_HEAD:
-                raise _Refused(413, "the head of the request is too large")
+            if len(self._received) > MAX_HEADERS:
+                raise _InvalidRequest(413, "the request headers are too large")
             return None
         first, *lines = self._received[:end].decode("latin-1").split("\r\n")
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -126,11 +126,11 @@ class Line(asyncio.Protocol):
         body = bytes(self._received[end + 4 : end + 4 + length])
         del self._received[: end + 4 + length]
         self._continued = False
-        return Request(method, rest.partition(" ")[0], headers, body)
+        return HttpRequest(method, rest.partition(" ")[0], headers, body)
 
 
-class _Refused(Exception):
-    """The request cannot be read."""
+class _InvalidRequest(Exception):
+    """The request cannot be parsed."""
 
     def __init__(self, status: int, message: str) -> None:
         self.status = status
@@ -139,10 +139,10 @@ class _Refused(Exception):
 
 def _length(headers: Mapping[str, str]) -> int:
     if "transfer-encoding" in headers:
-        raise _Refused(411, "send the body with a content-length")
+        raise _InvalidRequest(411, "send the body with a content-length")
     length = headers.get("content-length", "0")
     if not (length.isascii() and length.isdigit()):
-        raise _Refused(400, "content-length is not a number")
+        raise _InvalidRequest(400, "content-length is not a number")
     if len(length) > 9 or int(length) > MAX_BODY:
-        raise _Refused(413, f"the body is larger than {MAX_BODY} bytes")
+        raise _InvalidRequest(413, f"the body is larger than {MAX_BODY} bytes")
     return int(length)
