@@ -1,4 +1,4 @@
-"""One suite over the HTTP lanes, against a provider on a real socket; and the proof that both send the same request."""
+"""One suite for both HTTP lanes, against a provider on a real socket. Both must send the same requests."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def lane(request: pytest.FixtureRequest, openai_lane: Lane, litellm_lane: 
     return {"openai_lane": openai_lane, "litellm_lane": litellm_lane}[request.param]
 
 
-def attempt(
+def request_to(
     provider: LocalProvider, model: str = "openai/gpt-4o-mini", timeout: float = 30.0, **params: Any
 ) -> LaneRequest:
     deployment = Deployment(id="d1", group="g", model=model, api_key=SecretStr(KEY), api_base=provider.url)
@@ -87,7 +87,7 @@ def attempt(
 
 
 async def heard(lane: Lane, reply: Reply, **options: Any) -> list[Chunk]:
-    async with local_provider(reply) as provider, aclosing(lane.stream(attempt(provider, **options))) as chunks:
+    async with local_provider(reply) as provider, aclosing(lane.stream(request_to(provider, **options))) as chunks:
         return [chunk async for chunk in chunks]
 
 
@@ -102,7 +102,7 @@ def reasons(chunks: list[Chunk]) -> list[str]:
 # What an answer becomes
 
 
-async def test_text_arrives_whole_with_one_finish_reason_and_the_usage_last(lane: Lane) -> None:
+async def test_text_is_complete_with_one_finish_reason_and_the_usage_last(lane: Lane) -> None:
     chunks = await heard(lane, HELLO)
     assert joined(chunks) == "Hello"
     assert reasons(chunks) == ["stop"]
@@ -137,7 +137,7 @@ async def test_tool_call_fragments_keep_all_their_keys(lane: Lane) -> None:
     assert reasons(chunks) == ["tool_calls"]
 
 
-async def test_thoughts_stay_apart_from_text(lane: Lane) -> None:
+async def test_reasoning_is_separate_from_text(lane: Lane) -> None:
     reply = streaming(event({"reasoning_content": "hm"}), event({"content": "yes"}), END, DONE)
     chunks = await heard(lane, reply)
     assert (joined(chunks, "reasoning_content"), joined(chunks)) == ("hm", "yes")
@@ -182,7 +182,7 @@ def refusal(status: str, **headers: str) -> Reply:
     ],
     ids=lambda value: getattr(value, "__name__", "reply"),
 )
-async def test_a_refusal_means_what_the_failover_table_says(
+async def test_an_error_status_is_mapped_as_in_the_failover_table(
     lane: Lane, reply: Reply, expected: type[SwitchboardError]
 ) -> None:
     with pytest.raises(expected) as caught:
@@ -198,10 +198,10 @@ async def test_a_rate_limit_keeps_the_providers_time(lane: Lane) -> None:
     assert caught.value.retry_after == 7.0
 
 
-async def test_a_refusal_is_asked_for_once(lane: Lane) -> None:
+async def test_an_error_response_is_not_retried(lane: Lane) -> None:
     async with local_provider(refusal("500 Internal Server Error")) as provider:
         with pytest.raises(ProviderOverloaded):
-            await anext(lane.stream(attempt(provider)))
+            await anext(lane.stream(request_to(provider)))
         assert len(provider.requests) == 1
 
 
@@ -222,24 +222,24 @@ async def test_an_error_inside_the_stream_is_raised(lane: Lane, before: tuple[by
 
 
 @pytest.mark.parametrize("end", [True, False], ids=["clean end", "hang-up"])
-async def test_an_answer_without_its_end_is_cut(lane: Lane, end: bool) -> None:
+async def test_an_answer_without_a_finish_reason_is_cut(lane: Lane, end: bool) -> None:
     said = []
     async with local_provider(streaming(event({"content": "a"}), end=end)) as provider:
         with pytest.raises(AnswerCut):
-            async for chunk in lane.stream(attempt(provider)):
+            async for chunk in lane.stream(request_to(provider)):
                 said.append(chunk)
     assert joined(said) == "a"
     assert reasons(said) == []
 
 
-async def test_a_provider_that_is_not_there_is_a_failed_connection(lane: Lane) -> None:
+async def test_an_unreachable_provider_is_a_failed_connection(lane: Lane) -> None:
     async with local_provider(HELLO) as provider:
         pass
     with pytest.raises(ConnectionFailed):
-        await anext(lane.stream(attempt(provider)))
+        await anext(lane.stream(request_to(provider)))
 
 
-async def test_a_provider_that_hangs_up_before_it_answers_is_a_failed_connection(lane: Lane) -> None:
+async def test_a_provider_that_disconnects_before_it_answers_is_a_failed_connection(lane: Lane) -> None:
     async def hang_up(writer: asyncio.StreamWriter) -> None:
         writer.close()
 
@@ -247,10 +247,10 @@ async def test_a_provider_that_hangs_up_before_it_answers_is_a_failed_connection
         await heard(lane, hang_up)
 
 
-async def test_a_provider_without_a_word_is_silent(lane: Lane) -> None:
+async def test_a_provider_that_never_answers_is_a_timeout(lane: Lane) -> None:
     async with local_provider(stalling()) as provider:
         with pytest.raises(ProviderTimeout):
-            await anext(lane.stream(attempt(provider, timeout=0.2)))
+            await anext(lane.stream(request_to(provider, timeout=0.2)))
         async with asyncio.timeout(1):
             await provider.hung_up.wait()
 
@@ -260,7 +260,7 @@ async def test_a_provider_without_a_word_is_silent(lane: Lane) -> None:
 
 async def test_closing_the_stream_in_the_middle_closes_the_providers_connection(lane: Lane) -> None:
     async with local_provider(stalling(event({"content": "a"}))) as provider:
-        chunks = lane.stream(attempt(provider))
+        chunks = lane.stream(request_to(provider))
         assert joined([await anext(chunks)]) == "a"
         await chunks.aclose()
         async with asyncio.timeout(1):
@@ -272,7 +272,7 @@ async def test_cancelling_the_turn_closes_the_providers_connection(lane: Lane, s
     spoken = asyncio.Event()
 
     async def turn() -> None:
-        async with aclosing(lane.stream(attempt(provider))) as chunks:
+        async with aclosing(lane.stream(request_to(provider))) as chunks:
             async for _ in chunks:
                 spoken.set()
 
@@ -290,7 +290,7 @@ async def test_nothing_is_left_running_after_streams_were_closed(lane: Lane) -> 
     before = asyncio.all_tasks()
     async with local_provider(stalling(event({"content": "a"}))) as provider:
         for _ in range(3):
-            async with aclosing(lane.stream(attempt(provider))) as chunks:
+            async with aclosing(lane.stream(request_to(provider))) as chunks:
                 await anext(chunks)
     await lane.aclose()
     left = asyncio.all_tasks() - before
@@ -301,13 +301,13 @@ async def test_nothing_is_left_running_after_streams_were_closed(lane: Lane) -> 
 # What only the direct lane must cope with itself
 
 
-async def test_what_is_read_together_is_one_chunk(openai_lane: Lane) -> None:
+async def test_text_that_arrives_together_is_one_chunk(openai_lane: Lane) -> None:
     words = [event({"content": f"{number} "}) for number in range(20)]
     chunks = await heard(openai_lane, streaming(b"".join([ROLE, *words, END, DONE])))
     assert [joined([chunk]) for chunk in chunks] == ["".join(f"{number} " for number in range(20)), ""]
 
 
-async def test_reading_stops_when_nobody_takes_the_answer_and_goes_on_when_somebody_does(
+async def test_reading_pauses_while_the_answer_is_not_consumed(
     openai_lane: Lane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped = asyncio.Event()
@@ -316,7 +316,7 @@ async def test_reading_stops_when_nobody_takes_the_answer_and_goes_on_when_someb
     words = [event({"content": "x" * 1000}) for _ in range(2000)]
     lengths = []
     async with local_provider(streaming(ROLE, *words, END, DONE)) as provider, asyncio.timeout(20):
-        async for chunk in openai_lane.stream(attempt(provider)):
+        async for chunk in openai_lane.stream(request_to(provider)):
             await stopped.wait()
             lengths.append(len(joined([chunk])))
     assert sum(lengths) == 2_000_000
@@ -329,7 +329,7 @@ async def test_a_compressed_stream_is_read(openai_lane: Lane) -> None:
     assert joined(await heard(openai_lane, reply)) == "a"
 
 
-async def test_a_stream_that_only_claims_to_be_compressed_is_a_bad_answer(openai_lane: Lane) -> None:
+async def test_a_stream_with_a_wrong_content_encoding_is_a_bad_answer(openai_lane: Lane) -> None:
     with pytest.raises(BadAnswer):
         await heard(openai_lane, answering("200 OK", b"data: x\n\n", "text/event-stream", content_encoding="gzip"))
 
@@ -342,35 +342,33 @@ async def test_a_provider_that_does_not_stream_is_understood(openai_lane: Lane) 
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/json", "application/octet-stream"])
-async def test_a_stream_under_a_wrong_name_is_still_read(openai_lane: Lane, content_type: str) -> None:
+async def test_a_stream_with_a_wrong_content_type_is_still_read(openai_lane: Lane, content_type: str) -> None:
     body = b"\n" + event({"content": "a"}) + END + DONE
     assert joined(await heard(openai_lane, answering("200 OK", body, content_type))) == "a"
 
 
 @pytest.mark.parametrize("body", [b"<html>", b'{"half', b'{"error":{"message":"boom"}}'])
-async def test_a_body_that_is_no_answer_is_a_bad_answer(openai_lane: Lane, body: bytes) -> None:
+async def test_a_body_that_is_not_an_answer_is_a_bad_answer(openai_lane: Lane, body: bytes) -> None:
     with pytest.raises(BadAnswer):
         await heard(openai_lane, answering("200 OK", body, "text/plain"))
 
 
-async def test_malformed_events_are_skipped_and_told_to_the_operator(
-    openai_lane: Lane, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_malformed_events_are_skipped_and_logged(openai_lane: Lane, caplog: pytest.LogCaptureFixture) -> None:
     chunks = await heard(openai_lane, streaming(event({"content": "a"}), b"data: {oops\n\n", END, DONE))
     assert joined(chunks) == "a"
     assert "d1: skipped 1 malformed" in caplog.text
 
 
-async def test_a_connection_that_breaks_after_the_finish_reason_has_merely_ended(openai_lane: Lane) -> None:
+async def test_a_connection_that_breaks_after_the_finish_reason_is_no_error(openai_lane: Lane) -> None:
     assert reasons(await heard(openai_lane, streaming(event({"content": "a"}), END, end=False))) == ["stop"]
 
 
-async def test_a_line_without_end_is_given_up(openai_lane: Lane) -> None:
+async def test_an_event_without_end_is_a_bad_answer(openai_lane: Lane) -> None:
     with pytest.raises(BadAnswer):
         await heard(openai_lane, streaming(b"data: ", b"x" * (1 << 20), b"x"))
 
 
-async def test_only_the_beginning_of_a_long_refusal_is_read(openai_lane: Lane) -> None:
+async def test_only_the_beginning_of_a_long_error_body_is_read(openai_lane: Lane) -> None:
     written = 0
 
     async def endless(writer: asyncio.StreamWriter) -> None:
@@ -386,7 +384,7 @@ async def test_only_the_beginning_of_a_long_refusal_is_read(openai_lane: Lane) -
     assert MAX_ERROR_BYTES <= written < 100 * MAX_ERROR_BYTES
 
 
-async def test_one_connection_serves_one_turn_after_another(openai_lane: Lane) -> None:
+async def test_a_connection_is_reused_by_the_next_turn(openai_lane: Lane) -> None:
     async def in_two_packets(writer: asyncio.StreamWriter) -> None:
         writer.write(EVENT_STREAM + b"".join(map(chunked, [event({"content": "a"}), END, DONE])))
         await writer.drain()
@@ -395,16 +393,16 @@ async def test_one_connection_serves_one_turn_after_another(openai_lane: Lane) -
 
     async with local_provider(in_two_packets) as provider:
         for _ in range(3):
-            assert joined([chunk async for chunk in openai_lane.stream(attempt(provider))]) == "a"
+            assert joined([chunk async for chunk in openai_lane.stream(request_to(provider))]) == "a"
         assert len(provider.connections) == 1
 
 
 async def test_a_provider_that_never_closes_after_done_does_not_hold_up_the_turn(openai_lane: Lane) -> None:
     async with local_provider(stalling(event({"content": "a"}), END, DONE)) as provider, asyncio.timeout(5):
-        assert joined([chunk async for chunk in openai_lane.stream(attempt(provider))]) == "a"
+        assert joined([chunk async for chunk in openai_lane.stream(request_to(provider))]) == "a"
 
 
-async def test_no_call_waits_for_another_ones_connection(openai_lane: Lane) -> None:
+async def test_connections_are_not_limited(openai_lane: Lane) -> None:
     calls = 150
     all_here = asyncio.Event()
 
@@ -415,13 +413,13 @@ async def test_no_call_waits_for_another_ones_connection(openai_lane: Lane) -> N
         await HELLO(writer)
 
     async def turn() -> str:
-        return joined([chunk async for chunk in openai_lane.stream(attempt(provider))])
+        return joined([chunk async for chunk in openai_lane.stream(request_to(provider))])
 
     async with local_provider(together) as provider, asyncio.timeout(20):
         assert set(await asyncio.gather(*(turn() for _ in range(calls)))) == {"Hello"}
 
 
-async def test_a_request_that_litellm_would_not_stream_goes_down_its_lane(openai_lane: Lane) -> None:
+async def test_a_request_that_litellm_would_not_stream_uses_its_lane(openai_lane: Lane) -> None:
     schema = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object", "properties": {}}}}
     call = {"id": "c", "type": "function", "function": {"name": "json_tool_call", "arguments": '{"a":1}'}}
     message = {"role": "assistant", "content": None, "tool_calls": [call]}
@@ -535,7 +533,7 @@ MODELS = [
 OF_THE_TRANSPORT = {"user-agent", "accept", "accept-encoding", "connection", "content-length"}
 
 
-def test_every_provider_of_the_direct_lane_is_compared() -> None:
+def test_every_provider_of_the_openai_lane_is_compared() -> None:
     assert {model.split("/")[0] for model in MODELS} == VIA_SDK | VIA_HANDLER
 
 
@@ -560,7 +558,7 @@ async def sent(lane: Lane, wanted: LaneRequest, provider: LocalProvider) -> Rece
 @pytest.mark.parametrize("model", MODELS)
 async def test_both_lanes_send_the_same_request(model: str, openai_lane: Lane, litellm_lane: Lane) -> None:
     async with local_provider(streaming(event({"content": "x"}), END, DONE)) as provider:
-        bare = attempt(provider, model).deployment
+        bare = request_to(provider, model).deployment
         assert is_openai_compatible(bare)
         for name, (messages, params, configured) in REQUESTS.items():
             wanted = LaneRequest(replace(bare, params=configured), messages, params, 30.0)
@@ -576,7 +574,7 @@ async def test_both_lanes_send_the_same_request(model: str, openai_lane: Lane, l
             assert await sent(openai_lane, again, provider) == await sent(litellm_lane, again, provider), (
                 f"{name}, again"
             )
-            assert (messages, params, configured) == before, f"{name}: the attempt was changed"
+            assert (messages, params, configured) == before, f"{name}: the request was changed"
 
 
 @pytest.mark.parametrize(
@@ -588,7 +586,7 @@ async def test_both_lanes_find_the_same_key_when_none_is_given(
     monkeypatch.setitem(os.environ, variable, "sk-from-the-environment-0123456789")
     async with local_provider(HELLO) as provider:
         wanted = replace(
-            attempt(provider, model), deployment=replace(attempt(provider, model).deployment, api_key=None)
+            request_to(provider, model), deployment=replace(request_to(provider, model).deployment, api_key=None)
         )
         direct = await sent(openai_lane, wanted, provider)
         assert isinstance(direct, Received)

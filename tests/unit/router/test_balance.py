@@ -30,14 +30,14 @@ def test_weights_are_shares() -> None:
     assert 0.70 < chosen["a"] / chosen.total() < 0.80
 
 
-def test_least_busy_takes_the_one_with_fewest_calls_in_flight() -> None:
+def test_least_busy_prefers_the_fewest_requests_in_flight() -> None:
     stats = Stats()
     stats["main/a"].in_flight = 2
     stats["main/b"].in_flight = 1
     assert set(first_choices("least-busy", stats, deployment("a", weight=9), deployment("b"))) == {"b"}
 
 
-def test_the_fastest_first_token_wins_but_the_others_are_still_looked_at() -> None:
+def test_the_fastest_first_token_wins_but_others_are_still_measured() -> None:
     stats = Stats()
     stats["main/a"].answered(0.2)
     stats["main/b"].answered(0.9)

@@ -29,7 +29,7 @@ def nearness(one: list[float], other: list[float]) -> float:
 # The fake one
 
 
-async def test_texts_with_the_same_words_are_near_and_others_far() -> None:
+async def test_texts_with_the_same_words_are_similar_and_others_are_not() -> None:
     window, near, far = await embedder("fake/embedding").embed(
         ["She likes a table by the window.", "a window TABLE", "He is allergic to nuts."]
     )
@@ -41,7 +41,7 @@ async def test_chinese_is_compared_by_its_characters() -> None:
     assert nearness(window, near) > 0.5 > nearness(window, far)
 
 
-async def test_a_text_has_the_same_vector_always_and_one_without_words_that_of_nothing() -> None:
+async def test_vectors_are_deterministic_and_a_text_without_words_has_a_zero_vector() -> None:
     first, second, empty = await embedder("fake/embedding").embed(["Nuts!", "nuts", "…"])
     assert first == second != empty and not any(empty)
     # Stored vectors outlive the process, so its hashes must not depend on it.
@@ -51,7 +51,7 @@ async def test_a_text_has_the_same_vector_always_and_one_without_words_that_of_n
 # Failing over
 
 
-async def test_the_next_deployment_is_asked_when_one_fails() -> None:
+async def test_the_next_deployment_is_tried_when_one_fails() -> None:
     with capture_logs() as logs:
         vectors = await embedder("fake/503", "fake/401", "fake/embedding").embed(["Hi"])
     assert len(vectors) == 1
@@ -66,13 +66,13 @@ async def test_when_all_fail_the_error_names_the_group() -> None:
         await embedder("fake/503", "fake/typo").embed(["Hi"])
 
 
-async def test_what_is_wrong_everywhere_is_asked_once() -> None:
+async def test_an_invalid_request_is_tried_once() -> None:
     with capture_logs() as logs, pytest.raises(ContextWindowExceeded):
         await embedder("fake/context", "fake/embedding").embed(["Hi"])
     assert logs == []
 
 
-async def test_one_without_its_key_is_passed_over() -> None:
+async def test_a_deployment_without_a_key_is_skipped() -> None:
     deployments = [
         Deployment(id="a", group="vectors", model="fake/503", missing=("KEY",)),
         Deployment(id="b", group="vectors", model="fake/embedding"),
@@ -84,7 +84,7 @@ async def test_one_without_its_key_is_passed_over() -> None:
         await Embedder("vectors", list).embed(["Hi"])
 
 
-def test_one_that_says_nothing_is_left_after_its_first_token_timeout() -> None:
+def test_a_deployment_times_out_after_its_first_token_timeout() -> None:
     async def seconds() -> float:
         limits = Limits(first_token_timeout=3.0)
         with capture_logs() as logs:
@@ -124,7 +124,7 @@ def over(provider: LocalProvider, **fields: object) -> Embedder:
     return embedder("openai/text-embedding-3-small", api_base=provider.url, api_key=SecretStr(KEY), **fields)
 
 
-async def test_a_provider_is_asked_with_its_key_and_the_deployments_parameters() -> None:
+async def test_a_request_has_the_deployments_key_and_parameters() -> None:
     async with local_provider(vectors_of(2)) as provider:
         assert await over(provider, params={"dimensions": 2}).embed(["a", "b"]) == [[0.0, 0.5], [1.0, 0.5]]
     (request,) = provider.requests
@@ -133,7 +133,7 @@ async def test_a_provider_is_asked_with_its_key_and_the_deployments_parameters()
     assert asked == {"input": ["a", "b"], "model": "text-embedding-3-small", "dimensions": 2}
 
 
-async def test_many_texts_are_asked_for_in_parts_and_come_back_in_order() -> None:
+async def test_many_texts_are_sent_in_batches_and_return_in_order() -> None:
     async with local_provider(vectors_of(BATCH)) as provider:
         vectors = await over(provider).embed([f"text {n}" for n in range(2 * BATCH)])
     assert [each[0] for each in vectors] == [*range(BATCH), *range(BATCH)]
@@ -156,7 +156,7 @@ async def test_many_texts_are_asked_for_in_parts_and_come_back_in_order() -> Non
         answering("429 Too Many Requests", b'{"error": {"message": "slow down"}}'),
     ],
 )
-async def test_an_answer_that_is_none_is_a_failure(reply: Reply) -> None:
+async def test_an_invalid_answer_is_a_failure(reply: Reply) -> None:
     async with local_provider(reply) as provider:
         with pytest.raises(AllDeploymentsFailed):
             await over(provider).embed(["a", "b"])

@@ -51,23 +51,23 @@ def decision(
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_each_failure_leads_where_the_table_says(error: SwitchboardError, expected: Decision) -> None:
+def test_each_failure_has_the_decision_of_the_failover_table(error: SwitchboardError, expected: Decision) -> None:
     assert decision(error) == expected
 
 
 @pytest.mark.parametrize("error", [ConnectionFailed(""), BadAnswer(""), AnswerCut("")], ids=lambda error: error.code)
-def test_a_broken_line_is_tried_again_only_once(error: AttemptError) -> None:
+def test_a_failed_connection_is_retried_once(error: AttemptError) -> None:
     assert decision(error, alternatives=False) == RetryHere(0.0)
     assert decision(error, alternatives=False, retries=1) == NextDeployment()
 
 
 @pytest.mark.parametrize("error", [ProviderOverloaded(""), RateLimited("")], ids=lambda error: error.code)
-def test_an_overloaded_provider_is_tried_again_with_growing_patience(error: AttemptError) -> None:
+def test_an_overloaded_provider_is_retried_with_exponential_backoff(error: AttemptError) -> None:
     assert isinstance(decision(error, retries=1), RetryHere)
     assert decision(error, retries=2) == NextDeployment()
 
 
-def test_a_named_time_is_waited_for_only_by_a_call_that_has_nowhere_else_to_go() -> None:
+def test_retry_after_is_honoured_only_without_an_alternative() -> None:
     assert decision(RateLimited("", retry_after=2.0)) == NextDeployment()
     assert decision(RateLimited("", retry_after=2.0), alternatives=False) == RetryHere(2.0)
     assert decision(RateLimited("", retry_after=5.5), alternatives=False) == NextDeployment()

@@ -132,13 +132,13 @@ def test_json_is_answered_where_json_is_asked_for():
 # Scripts
 
 
-def test_a_script_speaks_and_calls_in_its_order():
+def test_a_script_sends_text_and_calls_in_order():
     script = '/say One moment.\n/call multiply {"a": 6, "b": 7}\n/call book {}'
     expected = ("One moment.", [("multiply", {"a": 6, "b": 7}), ("book", {})], "tool_calls")
     assert answer(attempt(script)) == expected
 
 
-def test_other_lines_of_a_script_are_spoken():
+def test_other_lines_of_a_script_are_sent_as_text():
     assert answer(attempt("/say One.\nTwo.\n\n/say Three."))[0] == "One. Two. Three."
 
 
@@ -147,7 +147,7 @@ def test_a_call_without_arguments_gets_those_its_schema_needs():
     assert answer(attempt("/call unheard_of", tools=[MULTIPLY]))[1] == [("unheard_of", {})]
 
 
-def test_broken_arguments_are_passed_on_as_they_stand():
+def test_broken_arguments_are_sent_unchanged():
     chunks = run_virtually(collect(attempt("/call multiply {oops")))
     calls = [
         call for chunk in chunks if chunk["choices"] for call in chunk["choices"][0]["delta"].get("tool_calls", ())
@@ -162,7 +162,7 @@ def test_then_waits_for_the_tools_results():
     assert answer(attempt(script, history=called("first") + called("second"))) == ("Done.", [], "stop")
 
 
-def test_a_script_that_has_run_out_quotes_the_result():
+def test_after_the_end_of_a_script_the_tool_result_is_quoted():
     assert answer(attempt("/call first", history=called("first", result="sunny")))[0] == "The tool answered: sunny"
 
 
@@ -180,13 +180,13 @@ def test_a_message_that_only_looks_like_a_script_is_echoed():
         ("/call", "tool's name"),
     ],
 )
-def test_a_script_that_cannot_be_read_is_rejected_with_its_line(script, what_is_wrong):
+def test_an_invalid_script_is_rejected_with_its_line(script, what_is_wrong):
     with pytest.raises(errors.RequestRejected) as caught:
         answer(attempt(script))
     assert what_is_wrong in str(caught.value)
 
 
-def test_a_continued_answer_goes_on_behind_the_spoken_words_and_past_the_failure():
+def test_a_prefill_is_continued_after_the_failure():
     script = "/say one two three\n/fail cut\n/say four five"
     with pytest.raises(errors.AnswerCut):
         answer(attempt(script))
@@ -244,17 +244,17 @@ def test_a_script_chooses_the_finish_reason():
 # ResponseTiming
 
 
-def test_the_pace_sets_when_each_token_comes():
+def test_the_timing_sets_when_each_token_comes():
     assert moments(attempt("/say one two three", model="fake/echo?first=200ms&gap=20ms")) == pytest.approx(
         [0.2, 0.22, 0.24]
     )
 
 
-def test_without_a_pace_nothing_is_waited_for():
+def test_without_a_timing_there_is_no_delay():
     assert set(moments(attempt("one two three"))) == {0.0}
 
 
-def test_a_wait_is_a_silence_between_words():
+def test_a_wait_is_a_pause_between_words():
     assert moments(attempt("/say one\n/wait 500ms\n/say two")) == pytest.approx([0, 0.5])
 
 
@@ -311,7 +311,7 @@ def test_each_failure_is_the_error_that_a_real_lane_raises(kind, error):
         assert getattr(caught.value, "status", None) in (None, 200, int(kind) if kind.isdigit() else None)
 
 
-def test_every_named_failure_is_a_silence_or_is_tested_above():
+def test_every_named_failure_hangs_or_is_tested_above():
     marks = test_each_failure_is_the_error_that_a_real_lane_raises.pytestmark
     tested = {kind for mark in marks for kind, _ in mark.args[1]}
     assert set(NAMED_FAILURES) - tested == HANGING
@@ -324,12 +324,12 @@ def test_a_rate_limit_can_name_a_time():
 
 
 @pytest.mark.parametrize("kind", ["503", "reset", "html", "error"])
-def test_after_the_first_word_a_providers_failure_is_a_cut(kind):
+def test_after_the_first_word_a_failure_is_a_cut_answer(kind):
     with pytest.raises(errors.AnswerCut):
         answer(attempt(f"/say one\n/fail {kind}"))
 
 
-def test_a_model_that_is_cut_speaks_twenty_five_words_first():
+def test_a_cut_comes_after_25_words():
     async def spoken():
         words = []
         with pytest.raises(errors.AnswerCut):
@@ -343,7 +343,7 @@ def test_a_model_that_is_cut_speaks_twenty_five_words_first():
 
 
 @pytest.mark.parametrize(("kind", "words"), [("silent", 0), ("stall", 25)])
-def test_a_silent_line_stays_open_until_it_is_cancelled(kind, words):
+def test_a_hanging_answer_stays_open_until_it_is_cancelled(kind, words):
     async def listen():
         heard = []
 
@@ -360,7 +360,7 @@ def test_a_silent_line_stays_open_until_it_is_cancelled(kind, words):
 
 
 @pytest.mark.parametrize("model", ["fake/eco", "fake/200", "fake/echo?timing=1s", "fake/"])
-def test_an_unknown_fake_model_is_the_operators_to_mend(model):
+def test_an_unknown_fake_model_is_refused(model):
     with pytest.raises(errors.CredentialsRefused) as caught:
         answer(attempt("hi", model=model))
     assert caught.value.status == 404

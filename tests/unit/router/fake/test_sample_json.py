@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 from router.fake.sample_json import sample, sample_arguments
 
 
-def test_a_value_that_the_schema_names_is_taken():
+def test_a_value_in_the_schema_is_used():
     assert sample({"type": "string", "const": "a"}) == "a"
     assert sample({"type": "string", "default": "b", "enum": ["a", "b"]}) == "b"
     assert sample({"type": "string", "enum": ["+1", "+2"]}) == "+1"
 
 
-def test_optional_properties_are_left_out_unless_the_schema_names_their_value():
+def test_optional_properties_are_omitted_unless_the_schema_contains_their_value():
     schema = {
         "type": "object",
         "properties": {"a": {"type": "integer"}, "note": {"type": "string"}, "to": {"type": "string", "enum": ["+1"]}},
@@ -27,7 +27,7 @@ def test_arguments_come_from_the_tools_parameters():
     assert sample_arguments({"function": {"name": "f", "parameters": parameters}}) == {"a": 3}
 
 
-def test_a_schema_that_refers_to_itself_comes_to_an_end():
+def test_recursion_is_limited():
     node = {"type": "object", "properties": {"next": {"$ref": "#"}}, "required": ["next"]}
     assert "next" in sample(node)
     assert sample({"$ref": "#"}) is not None

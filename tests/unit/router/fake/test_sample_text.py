@@ -21,7 +21,7 @@ def test_any_number_of_tokens_can_be_asked_for():
     assert "".join(sample_pieces(62)) == ANSWER + " Good morning"
 
 
-def test_chinese_falls_into_characters_and_english_into_words():
+def test_chinese_is_split_into_characters_and_english_into_words():
     assert pieces_of("Hi there, 你好 ok") == ["Hi", " there,", " 你", "好", " ok"]
 
 

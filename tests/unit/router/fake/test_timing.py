@@ -8,7 +8,7 @@ from router.fake.timing import MAX_TOKENS, ResponseTiming, TokenTimer, duration,
 from tests.support.virtual_clock import run_virtually
 
 
-def test_a_name_without_a_question_mark_has_no_pace():
+def test_a_name_without_a_question_mark_has_no_timing():
     assert split_timing("fake-ok:a") == ("fake-ok:a", ResponseTiming())
 
 
@@ -42,7 +42,7 @@ def test_durations_are_milliseconds_or_seconds(text, seconds):
         ("m?gap=1s&", "unknown setting ''"),
     ],
 )
-def test_an_unreadable_pace_is_named_in_the_error(name, what_is_wrong):
+def test_the_error_names_the_invalid_part_of_a_timing(name, what_is_wrong):
     with pytest.raises(ValueError, match=r"^'") as caught:
         split_timing(name)
     assert what_is_wrong in str(caught.value)
@@ -55,7 +55,7 @@ def test_an_unreadable_pace_is_named_in_the_error(name, what_is_wrong):
     st.integers(0, 100_000),
     st.none() | st.integers(1, MAX_TOKENS),
 )
-def test_every_pace_that_can_be_written_is_read_back(model, first, gap, tokens):
+def test_every_valid_timing_is_parsed(model, first, gap, tokens):
     query = f"first={first}ms&gap={gap}ms" + (f"&tokens={tokens}" if tokens else "")
     assert split_timing(f"{model}?{query}") == (
         model,
@@ -64,7 +64,7 @@ def test_every_pace_that_can_be_written_is_read_back(model, first, gap, tokens):
 
 
 @given(st.text())
-def test_any_text_is_either_read_or_refused_with_a_value_error(text):
+def test_any_text_is_parsed_or_raises_value_error(text):
     try:
         model, timing = split_timing(text)
     except ValueError:
@@ -73,7 +73,7 @@ def test_any_text_is_either_read_or_refused_with_a_value_error(text):
     assert timing.first >= 0 <= timing.gap
 
 
-def test_tokens_come_at_their_moments():
+def test_tokens_come_when_they_are_due():
     async def moments():
         timer, loop = TokenTimer(ResponseTiming(first=0.2, gap=0.02)), asyncio.get_running_loop()
         return [await _time_of(timer.wait_for_token(), loop) for _ in range(3)]
@@ -90,7 +90,7 @@ def test_a_late_token_does_not_delay_those_after_it():
     assert run_virtually(moments()) == pytest.approx([0.25, 0.25, 0.3, 0.4])
 
 
-def test_a_pause_puts_off_everything_behind_it():
+def test_a_pause_delays_everything_after_it():
     async def moments():
         timer, loop = TokenTimer(ResponseTiming(first=0, gap=0.1)), asyncio.get_running_loop()
         first = await _time_of(timer.wait_for_token(), loop)

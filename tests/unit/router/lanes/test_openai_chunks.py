@@ -21,7 +21,7 @@ def reasons(chunks: list[Chunk]) -> list[str]:
     return [each for chunk in chunks if chunk["choices"] for each in [chunk["choices"][0]["finish_reason"]] if each]
 
 
-def test_text_that_is_read_together_becomes_one_chunk() -> None:
+def test_text_that_arrives_together_is_one_chunk() -> None:
     chunks = ChunkReader().read(
         [event({"role": "assistant", "content": ""}), event({"content": "a"}), event({"content": "b"})]
     )
@@ -36,7 +36,7 @@ def test_the_role_is_named_once() -> None:
     assert ["role" in chunk["choices"][0]["delta"] for chunk in first + second] == [True, False]
 
 
-def test_thoughts_and_tool_calls_are_never_merged_with_text() -> None:
+def test_reasoning_and_tool_calls_are_never_merged_with_text() -> None:
     call = {"index": 0, "id": "x", "function": {"name": "f", "arguments": ""}}
     chunks = ChunkReader().read(
         [
@@ -77,12 +77,12 @@ def test_a_tool_call_fragment_always_has_all_its_keys(call: dict[str, Any], expe
     assert {"index": fragment["index"], "id": fragment["id"], **fragment["function"]} == expected
 
 
-def test_content_in_parts_is_told_apart_into_text_and_thoughts() -> None:
+def test_content_parts_are_split_into_text_and_reasoning() -> None:
     parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "a"}]
     assert deltas(ChunkReader().read([event({"content": parts})])) == [{"reasoning_content": "hm"}, {"content": "a"}]
 
 
-def test_only_the_first_finish_reason_counts_and_nothing_is_said_after_it() -> None:
+def test_everything_after_the_first_finish_reason_is_ignored() -> None:
     chunks = ChunkReader().read([event({"content": "a"}, "length"), event({"content": "b"}, "stop")])
     assert deltas(chunks) == [{"content": "a"}, {}]
     assert reasons(chunks) == ["length"]
@@ -91,16 +91,16 @@ def test_only_the_first_finish_reason_counts_and_nothing_is_said_after_it() -> N
 @pytest.mark.parametrize(
     ("theirs", "ours"), [("eos", "stop"), ("model_length", "length"), ("sensitive", "content_filter")]
 )
-def test_a_providers_own_finish_reason_becomes_openais(theirs: str, ours: str) -> None:
+def test_other_finish_reasons_are_mapped_to_openais(theirs: str, ours: str) -> None:
     assert reasons(ChunkReader().read([event({"content": "a"}, theirs)])) == [ours]
 
 
-def test_an_answer_that_stopped_to_call_tools_says_so() -> None:
+def test_the_finish_reason_of_an_answer_with_tool_calls_is_tool_calls() -> None:
     call = {"index": 0, "id": "x", "function": {"name": "f", "arguments": "{}"}}
     assert reasons(ChunkReader().read([event({"tool_calls": [call]}), event(finish="stop")])) == ["tool_calls"]
 
 
-def test_an_error_is_a_cut_once_something_was_said() -> None:
+def test_an_error_after_some_output_is_a_cut_answer() -> None:
     error = orjson.dumps({"error": {"message": "Overloaded", "type": "server_error"}})
     with pytest.raises(BadAnswer):
         ChunkReader().read([event({"role": "assistant", "content": ""}), error])
@@ -111,12 +111,12 @@ def test_an_error_is_a_cut_once_something_was_said() -> None:
     assert "Overloaded" in cut.value.provider_text
 
 
-def test_a_provider_that_says_it_broke_off_has_cut_the_answer() -> None:
+def test_a_finish_reason_of_an_unfinished_answer_is_a_cut_answer() -> None:
     with pytest.raises(AnswerCut):
         ChunkReader().read([event({"content": "a"}, "insufficient_system_resource")])
 
 
-def test_the_usage_comes_once_and_last_however_often_the_provider_repeats_it() -> None:
+def test_the_usage_comes_once_and_last() -> None:
     reader = ChunkReader()
     chunks = reader.read(
         [event({"content": "a"}, usage={"total_tokens": 1}), event(finish="stop", usage={"total_tokens": 2})]
@@ -146,30 +146,30 @@ def test_only_whole_numbers_count_as_usage(usage: dict[str, Any], counts: dict[s
 @pytest.mark.parametrize(
     "choices", [None, [], {}, "x", [None], [{"index": 1, "delta": {"content": "b"}}], [{"delta": None}]]
 )
-def test_an_event_without_the_first_choice_says_nothing(choices: Any) -> None:
+def test_an_event_without_the_first_choice_is_ignored(choices: Any) -> None:
     assert ChunkReader().read([orjson.dumps({"choices": choices})]) == []
 
 
 @pytest.mark.parametrize("index", [-1, 10**18, 1])
-def test_a_choice_that_was_not_asked_for_is_passed_over(index: int) -> None:
+def test_other_choices_are_ignored(index: int) -> None:
     assert ChunkReader().read([event({"content": "b"}, index=index)]) == []
 
 
-def test_malformed_events_are_counted_and_passed_over() -> None:
+def test_malformed_events_are_counted_and_skipped() -> None:
     reader = ChunkReader()
     chunks = reader.read([event({"content": "a"}), b'{"choices": [', b"[]", b"null", event({"content": "b"})])
     assert deltas(chunks) == [{"content": "ab"}]
     assert reader.malformed == 3
 
 
-def test_an_empty_text_is_no_part_of_an_answer() -> None:
+def test_empty_text_yields_no_chunk() -> None:
     reader = ChunkReader()
     assert reader.read([event({"content": ""})]) == []
     with pytest.raises(RateLimited):  # not an answer that was cut: nothing of one has come
         reader.read([orjson.dumps({"error": {"message": "slow down", "code": 429}})])
 
 
-def test_broken_events_do_not_make_one_whole_together() -> None:
+def test_broken_events_are_not_joined() -> None:
     reader = ChunkReader()
     left, right = event({"content": "a, b"}).split(b", ")
     chunks = reader.read([event({"content": "c"}), left, right, event({"content": "d"})])
@@ -181,7 +181,7 @@ def test_one_bad_byte_does_not_lose_the_word_around_it() -> None:
     assert deltas(ChunkReader().read([event({"content": "a?b"}).replace(b"?", b"\xff")])) == [{"content": "a\ufffdb"}]
 
 
-def test_an_answer_that_began_and_was_not_finished_is_cut() -> None:
+def test_an_answer_that_started_but_did_not_finish_is_cut() -> None:
     reader = ChunkReader()
     reader.read([event({"role": "assistant"}), b"[DONE]"])
     with pytest.raises(AnswerCut):

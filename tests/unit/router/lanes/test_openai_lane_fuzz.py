@@ -209,7 +209,7 @@ def test_anything_like_a_stream_has_a_defined_outcome(data: bytes, places: list[
 
 @settings(max_examples=EXAMPLES)
 @given(streams, st.lists(st.integers(min_value=0), max_size=6))
-def test_where_the_network_splits_a_stream_changes_nothing(data: bytes, places: list[int]) -> None:
+def test_any_split_of_a_stream_gives_the_same_chunks(data: bytes, places: list[int]) -> None:
     at_once, error = outcome([data])
     in_pieces, other = outcome(split(data, places))
     assert error == other
@@ -260,7 +260,7 @@ documented_chunks = st.one_of(
 
 @settings(max_examples=EXAMPLES)
 @given(st.lists(documented_chunks, max_size=8))
-def test_the_judge_passes_on_all_text_and_only_whole_calls(chunks: list[Chunk]) -> None:
+def test_the_collector_passes_on_all_text_and_only_complete_calls(chunks: list[Chunk]) -> None:
     text, ending, refused = judged(chunks)
     said = [each["choices"][0]["delta"].get("content") or "" for each in chunks if each["choices"]]
     if refused is not None:
@@ -367,7 +367,9 @@ async def test_what_providers_really_send_has_a_defined_outcome(
 
 
 @pytest.mark.parametrize("part", [b"x" * 8000, b"data: x\n" * 1000], ids=["one line", "one event of many lines"])
-async def test_an_event_without_end_takes_bounded_memory_and_closes_the_line(lane: OpenAILane, part: bytes) -> None:
+async def test_an_event_without_end_takes_bounded_memory_and_closes_the_connection(
+    lane: OpenAILane, part: bytes
+) -> None:
     async with local_provider(raw(b"data: ", *[part] * 5000, close=False)) as provider:
         await heard(lane, provider)  # what is loaded once does not count
         provider.hung_up.clear()

@@ -16,7 +16,7 @@ def arguments(given: dict[str, Any], configured: dict[str, Any] | None = None, c
     return completion_arguments(LaneRequest(deployment, [{"role": "user", "content": content}], given, 5.0))
 
 
-def test_the_deployment_fills_in_what_the_caller_left_out() -> None:
+def test_the_deployments_parameters_are_the_defaults() -> None:
     joined = arguments({"temperature": 0.1, "seed": None}, {"temperature": 0.9, "seed": 4, "top_k": 3})
     assert (joined["temperature"], joined["seed"], joined["top_k"]) == (0.1, 4, 3)
 
@@ -24,7 +24,7 @@ def test_the_deployment_fills_in_what_the_caller_left_out() -> None:
 @pytest.mark.parametrize(
     "name", ["api_base", "base_url", "api_key", "mock_response", "extra_headers", "extra_body", "model"]
 )
-def test_a_caller_cannot_steer_where_the_request_and_the_key_go(name: str) -> None:
+def test_a_caller_cannot_redirect_the_request_and_the_key(name: str) -> None:
     joined = arguments({name: "http://elsewhere"})
     assert "http://elsewhere" not in joined.values()
     assert (joined["model"], joined["api_base"], joined["api_key"]) == ("openai/m", "http://a", "sk-x")
@@ -48,6 +48,6 @@ def test_messages_and_tools_are_copies() -> None:
 
 
 @pytest.mark.parametrize("content", ["\ud800", {1, 2}])
-def test_what_cannot_be_json_is_the_requests_fault(content: Any) -> None:
+def test_what_json_cannot_encode_is_rejected(content: Any) -> None:
     with pytest.raises(RequestRejected):
         arguments({}, content=content)

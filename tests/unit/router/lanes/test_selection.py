@@ -22,7 +22,7 @@ class StubLane:
     async def warm_up(self, deployments: Sequence[Deployment]) -> None:
         self.warmed += deployments
 
-    async def stream(self, attempt: LaneRequest) -> AsyncGenerator[Chunk, None]:
+    async def stream(self, request: LaneRequest) -> AsyncGenerator[Chunk, None]:
         yield {}
 
     async def aclose(self) -> None:

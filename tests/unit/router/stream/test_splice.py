@@ -71,14 +71,14 @@ def whole(spoken, chunks, *, prefilled=False):
 
 
 @given(texts(), st.data())
-def test_a_fallback_that_goes_on_is_passed_on(a_text, data):
+def test_a_direct_continuation_is_passed_on(a_text, data):
     text, _ = a_text
     cut = data.draw(st.integers(0, len(text)))
     assert whole(text[:cut], in_chunks(data.draw, text[cut:])) == text
 
 
 @given(texts(), st.data())
-def test_a_fallback_that_goes_on_from_a_prefill_brings_the_space_again(a_text, data):
+def test_a_continuation_of_a_prefill_may_repeat_the_space(a_text, data):
     text, _ = a_text
     spoken = text[: data.draw(st.integers(0, len(text)))]
     prefill = "".join(each["content"] for each in continuation_messages([], spoken, prefill=True))
@@ -86,21 +86,21 @@ def test_a_fallback_that_goes_on_from_a_prefill_brings_the_space_again(a_text, d
 
 
 @given(texts(), st.booleans(), st.data())
-def test_a_restart_is_said_once(a_text, prefilled, data):
+def test_a_restart_is_not_repeated(a_text, prefilled, data):
     text, _ = a_text
     cut = data.draw(st.integers(2 if text.startswith("您好") else 1, len(text)))
     assert whole(text[:cut], in_chunks(data.draw, text), prefilled=prefilled) == text
 
 
 @given(texts(), st.booleans(), st.sampled_from([" ", "\n\n", "“", "… ", "**"]), st.data())
-def test_a_restart_may_begin_with_other_marks(a_text, prefilled, marks, data):
+def test_a_restart_may_begin_with_other_punctuation(a_text, prefilled, marks, data):
     text, words = a_text
     cut = data.draw(st.integers(words[0][1], len(text)))
     assert whole(text[:cut], in_chunks(data.draw, marks + text), prefilled=prefilled) == text
 
 
 @given(texts(), st.booleans(), st.data())
-def test_a_repeated_ending_of_three_words_is_said_once_wherever_it_begins(a_text, prefilled, data):
+def test_a_repeated_suffix_of_three_words_is_dropped(a_text, prefilled, data):
     text, words = a_text
     cut = data.draw(st.integers(0, len(text)))
     spoken_words = [begin for begin, end in words if end <= cut]
@@ -125,13 +125,13 @@ ANY = st.text(st.one_of(st.sampled_from("ab B.,!你好'\n é\u0301😀\u200d1"),
 
 
 @given(ANY, ANY, st.booleans(), st.data())
-def test_the_chunks_make_no_difference(spoken, heard, prefilled, data):
+def test_the_split_into_chunks_makes_no_difference(spoken, heard, prefilled, data):
     chunks = in_chunks(data.draw, heard)
     assert whole(spoken, chunks, prefilled=prefilled) == whole(spoken, [heard], prefilled=prefilled)
 
 
 @given(ANY, ANY, st.booleans())
-def test_what_is_new_is_an_ending_of_what_the_fallback_said(spoken, heard, prefilled):
+def test_the_new_text_is_a_suffix_of_the_fallbacks_text(spoken, heard, prefilled):
     new = whole(spoken, [heard], prefilled=prefilled)[len(spoken) :]
     assert heard.endswith(new) or heard.endswith(new.strip()) or new.split() == heard.split()[-len(new.split()) :]
 
@@ -147,7 +147,7 @@ def test_a_letter_that_was_not_spoken_is_passed_on_at_once(spoken, heard, prefil
 
 
 @given(texts(), st.booleans(), st.data())
-def test_text_is_held_only_while_its_letters_repeat_what_was_spoken(a_text, prefilled, data):
+def test_text_is_held_back_only_while_it_matches_the_spoken_text(a_text, prefilled, data):
     text, _ = a_text
     cut = data.draw(st.integers(1, len(text)))
     splice = Splice(text[:cut], prefilled=prefilled)
@@ -159,7 +159,7 @@ def test_text_is_held_only_while_its_letters_repeat_what_was_spoken(a_text, pref
         assert "".join(map(normalized, text[cut:end])) in spoken
 
 
-def test_going_on_after_an_ordinary_sentence_holds_no_more_than_a_word():
+def test_a_continuation_after_an_ordinary_sentence_is_held_back_for_at_most_a_word():
     spoken = "Your table for two is booked at the Grand Hotel tonight at eight. Would you like"
     for going_on in (" to add breakfast?", " the window seat?", " a taxi to the hotel?", " your bill by mail?"):
         splice = Splice(spoken, prefilled=False)
@@ -167,7 +167,7 @@ def test_going_on_after_an_ordinary_sentence_holds_no_more_than_a_word():
         assert held <= 6, going_on
 
 
-def test_once_new_text_has_begun_nothing_waits():
+def test_once_new_text_has_begun_nothing_is_held_back():
     splice = Splice("Good morning. How may I", prefilled=False)
     assert splice.take(" help you?") == " help you?"
     assert splice.take("Good") == "Good"
@@ -175,11 +175,11 @@ def test_once_new_text_has_begun_nothing_waits():
     assert splice.end() == ""
 
 
-def test_marks_behind_a_repetition_do_not_wait_for_the_next_word():
+def test_punctuation_after_a_repetition_does_not_wait_for_the_next_word():
     assert Splice("Good morning, Sir. ", prefilled=False).take("Good morning, Sir. — ") == "— "
 
 
-def test_a_provider_that_sends_no_letters_is_not_kept_for_ever():
+def test_text_without_letters_is_not_held_back_for_ever():
     splice = Splice("Good morning", prefilled=False)
     passed = [splice.take("-" * 100) for _ in range(5)]
     assert len("".join(passed)) == 500
@@ -312,13 +312,13 @@ def test_judgement_calls_after_a_prefill(spoken, heard, expected):
 # Restarts in other words
 
 
-def test_after_other_words_the_seam_is_found_by_the_last_words():
+def test_after_a_divergence_the_last_words_mark_the_seam():
     spoken = "I can help you with that. Let me look up your booking"
     heard = "I can help you with this. Let me look up your booking right now."
     assert whole(spoken, heard) == "I can help you with that. Let me look up your booking right now."
 
 
-def test_without_a_seam_the_sentence_that_differs_is_said_and_those_before_it_are_not():
+def test_without_a_seam_the_new_text_starts_with_the_diverging_sentence():
     spoken = "Your room is ready. It is on the third floor. Breakfast is from seven to"
     heard = (
         "Your room is ready. It is on the third floor. We serve breakfast from seven until ten o'clock in the lounge."
@@ -335,7 +335,7 @@ def test_a_sentence_that_begins_like_the_first_is_not_lost():
     assert whole(spoken, "You can take the train.") == f"{spoken}You can take the train."
 
 
-def test_the_search_for_the_seam_is_not_endless():
+def test_the_search_for_the_seam_is_limited():
     spoken = "I can help you with that. Let me look"
     splice = Splice(spoken, prefilled=False)
     heard = "I can help you with everything else that is on your mind, whenever you like, be it day or night."
@@ -367,7 +367,7 @@ def test_silence_adds_nothing():
     assert whole("Good ", " ") == "Good "
 
 
-def test_an_ending_longer_than_the_longest_is_believed_only_from_the_beginning():
+def test_a_suffix_longer_than_the_maximum_only_counts_if_it_is_the_whole_text():
     words = " ".join(f"word{chr(97 + at // 26)}{chr(97 + at % 26)}" for at in range(200))
     within = words[-MAX_SUFFIX - 200 :]
     assert whole(words, words + " end") == f"{words} end"
@@ -385,26 +385,26 @@ def test_a_prefill_ends_the_messages_without_white_space():
     assert messages == [*QUESTION, {"role": "assistant", "content": "Good morning,"}]
 
 
-def test_without_prefill_the_user_asks_to_go_on_from_the_last_words():
+def test_without_prefill_a_user_message_asks_to_continue_from_the_last_words():
     *before, request = continuation_messages(QUESTION, "Good morning, how may I help ", prefill=False)
     assert before == [*QUESTION, {"role": "assistant", "content": "Good morning, how may I help "}]
     assert request["role"] == "user"
     assert request["content"].endswith("\n\nmay I help")
 
 
-def test_the_last_words_are_as_many_as_a_repetition_needs_to_be_believed():
+def test_the_last_words_are_enough_for_a_significant_repetition():
     for spoken in ("Good morning, how may I help", "欢迎您来到我们大酒店", "well no no no", "Please wait {here}"):
         asked = continuation_messages([], spoken, prefill=False)[-1]["content"].split("\n\n")[-1]
         assert spoken.endswith(asked)
         assert whole(spoken, f" {asked}, you see" if asked != spoken else f"{asked}, you see") == f"{spoken}, you see"
 
 
-def test_a_chinese_answer_is_asked_for_in_chinese():
+def test_a_chinese_answer_is_continued_in_chinese():
     assert "请" in continuation_messages(QUESTION, "早上好，", prefill=False)[-1]["content"]
     assert "answer" in continuation_messages(QUESTION, "今日はいい天気", prefill=False)[-1]["content"]
 
 
-def test_where_only_white_space_was_spoken_the_messages_stay():
+def test_after_blank_text_the_messages_stay_unchanged():
     for prefill in (True, False):
         assert continuation_messages(QUESTION, " \n", prefill=prefill) == QUESTION
 

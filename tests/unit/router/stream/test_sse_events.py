@@ -16,7 +16,7 @@ def test_every_kind_of_line_end_separates_events(newline: bytes) -> None:
     assert parse(newline.join([b"data: a", b"", b"data: b", b"", b""])) == [b"a", b"b"]
 
 
-def test_an_event_is_handed_out_as_soon_as_its_blank_line_has_come() -> None:
+def test_an_event_is_returned_as_soon_as_its_blank_line_has_arrived() -> None:
     parser = EventParser()
     assert parser.feed(b"data: a\n") == []
     assert parser.feed(b"\nda") == [b"a"]
@@ -36,7 +36,7 @@ def test_the_last_event_needs_no_blank_line_and_no_line_end() -> None:
     assert parse(b"data: a\n\ndata: b") == [b"a", b"b"]
 
 
-def test_comments_other_fields_and_empty_events_are_passed_over() -> None:
+def test_comments_other_fields_and_empty_events_are_ignored() -> None:
     assert parse(b": ping\n\nevent: x\nid: 7\ndata: a\n\nretry: 3\n\ndata:\n\n\n\ndata: b\n\n") == [b"a", b"b"]
 
 

@@ -29,13 +29,13 @@ def test_fragments_of_several_calls_may_be_interleaved() -> None:
     ) == [("x", "add", '{"b":1}'), ("y", "sub", '{"a":2}')]
 
 
-def test_calls_are_numbered_anew_from_zero() -> None:
+def test_indexes_are_renumbered_from_zero() -> None:
     collector = ToolCallCollector()
     collector.add([fragment(-3, "x", "add", "{}"), fragment(900, "y", "add", "{}")])
     assert [call["index"] for call in collector.complete_calls()] == [0, 1]
 
 
-def test_whole_calls_that_all_come_with_index_zero_stay_apart() -> None:
+def test_complete_calls_that_all_have_index_zero_stay_separate() -> None:
     assert whole([fragment(0, "x", "add", "{}")], [fragment(0, "y", "sub", "{}")]) == [
         ("x", "add", "{}"),
         ("y", "sub", "{}"),
@@ -59,7 +59,7 @@ def test_a_call_without_a_name_makes_a_bad_answer() -> None:
         whole([fragment(0, "x", None, "{}")])
 
 
-def test_a_flood_of_calls_or_arguments_ends_in_an_error_instead_of_the_memory() -> None:
+def test_too_many_calls_or_arguments_are_an_error() -> None:
     with pytest.raises(BadAnswer):
         whole([fragment(number, f"call_{number}", "add", "{}") for number in range(1000)])
     with pytest.raises(BadAnswer):
@@ -75,7 +75,7 @@ def test_any_split_of_the_arguments_gives_the_same_call(arguments: dict[str, Any
     assert orjson.loads(joined) == arguments
 
 
-def test_a_call_without_an_index_is_known_again_by_its_id() -> None:
+def test_a_call_without_an_index_is_identified_by_its_id() -> None:
     assert whole(
         [fragment(None, "x", "add", '{"a"')],
         [fragment(None, "y", "sub", '{"b"')],
@@ -83,7 +83,7 @@ def test_a_call_without_an_index_is_known_again_by_its_id() -> None:
     ) == [("x", "add", '{"a":1}'), ("y", "sub", '{"b":2}')]
 
 
-def test_two_calls_that_share_an_id_get_ids_of_their_own() -> None:
+def test_calls_that_share_an_id_get_new_ids() -> None:
     calls = whole([fragment(0, "x", "add", "{}"), fragment(1, "x", "sub", "{}")])
     assert [name for _, name, _ in calls] == ["add", "sub"]
     assert len({"x", *(id for id, _, _ in calls)}) == 3
