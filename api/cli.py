@@ -40,13 +40,13 @@ def serve(
 ) -> None:
     """Serve the API."""
     from api import garbage
-    from config.settings import environment
+    from config.settings import load_environment
 
     garbage.pause()  # until the app is built: of a process that serves by itself most of the start lies before that
     try:
         settings, registry = _prepare(host=host, port=port, models_file=models, agent_file=agent, workers=workers)
         # LiteLLM reads some variables itself when it sends a request, and worker processes read the settings again.
-        os.environ.update(environment())
+        os.environ.update(load_environment())
     except ConfigError as exc:
         _refuse(exc.problems)
     os.environ.update(_as_variables(settings))
@@ -84,10 +84,10 @@ def check(
         return
     from config.models.models_file import check_models
     from config.profile.agent_file import check_agent
-    from config.settings import environment, load_settings, unknown_settings
+    from config.settings import load_environment, load_settings, unknown_settings
 
     try:
-        settings, environ = load_settings(models_file=file, agent_file=agent), environment()
+        settings, environ = load_settings(models_file=file, agent_file=agent), load_environment()
     except ConfigError as exc:
         _refuse(exc.problems)
     registry, problems = check_models(settings.models_file, environ)
@@ -120,9 +120,9 @@ def _prepare(**overrides: Any) -> tuple[Settings, Registry]:
     """Everything that can be wrong, found before anything is started."""
     from config.models.models_file import check_models
     from config.profile.agent_file import check_agent
-    from config.settings import environment, load_settings, require_tokens, unknown_settings
+    from config.settings import load_environment, load_settings, require_tokens, unknown_settings
 
-    settings, environ = load_settings(**overrides), environment()
+    settings, environ = load_settings(**overrides), load_environment()
     require_tokens(settings)
     registry, problems = check_models(settings.models_file, environ)
     problems += check_agent(settings.agent_file, environ)[1]

@@ -15,7 +15,7 @@ from config.errors import ConfigError, Problem
 from config.models.deployments import Registry
 from config.models.models_file import load_models
 from config.profile.agent_file import AgentProfile, load_agent
-from config.settings import environment
+from config.settings import load_environment
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +75,7 @@ class ModelsReading:
 
     def __call__(self) -> Registry:
         """The Registry. Raises ConfigError for models.yaml and for `.env`."""
-        environ = environment()
+        environ = load_environment()
         registry = load_models(self._file, environ)
         if self._environ is not None:
             # LiteLLM reads some variables itself when it sends a request.
@@ -86,7 +86,7 @@ class ModelsReading:
 
 def read_agent(file: Path) -> AgentProfile:
     """The agent, with the environment as it is by now. Raises ConfigError for agent.yaml and for `.env`."""
-    return load_agent(file, environment())
+    return load_agent(file, load_environment())
 
 
 def _bytes_of(file: Path) -> bytes | str:

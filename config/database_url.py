@@ -1,4 +1,4 @@
-"""Which addresses of a database are accepted: PostgreSQL's, and SQLite's for a file."""
+"""Validates SWITCHBOARD_DATABASE_URL: PostgreSQL URLs and SQLite file URLs."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from urllib.parse import parse_qs, urlsplit
 POSTGRES_SCHEMES: Final = ("postgresql", "postgres")
 SQLITE_PREFIX: Final = "sqlite:///"
 CHECKPOINTS_FILE: Final = "checkpoints.db"
-"""Stands beside a SQLite file, so that file must have another name."""
+"""LangGraph's checkpoints, in the folder of the SQLite file; the SQLite file must have another name."""
 
-DATABASE_URLS: Final = (
-    "must be postgresql://user:password@host:port/database (or postgres://...; write the special characters of a "
-    f"password as %40 and the like), or {SQLITE_PREFIX}path/to/file.db ({SQLITE_PREFIX}/path from the root) for a file "
-    f"that is not named {CHECKPOINTS_FILE}"
+INVALID_DATABASE_URL: Final = (
+    "must be postgresql://user:password@host:port/database (or postgres://...; percent-encode special characters of "
+    f"the password, such as %40 for @), or {SQLITE_PREFIX}path/to/file.db ({SQLITE_PREFIX}/path for an absolute path); "
+    f"the file must not be named {CHECKPOINTS_FILE}"
 )
 
 
 def is_database_url(url: str) -> bool:
-    """Whether `url` names a PostgreSQL database, on one host or several, or a SQLite file."""
+    """Whether `url` is a PostgreSQL database, on one or several hosts, or a SQLite file."""
     if url.startswith(SQLITE_PREFIX):
         return _is_file(url.removeprefix(SQLITE_PREFIX))
     try:
         parts = urlsplit(url)
         hosts = [urlsplit(f"//{host}") for host in parts.netloc.rpartition("@")[2].split(",")]
-        addressed = all(host.hostname and host.port != 0 for host in hosts)
-    except ValueError:  # a port that is no number
+        has_hosts = all(host.hostname and host.port != 0 for host in hosts)
+    except ValueError:  # a port that is not a number
         return False
-    # libpq also takes the host, often a socket's folder, as a parameter.
-    named_apart = not parts.netloc.rpartition("@")[2] and "host" in parse_qs(parts.query)
+    # libpq also accepts the host, often a socket's folder, as a query parameter.
+    has_host_parameter = not parts.netloc.rpartition("@")[2] and "host" in parse_qs(parts.query)
     has_database = bool(parts.path.strip("/")) and not parts.fragment
-    return parts.scheme in POSTGRES_SCHEMES and has_database and (addressed or named_apart)
+    return parts.scheme in POSTGRES_SCHEMES and has_database and (has_hosts or has_host_parameter)
 
 
 def _is_file(path: str) -> bool:
-    odd = "?" in path or "\0" in path or path.startswith(":") or path.endswith("/")
-    return not odd and Path(path).name not in ("", ".", "..", CHECKPOINTS_FILE)
+    unsupported = "?" in path or "\0" in path or path.startswith(":") or path.endswith("/")
+    return not unsupported and Path(path).name not in ("", ".", "..", CHECKPOINTS_FILE)

@@ -1,40 +1,40 @@
-"""The one error tree. Nothing in it knows HTTP; `api/http/errors.py` maps it to statuses.
+"""The error tree. It is independent of HTTP; `api/http/errors.py` maps it to statuses.
 
     SwitchboardError
-    ├── ConfigError                    a file or a setting is wrong; carries every Problem found
-    ├── RequestError                   the caller's request is wrong; carries `param`
-    │   ├── ModelNotFound              no group, alias or wildcard has that name
+    ├── ConfigError                    a file or setting is invalid; carries every Problem
+    ├── RequestError                   the caller's request is invalid; carries `param`
+    │   ├── ModelNotFound              no group, alias or wildcard matches the model name
     │   ├── ContextWindowExceeded      the prompt is too long for the model
-    │   ├── ContentPolicyViolation     the provider refused the content; carries its category
-    │   └── RequestRejected            the provider says that the request itself is wrong (400, 422)
+    │   ├── ContentPolicyViolation     the provider refused the content; carries `category`
+    │   └── RequestRejected            the provider rejected the request as invalid (400, 413, 422)
     ├── AttemptError                   one attempt at one deployment failed; another may succeed
     │   ├── RateLimited                429; carries `retry_after`
-    │   ├── ProviderOverloaded           408, 409, 5xx
+    │   ├── ProviderOverloaded         408, 409, 5xx
     │   ├── ConnectionFailed           refused, reset before the answer, DNS, TLS
-    │   ├── ProviderTimeout               no first token in time, or a stall before it
-    │   ├── BadAnswer                  HTML with status 200, an empty answer, an in-band error
-    │   ├── CredentialsRefused         401, 403, 404: the operator's to mend
-    │   └── AnswerCut                  the stream ended, broke or stalled before its end
-    ├── StorageUnavailable             the database cannot be reached just now; carries `retry_after`
-    ├── SessionError                   a session is not as the caller takes it to be
+    │   ├── ProviderTimeout            no first token in time
+    │   ├── BadAnswer                  HTML with status 200, an empty answer, an error inside the answer
+    │   ├── CredentialsRefused         401, 402, 403, 404: only the operator can fix it
+    │   └── AnswerCut                  the stream broke off or stalled before it was complete
+    ├── StorageUnavailable             the database is temporarily unavailable; carries `retry_after`
+    ├── SessionError                   the session's state does not allow the call
     │   ├── SessionNotFound            the user has no such session, or it has expired
-    │   ├── SessionExists              the user has a session of that id already
-    │   ├── SessionBusy                another turn runs on it; carries `retry_after`
-    │   └── SessionNotReady            its status does not allow this; carries `status`
-    │       ├── ReviewPending          it waits for a person's decision
-    │       └── NotPending             what was answered does not wait, or not any more
+    │   ├── SessionExists              the user already has a session with this id
+    │   ├── SessionBusy                another turn is running on the session; carries `retry_after`
+    │   └── SessionNotReady            the session's status does not allow the call; carries `status`
+    │       ├── ReviewPending          the session is waiting for a person's decision
+    │       └── NotPending             nothing is waiting for this answer
     ├── MemoryNotFound                 the user has no such memory
-    └── TurnError                      what is left to tell the caller when a turn fails
+    └── TurnError                      the turn failed
         ├── ModelUnavailable           the group exists, but none of its deployments can be used
         ├── AllDeploymentsFailed       every deployment and fallback failed; carries `retry_after`
         ├── DeadlineExceeded           the turn's deadline passed
-        ├── AnswerInterrupted          the answer broke after the caller had heard a part of it
-        ├── TurnSuperseded             a newer request on the same session took over
-        ├── TurnCancelled              somebody ended it from outside
-        └── StepLimitReached           the agent called tools more often than it may
+        ├── AnswerInterrupted          the answer broke off after the caller had received part of it
+        ├── TurnSuperseded             a newer request on the same session replaced the turn
+        ├── TurnCancelled              the turn was cancelled
+        └── StepLimitReached           the agent used up its steps
 
-`code` is a stable word for programs; the message is for people. `AttemptError.provider_text` holds the provider's words
-for the log only: they never reach a caller.
+`code` is stable and meant for programs; the message is meant for people. `provider_text` holds the provider's own
+message. It is for the log only and never reaches a caller.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ from pathlib import Path
 
 
 class SwitchboardError(Exception):
-    """Root of the tree. `code` is stable; `str(error)` may be shown to a caller."""
+    """Base class. `code` is stable; `str(error)` may be shown to a caller."""
 
     code = "internal_error"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong in a configuration file: where it is and what to do about it."""
+    """One problem in a configuration file or setting: where it is, what is wrong and what to do."""
 
     message: str
     file: Path | None = None
@@ -67,7 +67,7 @@ class Problem:
 
 
 class ConfigError(SwitchboardError):
-    """A file or a setting is wrong. `problems` holds every one that was found, not just the first."""
+    """A file or setting is invalid. `problems` holds all that were found."""
 
     code = "config_error"
 
@@ -77,7 +77,7 @@ class ConfigError(SwitchboardError):
 
 
 class RequestError(SwitchboardError):
-    """The caller's request is wrong. `param` names the field, as in OpenAI's errors."""
+    """The caller's request is invalid. `param` names the field, as in OpenAI's errors."""
 
     code = "invalid_request"
 
@@ -87,7 +87,7 @@ class RequestError(SwitchboardError):
 
 
 class ModelNotFound(RequestError):
-    """No group, alias or wildcard has that name."""
+    """No group, alias or wildcard matches the model name."""
 
     code = "model_not_found"
 
@@ -99,7 +99,7 @@ class ContextWindowExceeded(RequestError):
 
 
 class ContentPolicyViolation(RequestError):
-    """The provider refused the content. `category` is the provider's word for why, when it gave one."""
+    """The provider refused the content. `category` is the provider's reason, if it gave one."""
 
     code = "content_policy_violation"
 
@@ -109,7 +109,7 @@ class ContentPolicyViolation(RequestError):
 
 
 class RequestRejected(RequestError):
-    """The provider says that the request itself is wrong, so it is wrong everywhere."""
+    """The provider rejected the request as invalid, so no other deployment is tried."""
 
     code = "request_rejected"
 
@@ -122,7 +122,7 @@ class RequestRejected(RequestError):
 class AttemptError(SwitchboardError):
     """One attempt at one deployment failed; another may succeed.
 
-    `status` is the provider's HTTP status where there was one, `provider_text` what it said (for the log alone).
+    `status` is the provider's HTTP status, if there was one; `provider_text` is its message, for the log only.
     """
 
     code = "attempt_failed"
@@ -134,7 +134,7 @@ class AttemptError(SwitchboardError):
 
 
 class RateLimited(AttemptError):
-    """429. `retry_after` is in seconds, None when the provider named no time."""
+    """The provider returned 429. `retry_after` is in seconds; None if the provider sent none."""
 
     code = "rate_limited"
 
@@ -146,31 +146,34 @@ class RateLimited(AttemptError):
 
 
 class ProviderOverloaded(AttemptError):
-    """408, 409 or 5xx: the provider may well answer a little later."""
+    """The provider returned 408, 409 or 5xx. A retry may succeed."""
 
     code = "provider_overloaded"
 
 
 class ConnectionFailed(AttemptError):
-    """The connection was refused or reset before an answer, or DNS or TLS failed."""
+    """The connection was refused or reset before the answer, or DNS or TLS failed."""
 
     code = "connection_failed"
 
 
 class ProviderTimeout(AttemptError):
-    """No first token in time. A silent line stays silent, so it is not tried again."""
+    """No first token within `first_token_timeout`. The same deployment is not retried."""
 
     code = "provider_timeout"
 
 
 class BadAnswer(AttemptError):
-    """The provider answered with something that is no answer: HTML, nothing at all, an error inside a 200."""
+    """The provider returned 200 without a valid answer: HTML, nothing, or an error inside the answer."""
 
     code = "bad_answer"
 
 
 class CredentialsRefused(AttemptError):
-    """401, 403 or 404: the key, its rights or the model's name are wrong. Only the operator can mend it."""
+    """The provider returned 401, 402, 403 or 404: the key, its permissions or the model name is wrong.
+
+    Only the operator can fix it.
+    """
 
     code = "credentials_refused"
 
@@ -182,17 +185,17 @@ class AnswerCut(AttemptError):
 
 
 class StorageUnavailable(SwitchboardError):
-    """The database cannot be reached just now, is locked or has no room. `retry_after` is in seconds."""
+    """The database cannot be reached, is locked or is full. `retry_after` is in seconds."""
 
     code = "storage_unavailable"
     retry_after = 1.0
 
-    def __init__(self, message: str = "The database cannot be reached just now. Try again in a moment.") -> None:
+    def __init__(self, message: str = "The database is temporarily unavailable. Try again in a moment.") -> None:
         super().__init__(message)
 
 
 class SessionError(SwitchboardError):
-    """A session is not as the caller takes it to be."""
+    """The session's state does not allow the call."""
 
     code = "session_error"
 
@@ -204,13 +207,13 @@ class SessionNotFound(SessionError):
 
 
 class SessionExists(SessionError):
-    """The user has a session of that id already."""
+    """The user already has a session with this id."""
 
     code = "session_exists"
 
 
 class SessionBusy(SessionError):
-    """Another turn runs on the session. `retry_after` (seconds): by then it has ended, or shown that it is alive."""
+    """Another turn is running on the session. By `retry_after` (seconds) its lease is renewed or expired."""
 
     code = "session_busy"
 
@@ -220,7 +223,7 @@ class SessionBusy(SessionError):
 
 
 class SessionNotReady(SessionError):
-    """The session's `status` does not allow what was asked."""
+    """The session's `status` does not allow the call."""
 
     code = "session_not_ready"
 
@@ -230,13 +233,13 @@ class SessionNotReady(SessionError):
 
 
 class ReviewPending(SessionNotReady):
-    """The session waits for a person's decision, so it takes no message."""
+    """The session is waiting for a person's decision and accepts no message."""
 
     code = "review_pending"
 
 
 class NotPending(SessionNotReady):
-    """What was answered does not wait for an answer, or not any more."""
+    """Nothing is waiting for this answer: it was never asked for, or it has been given."""
 
     code = "not_pending"
 
@@ -248,19 +251,19 @@ class MemoryNotFound(SwitchboardError):
 
 
 class TurnError(SwitchboardError):
-    """A turn failed and this is what the caller is told."""
+    """The turn failed. The message is shown to the caller."""
 
     code = "turn_failed"
 
 
 class ModelUnavailable(TurnError):
-    """The group exists, but none of its deployments can be used (their keys are missing)."""
+    """The group exists, but none of its deployments can be used because their keys are missing."""
 
     code = "model_unavailable"
 
 
 class AllDeploymentsFailed(TurnError):
-    """Every deployment and every fallback failed. `retry_after` (seconds) is set when a provider named a time."""
+    """Every deployment and every fallback failed. `retry_after` is in seconds; None if no provider sent one."""
 
     code = "all_deployments_failed"
 
@@ -276,24 +279,24 @@ class DeadlineExceeded(TurnError):
 
 
 class AnswerInterrupted(TurnError):
-    """The answer broke after the caller had heard a part of it, and nothing could continue it."""
+    """The answer broke off after the caller had received part of it, and no deployment could continue it."""
 
     code = "answer_interrupted"
 
 
 class TurnSuperseded(TurnError):
-    """A newer request on the same session took over."""
+    """A newer request on the same session replaced the turn."""
 
     code = "superseded"
 
 
 class TurnCancelled(TurnError):
-    """Somebody ended the turn from outside."""
+    """The turn was cancelled."""
 
     code = "cancelled"
 
 
 class StepLimitReached(TurnError):
-    """The agent called tools more often than one turn may."""
+    """The agent still called tools after `max_steps` model calls."""
 
     code = "step_limit_reached"

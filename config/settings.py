@@ -1,6 +1,6 @@
-"""Settings of the server, from the environment and `.env`: read once at the start, then passed on.
+"""Settings of the server from the environment and `.env`, read once at startup.
 
-The environment wins over `.env`, and an empty variable counts as not set. Nothing here changes `os.environ`.
+The environment wins over `.env`. An empty variable counts as unset. Nothing here changes `os.environ`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from config.database_url import DATABASE_URLS, is_database_url
+from config.database_url import INVALID_DATABASE_URL, is_database_url
 from config.errors import ConfigError, Problem
+from config.parsing.validation import did_you_mean
 from config.profile.agent_file import DEFAULT_AGENT_FILE
-from config.reading.sections import nearest
 
 PREFIX = "SWITCHBOARD_"
 ENV_FILE = Path(".env")
@@ -29,14 +29,17 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 class Settings(BaseSettings):
-    """Each field is the variable SWITCHBOARD_<NAME>. `keep_alive_interval` is in seconds.
+    """Settings; each field is read from the variable SWITCHBOARD_<NAME>. Times are in seconds.
 
-    `redis_url` is where several servers or workers share what they learn; without it each goes by its own memory.
-    `host` is this machine alone unless it is set: a tunnel reaches that, and a container sets 0.0.0.0.
-    `database_url` None means a SQLite file in `data_dir`. Each process holds up to `database_pool_size` connections for
-    the tables, and on PostgreSQL as many again for checkpoints; it waits `startup_wait` seconds for the database.
-    `session_ttl` is the seconds after which a new session expires; None is never. `session_lease` is the seconds after
-    which a turn counts as dead when nothing is heard of its server; all servers' clocks must agree to well within that.
+    - `host`: local connections only by default; a container needs 0.0.0.0.
+    - `keep_alive_interval`: silence in a stream before a keep-alive comment is sent.
+    - `redis_url`: shares circuit breakers, rate limits and signals between servers and workers. None: not shared.
+    - `database_url`: None is a SQLite file in `data_dir`.
+    - `database_pool_size`: connections of each process; PostgreSQL uses as many again for checkpoints.
+    - `startup_wait`: how long a start waits for the database.
+    - `session_ttl`: when a new session expires; None is never.
+    - `session_lease`: a turn counts as dead if its server has not renewed the lease for this long. The clocks of all
+      servers must agree to well within it.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
@@ -61,28 +64,30 @@ class Settings(BaseSettings):
 
     @field_validator("api_tokens", mode="before")
     @classmethod
-    def _split(cls, value: Any) -> Any:
+    def _split_tokens(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
         tokens = [token.strip() for token in value.split(",")]
         if any(len(token.split()) > 1 for token in tokens):
-            raise ValueError("a token has a space in it; put commas between tokens")
+            raise ValueError("a token contains a space; separate tokens with commas")
         if not all(token.isascii() and token.isprintable() for token in tokens):
-            raise ValueError("a token has a character in it that no HTTP header can carry; use letters and digits")
+            raise ValueError(
+                "a token contains a character that HTTP headers cannot carry; use ASCII letters and digits"
+            )
         return tuple(token for token in tokens if token)
 
     @field_validator("redis_url")
     @classmethod
-    def _for_redis(cls, value: SecretStr | None) -> SecretStr | None:
+    def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not _is_redis_url(value.get_secret_value()):
-            raise ValueError("must be redis://host:port/number, rediss://... for TLS, or unix:///path/to/the.sock")
+            raise ValueError("must be redis://host:port/number, rediss://... for TLS, or unix:///path/to/redis.sock")
         return value
 
     @field_validator("database_url")
     @classmethod
-    def _for_a_database(cls, value: SecretStr | None) -> SecretStr | None:
+    def _check_database_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not is_database_url(value.get_secret_value()):
-            raise ValueError(DATABASE_URLS)
+            raise ValueError(INVALID_DATABASE_URL)
         return value
 
     @field_validator("log_level", mode="before")
@@ -95,36 +100,36 @@ class Settings(BaseSettings):
     def _not_a_service_link(cls, value: Any) -> Any:
         if isinstance(value, str) and value.startswith("tcp://"):
             raise ValueError(
-                "this is Kubernetes' variable for a service named switchboard; "
-                "set enableServiceLinks: false, or set the port itself"
+                "Kubernetes set this variable for a service named switchboard; "
+                "set enableServiceLinks: false in the pod, or set the variable to a port number"
             )
         return value
 
 
 def load_settings(env_file: Path | None = ENV_FILE, **overrides: Any) -> Settings:
-    """Read the settings; `overrides` (fields by name, None is skipped) win over both sources.
+    """Read the settings. `overrides` are fields by name and win over both sources; None is skipped.
 
-    Raises ConfigError that names each variable at fault. A missing `env_file` is none.
+    A missing `env_file` is not an error. Raises ConfigError that names every invalid variable.
     """
     check_env_file(env_file)
-    given = {name: value for name, value in overrides.items() if value is not None}
+    fields = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(_env_file=env_file, _env_file_encoding="utf-8", **given)
+        return Settings(_env_file=env_file, _env_file_encoding="utf-8", **fields)
     except ValidationError as exc:
         raise ConfigError([_problem(error, env_file) for error in exc.errors(include_url=False)]) from None
 
 
 def require_tokens(settings: Settings) -> None:
-    """Raise ConfigError, with the line to add, when nobody could call this server."""
+    """Raise ConfigError if no API token is set. The message contains a line to add to `.env`."""
     if not settings.api_tokens:
         line = f"{PREFIX}API_TOKENS={secrets.token_urlsafe(24)}"
         raise ConfigError([Problem(f"no API token is set. Add this line to .env:\n\n    {line}\n")])
 
 
-def environment(env_file: Path | None = ENV_FILE) -> dict[str, str]:
-    """What is set, and not empty, in the environment or in `env_file`; this is what `os.environ/NAME` refers to.
+def load_environment(env_file: Path | None = ENV_FILE) -> dict[str, str]:
+    """The variables that `os.environ/NAME` refers to: those of the environment and of `env_file`, without empty ones.
 
-    Raises ConfigError for an `env_file` that cannot be read.
+    Raises ConfigError if `env_file` cannot be read.
     """
     check_env_file(env_file)
     stored = dotenv_values(env_file, encoding="utf-8") if env_file else {}
@@ -132,28 +137,30 @@ def environment(env_file: Path | None = ENV_FILE) -> dict[str, str]:
 
 
 def unknown_settings(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """A warning for each SWITCHBOARD_ variable that is no setting.
+    """A warning for each SWITCHBOARD_ variable that is not a setting.
 
-    No error, because Kubernetes makes such variables by itself for a service that is named switchboard.
+    It is not an error, because Kubernetes sets such variables for a service named switchboard.
     """
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
-    return tuple(f"{name} is no setting{nearest(name, known)}" for name in unknown)
+    return tuple(f"{name} is not a setting{did_you_mean(name, known)}" for name in unknown)
 
 
 def check_env_file(env_file: Path | None) -> None:
-    """Raise ConfigError with every line of the file that cannot be read. A missing file is fine."""
+    """Raise ConfigError with every invalid line of the file. A missing file is not an error."""
     if env_file is None or not env_file.exists():
         return
     try:
         with env_file.open(encoding="utf-8") as stream:
-            broken = [binding.original.line for binding in parse_stream(stream) if binding.error]
+            invalid = [binding.original.line for binding in parse_stream(stream) if binding.error]
     except UnicodeDecodeError:
         raise ConfigError([Problem("the file is not UTF-8 text", file=env_file)]) from None
     except OSError as exc:
         raise ConfigError([Problem(f"the file cannot be read: {exc.strerror}", file=env_file)]) from exc
-    if broken:
-        raise ConfigError([Problem("this line is not NAME=value", file=env_file, line=line) for line in broken])
+    if invalid:
+        raise ConfigError(
+            [Problem("the line must have the form NAME=value", file=env_file, line=line) for line in invalid]
+        )
 
 
 def _is_redis_url(url: str) -> bool:
@@ -161,13 +168,13 @@ def _is_redis_url(url: str) -> bool:
         parts = urlsplit(url)
         number = parts.path.removeprefix("/")
         complete = parts.hostname and parts.port != 0 and (not number or number.isdecimal())
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is not a number
         return False
     return bool(parts.path) if parts.scheme == "unix" else parts.scheme in ("redis", "rediss") and bool(complete)
 
 
 def _problem(error: Any, env_file: Path | None) -> Problem:
-    """The value is not quoted, because it may be a secret."""
+    """The error as a Problem. It never quotes the value, which may be a secret."""
     name = f"{PREFIX}{str(error['loc'][0]).upper()}"
     message = str(error["ctx"]["error"]) if error["type"] == "value_error" else error["msg"]
     message = message.replace("Input should be", "must be").partition(", unable")[0]

@@ -1,7 +1,7 @@
-"""What models.yaml says, as values: deployments, the groups they form, and how to choose between them.
+"""The contents of models.yaml as immutable values.
 
-A **group** is a `model_name`; its **deployments** are the entries that share the name. `Registry.resolve` follows
-LiteLLM's rules: an exact name first, then `model_group_alias`, then the most specific wildcard.
+A **group** is a `model_name`; its **deployments** are the entries with that name. `Registry.resolve` follows LiteLLM's
+rules: an exact name wins, then `model_group_alias`, then the most specific wildcard.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OnCut = Literal["continue", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Times in seconds. One `turn_deadline` covers a whole turn; the others hold for each attempt."""
+    """Timeouts in seconds. `turn_deadline` covers a whole turn; the others apply to each attempt."""
 
     turn_deadline: float = 30.0
     first_token_timeout: float = 5.0
@@ -30,12 +30,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Deployment:
-    """One provider's model behind a group name.
+    """One provider's model in a group.
 
-    `model` is LiteLLM's name ("openai/gpt-4o-mini", "fake/echo"). `params` is the rest of `litellm_params`: what is
-    sent with every request (temperature, extra_headers, ...) and what LiteLLM needs to reach the provider (api_version,
-    ...). `id` is unique in the file and stable across reloads of an unchanged entry. `missing` names the environment
-    variables that are not set; a deployment with any of them cannot be used. `on_cut` overrides the router's.
+    `id` is unique in the file and does not change when an unchanged entry is reloaded. `model` is LiteLLM's name
+    ("openai/gpt-4o-mini", "fake/echo"). `params` holds the remaining `litellm_params`: request parameters (temperature,
+    extra_headers) and provider access (api_version). `missing` lists required environment variables that are not set;
+    such a deployment cannot be used. `on_cut` overrides the router's setting.
     """
 
     id: str
@@ -55,16 +55,16 @@ class Deployment:
     on_cut: OnCut | None = None
 
     def for_model(self, requested: str) -> Deployment:
-        """The deployment with its `*` filled in by what the caller asked for; itself when it has none."""
-        return self if "*" not in self.model else _filled_in(self, requested)
+        """The deployment with the `*` of its model replaced by the part of `requested` that the group matched."""
+        return self if "*" not in self.model else _with_wildcard_filled(self, requested)
 
 
 @dataclass(frozen=True, slots=True)
 class RouterSettings:
-    """`router_settings` and the parts of `litellm_settings` and `general_settings` that steer routing.
+    """Routing settings from `router_settings`, `litellm_settings` and `general_settings`.
 
-    Times are in seconds. `num_retries` counts attempts after the first at the same deployment. Each fallback mapping
-    goes from a group (or "*") to the groups that stand in, in their order.
+    Times are in seconds. `num_retries` counts the retries at the same deployment. The fallback mappings map a group (or
+    "*" for every group) to its fallback groups, in order.
     """
 
     routing_strategy: RoutingStrategy = "simple-shuffle"
@@ -90,9 +90,10 @@ class RouterSettings:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """One immutable reading of models.yaml. `deployments` keeps the file's order and holds the unusable ones too.
+    """An immutable snapshot of models.yaml.
 
-    `embeddings` are the deployments that do not chat but turn texts into vectors.
+    `deployments` are the chat deployments in file order, including those with missing keys. `embeddings` are the
+    embedding deployments.
     """
 
     deployments: tuple[Deployment, ...]
@@ -102,9 +103,7 @@ class Registry:
     embeddings: tuple[Deployment, ...] = ()
 
     def resolve(self, name: str) -> str | None:
-        """The group that serves `name`, or None. An exact name wins, then an alias, then the longest matching
-        wildcard.
-        """
+        """The group that serves `name`, or None. A group wins over an alias, and an alias over the longest wildcard."""
         groups = {deployment.group for deployment in self.deployments}
         name = name if name in groups else self.settings.model_group_alias.get(name, name)
         if name in groups:
@@ -113,25 +112,21 @@ class Registry:
         return max(matching, key=len, default=None)
 
     def usable(self, group: str) -> tuple[Deployment, ...]:
-        """The group's deployments that have all they need, in the file's order."""
+        """The group's deployments without missing variables, in file order."""
         return tuple(each for each in self.deployments if each.group == group and not each.missing)
 
     def embedding(self, group: str) -> tuple[Deployment, ...]:
-        """The deployments of an embedding group, usable or not, in the file's order."""
+        """All deployments of an embedding group, in file order."""
         return tuple(each for each in self.embeddings if each.group == group)
 
     def default_group(self) -> str | None:
-        """What stands behind the model name "default": the one that is configured, else the first group that can be
-        used.
-        """
+        """The group behind the model name "default": the configured one, otherwise the first usable group."""
         if self.settings.default_model:
             return self.resolve(self.settings.default_model)
         return next((each.group for each in self.deployments if not each.missing and "*" not in each.group), None)
 
     def names(self) -> tuple[str, ...]:
-        """Every name that a caller can ask for now: groups with a usable deployment, and the aliases that are not
-        hidden.
-        """
+        """The model names that callers can use now: usable groups except wildcards, and aliases that are not hidden."""
         groups = dict.fromkeys(each.group for each in self.deployments if not each.missing)
         aliases = (
             alias
@@ -143,23 +138,23 @@ class Registry:
     def fallbacks(
         self, group: str, kind: Literal["any", "context_window", "content_policy"] = "any"
     ) -> tuple[str, ...]:
-        """The groups that stand in for `group` after a failure of that kind; the key "*" stands for every group."""
+        """The fallback groups of `group` after a failure of this kind, in order."""
         settings = self.settings
         if kind == "content_policy":
-            return _chain(settings.content_policy_fallbacks, group)
-        chain = _chain(settings.fallbacks, group) or settings.default_fallbacks
+            return _fallbacks_of(settings.content_policy_fallbacks, group)
+        general = _fallbacks_of(settings.fallbacks, group) or settings.default_fallbacks
         if kind == "context_window":
-            return _chain(settings.context_window_fallbacks, group) or chain
-        return chain
+            return _fallbacks_of(settings.context_window_fallbacks, group) or general
+        return general
 
 
-def _chain(mapping: Mapping[str, tuple[str, ...]], group: str) -> tuple[str, ...]:
+def _fallbacks_of(mapping: Mapping[str, tuple[str, ...]], group: str) -> tuple[str, ...]:
     return mapping.get(group) or mapping.get("*", ())
 
 
 @lru_cache(maxsize=1024)
-def _filled_in(deployment: Deployment, requested: str) -> Deployment:
-    # Remembered, since the lanes know a deployment again by its identity.
+def _with_wildcard_filled(deployment: Deployment, requested: str) -> Deployment:
+    # Cached because the lanes identify a deployment by object identity.
     matched = _pattern(deployment.group).fullmatch(requested)
     filled = matched.group(1) if matched and matched.groups() else requested
     return replace(deployment, model=deployment.model.replace("*", filled, 1))

@@ -1,11 +1,11 @@
-"""Names that LiteLLM reads from a proxy's configuration, beside those that `models_schema` gives a type.
+"""Keys of a LiteLLM proxy's configuration that are accepted without a type of their own in `schema.py`.
 
-A name listed here is never taken for a slip of the pen. `PASSED_ON` goes to the provider with every request; all the
-others have no meaning here, and one warning names those that a file uses. A test compares the lists with LiteLLM.
+`DEPLOYMENT_FORWARDED` keys are sent to the provider with every request. All other keys are ignored, and one warning
+lists those that a file uses. A test compares the lists with LiteLLM.
 """
 
-# litellm_params: how to reach the provider, and what is asked of the model.
-PASSED_ON = frozenset(
+# litellm_params: provider access and model parameters.
+DEPLOYMENT_FORWARDED = frozenset(
     """
     additional_drop_params allowed_openai_params anthropic_disable_workload_identity_federation
     anthropic_federation_rule_id anthropic_federation_workspace_id anthropic_identity_source
@@ -43,7 +43,7 @@ PASSED_ON = frozenset(
     """.split()
 )
 
-# litellm_params: LiteLLM's own routing, budgets and logging. Its price keys all hold `cost` and need no list.
+# litellm_params: LiteLLM's own routing, budgets and logging. Price keys contain `cost`; a pattern ignores them.
 DEPLOYMENT_IGNORED = frozenset(
     """
     adaptive_router_config adaptive_router_default_model allow_client_keepalive_override allowed_model_region
@@ -91,7 +91,7 @@ ROUTER_IGNORED = frozenset(
     """.split()
 )
 
-# litellm_settings: nearly every variable of the litellm module, and most of the router's.
+# litellm_settings: nearly all variables of the litellm module and most of its router's parameters.
 LITELLM_IGNORED = frozenset(
     """
     add_function_to_prompt add_user_information_to_llm_headers agent_search_embedding_model ai21_key
@@ -235,7 +235,7 @@ GENERAL_IGNORED = frozenset(
     """.split()
 )
 
-# Sections beside the four.
+# Top-level sections.
 SECTIONS_IGNORED = frozenset(
     """
     agent_list agents assistant_settings cache_settings callback_settings default_vertex_config files_settings

@@ -1,7 +1,7 @@
-"""Where a provider's key comes from when an entry of models.yaml does not say.
+"""Environment variables of the providers, for entries of models.yaml without `api_key` or `api_base`.
 
-LiteLLM reads these variables itself, but only when a request is sent; knowing them here lets a deployment without a key
-be left out from the start. Providers that are not listed need no key, or have ways of their own to sign in.
+LiteLLM reads the same variables, but only when it sends a request. Reading them here excludes a deployment without a
+key from the start. Providers that are not listed need no key or authenticate in another way.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# The first one is the name that people are told; any of them will do. A test compares them with LiteLLM's.
+# Any of them works; messages name the first. A test compares them with LiteLLM's.
 KEY_VARIABLES: Mapping[str, tuple[str, ...]] = {
     "anthropic": ("ANTHROPIC_API_KEY",),
     "azure": ("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
@@ -28,11 +28,11 @@ KEY_VARIABLES: Mapping[str, tuple[str, ...]] = {
     "xai": ("XAI_API_KEY",),
 }
 
-# An endpoint without which the provider cannot be reached.
+# Providers without a fixed address.
 BASE_VARIABLES: Mapping[str, str] = {"azure": "AZURE_API_BASE", "hosted_vllm": "HOSTED_VLLM_API_BASE"}
 
-# Signing in without a key: a parameter or a variable that begins so stands for it.
-_OTHER_WAYS: Mapping[str, tuple[str, ...]] = {
+# Authentication without a key: a parameter or variable with one of these prefixes replaces it.
+_KEYLESS_PREFIXES: Mapping[str, tuple[str, ...]] = {
     "anthropic": ("anthropic_federation_", "anthropic_identity_", "ANTHROPIC_AUTH_TOKEN"),
     "azure": ("azure_ad_", "azure_username", "client_secret", "AZURE_AD_TOKEN", "AZURE_CLIENT_ID"),
     "openai": ("openai_identity_",),
@@ -40,7 +40,7 @@ _OTHER_WAYS: Mapping[str, tuple[str, ...]] = {
 
 
 def provider_of(model: str, params: Mapping[str, Any]) -> str | None:
-    """LiteLLM's name of the provider, as far as it can be told without LiteLLM."""
+    """LiteLLM's name of the provider, derived from the model name without loading LiteLLM; None if unknown."""
     if params.get("custom_llm_provider"):
         return str(params["custom_llm_provider"])
     provider, slash, _ = model.partition("/")
@@ -54,17 +54,18 @@ def provider_of(model: str, params: Mapping[str, Any]) -> str | None:
 def find_key(
     provider: str | None, params: Mapping[str, Any], environ: Mapping[str, str]
 ) -> tuple[str | None, str | None]:
-    """The provider's key from the environment, and the variable to set when there is none but one is needed."""
+    """The provider's key from the environment, and the variable to set if a key is needed but missing."""
     variables = KEY_VARIABLES.get(provider or "", ())
     found = next((environ[name] for name in variables if environ.get(name)), None)
-    set_up = [*params, *(name for name, value in environ.items() if value)]
-    if found or not variables or any(name.startswith(_OTHER_WAYS.get(provider or "", ("\0",))) for name in set_up):
+    configured = [*params, *(name for name, value in environ.items() if value)]
+    prefixes = _KEYLESS_PREFIXES.get(provider or "", ())
+    if found or not variables or any(name.startswith(prefixes) for name in configured):
         return found, None
     return None, variables[0]
 
 
 def find_base(provider: str | None, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """The same for the address of providers that have no fixed one."""
+    """The provider's base URL from the environment, and the variable to set if one is needed but missing."""
     variable = BASE_VARIABLES.get(provider or "")
     found = environ.get(variable) if variable else None
     return found or None, None if found else variable

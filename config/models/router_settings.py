@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from config.models.deployments import Limits, RouterSettings, RoutingStrategy
-from config.models.fallbacks import CHAINS, merged
-from config.models.schema import Alias, ModelsFile
+from config.models.schema import Alias, Fallbacks, ModelsFile
 
-_AS_THEY_STAND = (
+FALLBACK_KEYS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+
+_COPIED_KEYS = (
     "num_retries",
     "retry_after",
     "max_retry_after",
@@ -23,45 +24,56 @@ _AS_THEY_STAND = (
 )
 
 
-def read_policies(models: ModelsFile) -> RouterSettings:
-    """What router_settings says, then litellm_settings where that is silent, then the defaults."""
+def read_router_settings(models: ModelsFile) -> RouterSettings:
+    """The settings: router_settings wins over litellm_settings, and both win over the defaults."""
     sections = [each for each in (models.router_settings, models.litellm_settings) if each is not None]
     general = models.general_settings
 
-    def said(key: str) -> Any:
+    def get(key: str) -> Any:
         return next((value for each in sections if (value := getattr(each, key, None)) is not None), None)
 
-    strategy, aliases = said("routing_strategy"), aliases_of(models)
+    strategy, aliases = get("routing_strategy"), _aliases(models)
     values = {
-        **{key: said(key) for key in _AS_THEY_STAND},
-        **{key: merged(said(key)) for key in CHAINS},
+        **{key: get(key) for key in _COPIED_KEYS},
+        **{key: _merge_fallbacks(get(key)) for key in FALLBACK_KEYS},
         "routing_strategy": strategy if strategy in get_args(RoutingStrategy) else None,
-        "limits": Limits(**read_limits(said)),
-        "default_fallbacks": tuple(said("default_fallbacks") or ()),
+        "limits": Limits(**read_limits(get)),
+        "default_fallbacks": tuple(get("default_fallbacks") or ()),
         "model_group_alias": {name: alias.model for name, alias in aliases.items()},
         "hidden_aliases": frozenset(name for name, alias in aliases.items() if alias.hidden),
         "default_model": (general.default_model or general.completion_model) if general else None,
     }
-    return RouterSettings(**given(values))
+    return RouterSettings(**drop_none(values))
 
 
-def aliases_of(models: ModelsFile) -> Mapping[str, Alias]:
-    """The aliases of the section that names any, router_settings first."""
-    sections = (models.router_settings, models.litellm_settings)
-    return next((each.model_group_alias for each in sections if each and each.model_group_alias), {})
-
-
-def read_limits(said: Callable[[str], Any]) -> dict[str, float]:
-    """The limits that are set, by our names or else by LiteLLM's."""
-    return given(
+def read_limits(get: Callable[[str], Any]) -> dict[str, float]:
+    """The limits that are set. Our own names win over LiteLLM's; `get` returns the value of a key, or None."""
+    return drop_none(
         {
-            "turn_deadline": said("turn_deadline") or said("timeout") or said("request_timeout"),
-            "first_token_timeout": said("first_token_timeout") or said("stream_timeout"),
-            "stall_timeout": said("stall_timeout"),
+            "turn_deadline": get("turn_deadline") or get("timeout") or get("request_timeout"),
+            "first_token_timeout": get("first_token_timeout") or get("stream_timeout"),
+            "stall_timeout": get("stall_timeout"),
         }
     )
 
 
-def given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Without those that are None, so that defaults stay in the dataclasses alone."""
+def drop_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` without those that are None, so that the dataclass default applies."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _aliases(models: ModelsFile) -> Mapping[str, Alias]:
+    """The aliases of the first section that has any."""
+    sections = (models.router_settings, models.litellm_settings)
+    return next((each.model_group_alias for each in sections if each and each.model_group_alias), {})
+
+
+def _merge_fallbacks(fallbacks: Fallbacks | None) -> dict[str, tuple[str, ...]] | None:
+    """LiteLLM's list of one-key mappings as one mapping; the first entry for a group wins."""
+    if fallbacks is None:
+        return None
+    merged: dict[str, tuple[str, ...]] = {}
+    for entry in fallbacks:
+        for group, targets in entry.items():
+            merged.setdefault(group, tuple(targets))
+    return merged

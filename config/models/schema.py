@@ -1,4 +1,4 @@
-"""The keys of models.yaml that have a meaning here, with their types and what an editor says about them."""
+"""The supported keys of models.yaml with their types; the descriptions are shown by editors."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, create_model
 
 from config.models import litellm_keys
 from config.models.deployments import OnCut, RoutingStrategy
-from config.reading.editor_schema import json_schema
-from config.reading.sections import NotBool, Section
+from config.parsing.editor_schema import json_schema
+from config.parsing.sections import NotBool, Section
 
 Name = Annotated[str, Field(min_length=1)]
 Seconds = Annotated[float, Field(gt=0), NotBool]
@@ -19,60 +19,66 @@ Number = Annotated[float, NotBool]
 Count = Annotated[int, Field(ge=0), NotBool]
 Whole = Annotated[int, NotBool]
 
-# Strategies of LiteLLM's that the router does not have; a file that names one is warned, and simple-shuffle stands in.
-OtherStrategy = Literal["usage-based-routing", "usage-based-routing-v2", "cost-based-routing", "lar1"]
+# LiteLLM's strategies that the router does not support: a warning, and simple-shuffle is used instead.
+UnsupportedStrategy = Literal["usage-based-routing", "usage-based-routing-v2", "cost-based-routing", "lar1"]
 
 Fallbacks = list[dict[str, list[Name]]]
 
 
 class KnownParams(Section):
-    """How to reach one model: everything that LiteLLM's `completion()` takes, and its share of the turns."""
+    """How to reach one model: the parameters of LiteLLM's `completion()` and the deployment's share of the traffic."""
 
-    place: ClassVar[str] = "litellm_params"
+    label: ClassVar[str] = "litellm_params"
     ignored: ClassVar[frozenset[str]] = litellm_keys.DEPLOYMENT_IGNORED
     ignored_pattern: ClassVar[str | None] = "cost"
 
-    model: Annotated[Name, Field(description="LiteLLM's name, as in `openai/gpt-4o-mini`; `*` stands for the rest.")]
+    model: Annotated[
+        Name,
+        Field(description="LiteLLM's model name, such as `openai/gpt-4o-mini`; `*` is what `model_name` matched."),
+    ]
     api_key: SecretStr | None = Field(
-        None, description="The provider's key; best `os.environ/NAME`. Left out: the provider's usual variable."
+        None,
+        description="The provider's key, preferably `os.environ/NAME`. Default: the provider's usual variable.",
     )
-    api_base: str | None = Field(None, description="The endpoint's address, for a provider of your own or a proxy.")
-    base_url: str | None = Field(None, description="The same as `api_base`.")
-    litellm_credential_name: str | None = Field(None, description="Takes key and address from `credential_list`.")
+    api_base: str | None = Field(None, description="Base URL, for a self-hosted provider or a proxy.")
+    base_url: str | None = Field(None, description="Same as `api_base`.")
+    litellm_credential_name: str | None = Field(
+        None, description="Name of an entry of `credential_list`; its values are used here."
+    )
     weight: Wait | None = Field(
-        None, description="Its share of the group's turns, in relation to the others'. Default 1."
+        None, description="Share of the group's traffic, relative to the other deployments. Default 1."
     )
-    order: Whole | None = Field(None, description="Lower is tried first; equal ones share the turns. Default 0.")
-    rpm: Count | None = Field(None, description="Requests a minute that the provider allows.")
-    tpm: Count | None = Field(None, description="Tokens a minute that the provider allows.")
+    order: Whole | None = Field(None, description="Lower is tried first; equal ones share the traffic. Default 0.")
+    rpm: Count | None = Field(None, description="The provider's limit of requests per minute.")
+    tpm: Count | None = Field(None, description="The provider's limit of tokens per minute.")
     turn_deadline: Seconds | None = Field(None, description="Seconds for a whole turn.")
     first_token_timeout: Seconds | None = Field(
         None, description="Seconds from sending the request to the first token."
     )
     stall_timeout: Seconds | None = Field(None, description="Seconds between two chunks.")
-    timeout: Seconds | None = Field(None, description="LiteLLM's name; read as `turn_deadline` when that is absent.")
-    request_timeout: Seconds | None = Field(None, description="The same as `timeout`.")
+    timeout: Seconds | None = Field(None, description="LiteLLM's name for `turn_deadline`; used if that is absent.")
+    request_timeout: Seconds | None = Field(None, description="Same as `timeout`.")
     stream_timeout: Seconds | None = Field(
-        None, description="LiteLLM's name; read as `first_token_timeout` when that is absent."
+        None, description="LiteLLM's name for `first_token_timeout`; used if that is absent."
     )
     on_cut: OnCut | None = Field(
-        None, description="After a cut answer: go on with another deployment, or report an error."
+        None, description="When an answer breaks off: continue it with another deployment, or return an error."
     )
-    # Passed on like the rest of litellm_keys.PASSED_ON; they stand here because their types are known.
-    temperature: Number | None = Field(None, description="Sampling temperature, unless the caller sends one.")
-    top_p: Number | None = Field(None, description="Nucleus sampling, unless the caller sends it.")
-    max_tokens: Count | None = Field(None, description="Longest answer in tokens, unless the caller sends it.")
-    max_completion_tokens: Count | None = Field(None, description="The same for reasoning models.")
-    seed: Whole | None = Field(None, description="Seed of the sampling.")
-    api_version: str | None = Field(None, description="Version of Azure's interface, such as 2025-04-01-preview.")
-    organization: str | None = Field(None, description="OpenAI's organization.")
-    custom_llm_provider: str | None = Field(None, description="The provider, when the model's name does not say it.")
+    # Forwarded like the rest of litellm_keys.DEPLOYMENT_FORWARDED; listed here because their types are known.
+    temperature: Number | None = Field(None, description="Sampling temperature. The caller's value wins.")
+    top_p: Number | None = Field(None, description="Nucleus sampling. The caller's value wins.")
+    max_tokens: Count | None = Field(None, description="Maximum tokens of an answer. The caller's value wins.")
+    max_completion_tokens: Count | None = Field(None, description="Same as `max_tokens`, for reasoning models.")
+    seed: Whole | None = Field(None, description="Sampling seed.")
+    api_version: str | None = Field(None, description="Azure API version, such as 2025-04-01-preview.")
+    organization: str | None = Field(None, description="OpenAI organization.")
+    custom_llm_provider: str | None = Field(None, description="The provider, if the model name does not contain it.")
     extra_headers: dict[str, str] | None = Field(None, description="Headers added to every request.")
     extra_body: dict[str, Any] | None = Field(
-        None, description="Fields added to every request's body, for what only this provider knows."
+        None, description="Fields added to the body of every request, for provider-specific parameters."
     )
     drop_params: bool | None = Field(
-        None, description="Leave out parameters that the provider does not know, instead of an error."
+        None, description="Drop parameters that the model does not support, instead of returning an error."
     )
     additional_drop_params: list[str] | None = Field(None, description="Parameters that are never sent.")
 
@@ -80,34 +86,36 @@ class KnownParams(Section):
 if TYPE_CHECKING:
     LiteLLMParams = KnownParams
 else:
-    _others = sorted(litellm_keys.PASSED_ON - KnownParams.model_fields.keys())
+    _others = sorted(litellm_keys.DEPLOYMENT_FORWARDED - KnownParams.model_fields.keys())
     LiteLLMParams = create_model(
         "LiteLLMParams",
         __base__=KnownParams,
         __doc__=KnownParams.__doc__,
-        **{name: (Any, Field(None, description="Passed on to LiteLLM.")) for name in _others},
+        **{name: (Any, Field(None, description="Forwarded to the provider.")) for name in _others},
     )
 
 
 class ModelInfo(Section):
-    """What is known about the model. Other keys are kept as they are."""
+    """Facts about the model. Other keys are kept unchanged."""
 
     model_config = ConfigDict(extra="allow")
 
     id: str | int | None = Field(
-        None, description="A name for this deployment; unique in the file. Left out: made from group and model."
+        None, description="Id of the deployment, unique in the file. Default: generated from group and model."
     )
     mode: str | None = Field(
         None,
-        description="LiteLLM's word for what the model does; those that chat are used here, and `embedding` for "
-        "long-term memory.",
+        description="LiteLLM's mode of the model. Chat models serve turns, `embedding` models long-term memory; other "
+        "modes are left out.",
     )
     memory: bool | None = Field(
-        None, description="Whether chat completions that name their `user` have agent.yaml's long-term memory."
+        None, description="Whether chat completions with a `user` get agent.yaml's long-term memory."
     )
-    supports_assistant_prefill: bool | None = Field(None, description="Whether it goes on from a half-said answer.")
+    supports_assistant_prefill: bool | None = Field(
+        None, description="Whether the model continues a partial assistant message."
+    )
     bills_on_cancel: bool | None = Field(
-        None, description="Whether a cancelled request costs as much; then it is never raced."
+        None, description="Whether the provider bills cancelled requests in full; such a deployment is never hedged."
     )
 
 
@@ -120,7 +128,7 @@ class ModelEntry(Section):
 
 
 class Alias(Section):
-    """A further name for a group."""
+    """An alternative name for a group."""
 
     model: Name
     hidden: Annotated[bool, Field(description="Not listed under /v1/models.")] = False
@@ -131,136 +139,144 @@ def _alias(value: Any) -> Any:
 
 
 class RoutingKeys(Section):
-    """What both router_settings and litellm_settings may say, as in LiteLLM; router_settings wins."""
+    """The keys that router_settings and litellm_settings share, as in LiteLLM; router_settings wins."""
 
-    routing_strategy: Literal[RoutingStrategy, OtherStrategy] | None = Field(
-        None, description="How a group's turns are shared out."
+    routing_strategy: Literal[RoutingStrategy, UnsupportedStrategy] | None = Field(
+        None, description="How a group's traffic is distributed over its deployments."
     )
-    num_retries: Count | None = Field(None, description="Further attempts at the same deployment. Default 2.")
-    retry_after: Wait | None = Field(None, description="Least seconds before such an attempt.")
+    num_retries: Count | None = Field(None, description="Retries at the same deployment. Default 2.")
+    retry_after: Wait | None = Field(None, description="Minimum seconds before a retry.")
     allowed_fails: Count | None = Field(
-        None, description="Failures in a minute after which a deployment rests. Default 3."
+        None, description="Failures within a minute that open a deployment's circuit breaker. Default 3."
     )
-    cooldown_time: Wait | None = Field(None, description="Seconds that it rests. Default 5.")
-    timeout: Seconds | None = Field(None, description="LiteLLM's name; read as `turn_deadline` when that is absent.")
+    cooldown_time: Wait | None = Field(None, description="Seconds that the circuit breaker stays open. Default 5.")
+    timeout: Seconds | None = Field(None, description="LiteLLM's name for `turn_deadline`; used if that is absent.")
     stream_timeout: Seconds | None = Field(
-        None, description="LiteLLM's name; read as `first_token_timeout` when that is absent."
+        None, description="LiteLLM's name for `first_token_timeout`; used if that is absent."
     )
     fallbacks: Fallbacks | None = Field(
-        None, description="After a failure: `- fast: [careful]`; `*` stands for every group."
+        None, description="Groups to use after a failure: `- fast: [careful]`; `*` stands for every group."
     )
-    default_fallbacks: list[Name] | None = Field(None, description="For groups that `fallbacks` does not name.")
-    context_window_fallbacks: Fallbacks | None = Field(None, description="When the prompt is too long for the model.")
-    content_policy_fallbacks: Fallbacks | None = Field(None, description="When the provider refuses the content.")
+    default_fallbacks: list[Name] | None = Field(
+        None, description="Groups to use for groups without an entry in `fallbacks`."
+    )
+    context_window_fallbacks: Fallbacks | None = Field(
+        None, description="Groups to use when the prompt is too long for the model."
+    )
+    content_policy_fallbacks: Fallbacks | None = Field(
+        None, description="Groups to use when the provider refuses the content."
+    )
     model_group_alias: (
         dict[str, Annotated[Alias, BeforeValidator(_alias, json_schema_input_type=str | Alias)]] | None
-    ) = Field(None, description="Further names for groups: `gpt-4: fast`.")
+    ) = Field(None, description="Alternative names for groups: `gpt-4: fast`.")
 
 
 class RouterSection(RoutingKeys):
-    """How deployments are chosen, and what follows when one fails."""
+    """How deployments are selected, and what happens when one fails."""
 
-    place: ClassVar[str] = "router_settings"
+    label: ClassVar[str] = "router_settings"
     ignored: ClassVar[frozenset[str]] = litellm_keys.ROUTER_IGNORED
 
     turn_deadline: Seconds | None = Field(
-        None, description="Seconds for a whole turn, with all its attempts. Default 30."
+        None, description="Seconds for a whole turn, including all attempts. Default 30."
     )
     first_token_timeout: Seconds | None = Field(
         None, description="Seconds from sending a request to the first token. Default 5."
     )
     stall_timeout: Seconds | None = Field(None, description="Seconds between two chunks. Default 5.")
     max_retry_after: Wait | None = Field(
-        None, description="The longest Retry-After, in seconds, that is waited for. Default 5."
+        None, description="The longest Retry-After, in seconds, that the router waits for. Default 5."
     )
     on_cut: OnCut | None = Field(
-        None, description="After a cut answer: go on with another deployment, or report an error."
+        None, description="When an answer breaks off: continue it with another deployment, or return an error."
     )
     hedge_after: Seconds | None = Field(
-        None, description="Race a second deployment when no token came by then. Off when left out."
+        None, description="Seconds without a first token until a second deployment is raced. Default: off."
     )
     hedge_budget: Annotated[float, Field(ge=0, le=1), NotBool] | None = Field(
-        None, description="Share of turns that may be raced."
+        None, description="Maximum share of turns that may be hedged. Default 0.1."
     )
-    health_check_interval: Seconds | None = Field(None, description="Seconds between probes of resting deployments.")
+    health_check_interval: Seconds | None = Field(
+        None, description="Seconds between health checks of idle deployments. Default: off."
+    )
 
 
 class LiteLLMSection(RoutingKeys):
-    """LiteLLM's module settings; those that steer routing count when router_settings does not say."""
+    """LiteLLM's module settings. Routing keys apply where router_settings does not set them."""
 
-    place: ClassVar[str] = "litellm_settings"
+    label: ClassVar[str] = "litellm_settings"
     ignored: ClassVar[frozenset[str]] = litellm_keys.LITELLM_IGNORED
 
     drop_params: bool | None = Field(
-        None, description="Leave out parameters that a provider does not know, instead of an error."
+        None, description="Drop parameters that a model does not support, instead of returning an error."
     )
-    request_timeout: Seconds | None = Field(None, description="The same as router_settings.timeout.")
+    request_timeout: Seconds | None = Field(None, description="Same as router_settings.timeout.")
 
 
 class GeneralSection(Section):
-    """Settings of the server. Nearly all of LiteLLM's proxy mean nothing here."""
+    """Settings of the server. Most of LiteLLM's proxy settings are ignored."""
 
-    place: ClassVar[str] = "general_settings"
+    label: ClassVar[str] = "general_settings"
     ignored: ClassVar[frozenset[str]] = litellm_keys.GENERAL_IGNORED
 
     default_model: Name | None = Field(
-        None, description="What the model name `default` stands for. Left out: the first usable group."
+        None, description="The group behind the model name `default`. Default: the first usable group."
     )
     completion_model: Name | None = Field(
-        None, description="LiteLLM's name; read as `default_model` when that is absent."
+        None, description="LiteLLM's name for `default_model`; used if that is absent."
     )
 
 
 class Credential(Section):
-    """A key and an address that several deployments share by its name."""
+    """A key and an address that deployments refer to by name."""
 
     credential_name: Name
     credential_values: dict[str, Any]
     credential_info: dict[str, Any] | None = None
 
 
-def number(value: Any) -> Any:
-    """A list as a mapping from its indices, which keeps each entry's number when a faulty one is taken out."""
+def index_list(value: Any) -> Any:
+    """Turn a list into a mapping from index to entry, so that removing an invalid entry does not shift the others."""
     return dict(enumerate(value)) if isinstance(value, list) else value
 
 
-def _numbered(value: Any) -> Any:
-    entries = number(value)
+def _indexed_models(value: Any) -> Any:
+    entries = index_list(value)
     if not isinstance(entries, dict) or not all(isinstance(index, int) for index in entries):
-        raise ValueError("must be a list of deployments, each beginning with `- model_name:`")
+        raise ValueError("must be a list of deployments, each starting with `- model_name:`")
     if not entries:
-        raise ValueError("must hold at least one deployment")
+        raise ValueError("must contain at least one deployment")
     return entries
 
 
-Numbered = Annotated[
+IndexedModels = Annotated[
     dict[int, ModelEntry],
-    BeforeValidator(_numbered, json_schema_input_type=Annotated[list[ModelEntry], Field(min_length=1)]),
+    BeforeValidator(_indexed_models, json_schema_input_type=Annotated[list[ModelEntry], Field(min_length=1)]),
 ]
 
 
 class ModelsFile(Section):
-    """Which models there are, and how turns are shared out between them. The format is LiteLLM's."""
+    """Models and routing settings, in LiteLLM's format."""
 
     ignored: ClassVar[frozenset[str]] = litellm_keys.SECTIONS_IGNORED
 
-    model_list: Annotated[Numbered, Field(description="The deployments.")]
+    model_list: Annotated[IndexedModels, Field(description="The deployments.")]
     router_settings: RouterSection | None = None
     litellm_settings: LiteLLMSection | None = None
     general_settings: GeneralSection | None = None
     environment_variables: dict[str, str | int | float | bool] | None = Field(
-        None, description="For `os.environ/NAME` in this file; the real environment wins."
+        None, description="Values for `os.environ/NAME` in this file; the real environment wins."
     )
     credential_list: list[Credential] | None = Field(
         None, description="Keys and addresses for `litellm_credential_name`."
     )
-    include: Annotated[None, Field(description="Not supported: write everything in one file.")] = None
+    include: Annotated[None, Field(description="Not supported: put everything into one file.")] = None
 
     @field_validator("include", mode="before")
     @classmethod
     def _one_file(cls, value: Any) -> None:
         if value is not None:
-            raise ValueError("other files cannot be included; write everything in one file")
+            raise ValueError("including other files is not supported; put everything into one file")
 
 
 def models_schema() -> dict[str, Any]:
@@ -269,5 +285,5 @@ def models_schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """The same as it is printed and kept in docs/models.schema.json."""
+    """The JSON schema as text, as in docs/models.schema.json."""
     return json.dumps(models_schema(), indent=2, ensure_ascii=False) + "\n"

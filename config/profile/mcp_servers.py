@@ -1,4 +1,4 @@
-"""The MCP servers of agent.yaml: programs that are started here, or addresses, whose tools the agent is offered."""
+"""`mcp_servers` of agent.yaml: MCP servers whose tools the agent can use."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from config.reading.references import Unset
-from config.reading.sections import NotBool, Section
+from config.parsing.env_references import UnsetReference
+from config.parsing.sections import NotBool, Section
 
 CALL_TIMEOUT = 10.0
-"""Seconds that a tool may take, unless its server says otherwise."""
+"""Default seconds for one tool call."""
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,32}")
-_OF_COMMANDS = ("args", "env", "cwd")
-_OF_ADDRESSES = ("headers",)
+_COMMAND_ONLY = ("args", "env", "cwd")
+_URL_ONLY = ("headers",)
 
 
 @dataclass(frozen=True, slots=True)
 class McpCommand:
-    """A program that speaks MCP over its standard input and output. `env` is added to a small part of our own."""
+    """A program that speaks MCP over stdin and stdout. It gets `env` and a small part of the server's environment."""
 
     command: str
     args: tuple[str, ...] = field(default=(), repr=False)
@@ -33,7 +33,7 @@ class McpCommand:
 
 @dataclass(frozen=True, slots=True)
 class McpAddress:
-    """A server that speaks MCP over streamable HTTP. The address may itself hold a key, so it is not shown."""
+    """A server that speaks MCP over streamable HTTP. The URL may contain a key, so `repr` omits it."""
 
     url: str = field(repr=False)
     headers: Mapping[str, SecretStr] = field(default_factory=dict)
@@ -41,9 +41,10 @@ class McpAddress:
 
 @dataclass(frozen=True, slots=True)
 class McpServer:
-    """One MCP server. `timeout` is in seconds and holds for one call; `allow` names its tools to offer, None is all.
+    """One MCP server.
 
-    `missing` are the environment variables that it refers to and that are not set: it cannot be used without them.
+    `timeout` is in seconds, for one tool call. `allow` lists the tools that the agent may use; None means all.
+    `missing` lists referenced environment variables that are not set; the server cannot be used without them.
     """
 
     name: str
@@ -54,24 +55,24 @@ class McpServer:
 
 
 def server_name(name: str) -> str:
-    """The name, if it can stand before a tool's name and in a review pattern. Raises ValueError."""
+    """Return the name if it can be used in tool names and review patterns. Raises ValueError."""
     if not _NAME.fullmatch(name):
-        raise ValueError("a server's name has up to 32 letters, digits, - and _")
+        raise ValueError("a server name must have 1 to 32 letters, digits, - and _")
     return name
 
 
-def _web_address(url: str) -> str:
+def _http_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is not a number
         complete = False
     if not complete and not url.startswith("os.environ/"):
-        raise ValueError("must be a web address, as in https://example.com/mcp")
+        raise ValueError("must be an HTTP URL, such as https://example.com/mcp")
     return url
 
 
-def _filled(text: str) -> str:
+def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be empty")
     return text
@@ -80,40 +81,40 @@ def _filled(text: str) -> str:
 class McpServerSection(Section):
     """One entry of `mcp_servers`."""
 
-    command: Annotated[str, AfterValidator(_filled)] | None = None
+    command: Annotated[str, AfterValidator(_not_blank)] | None = None
     args: tuple[str, ...] | None = None
     env: dict[str, str] | None = None
-    cwd: Annotated[str, AfterValidator(_filled)] | None = None
-    url: Annotated[str, AfterValidator(_web_address)] | None = None
+    cwd: Annotated[str, AfterValidator(_not_blank)] | None = None
+    url: Annotated[str, AfterValidator(_http_url)] | None = None
     headers: dict[str, str] | None = None
     timeout: Annotated[float, Field(gt=0, le=600), NotBool] | None = None
     allow: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
-    def _one_way_to_reach_it(self) -> McpServerSection:
+    def _command_or_url(self) -> McpServerSection:
         if (self.command is None) == (self.url is None):
-            raise ValueError("needs either `command`, a program to start, or `url`, an address")
-        for key in _OF_ADDRESSES if self.url is None else _OF_COMMANDS:
+            raise ValueError("must have either `command` (a program to start) or `url` (a server's address)")
+        for key in _URL_ONLY if self.url is None else _COMMAND_ONLY:
             if getattr(self, key) is not None:
-                raise ValueError(f"`{key}` has no meaning beside `{'command' if self.url is None else 'url'}`")
+                raise ValueError(f"`{key}` cannot be combined with `{'command' if self.url is None else 'url'}`")
         return self
 
-    def server(self, name: str, unset: Sequence[Unset]) -> McpServer:
-        """The value; `unset` are the references of all servers, with the server's name first in their path."""
+    def server(self, name: str, unset: Sequence[UnsetReference]) -> McpServer:
+        """The McpServer. `unset` are the unset references of all servers; their paths start with the server's name."""
         return McpServer(
             name=name,
-            at=self._reached(),
+            at=self._address(),
             timeout=CALL_TIMEOUT if self.timeout is None else self.timeout,
             allow=self.allow,
-            missing=tuple(dict.fromkeys(each.name for each in unset if each.path[0] == name)),
+            missing=tuple(dict.fromkeys(each.variable for each in unset if each.path[0] == name)),
         )
 
-    def _reached(self) -> McpCommand | McpAddress:
+    def _address(self) -> McpCommand | McpAddress:
         if self.url is not None:
-            return McpAddress(self.url, _secret(self.headers))
-        assert self.command is not None  # noqa: S101 - _one_way_to_reach_it
-        return McpCommand(self.command, self.args or (), _secret(self.env), self.cwd)
+            return McpAddress(self.url, _secrets(self.headers))
+        assert self.command is not None  # noqa: S101 - checked by _command_or_url
+        return McpCommand(self.command, self.args or (), _secrets(self.env), self.cwd)
 
 
-def _secret(values: Mapping[str, str] | None) -> dict[str, SecretStr]:
+def _secrets(values: Mapping[str, str] | None) -> dict[str, SecretStr]:
     return {name: SecretStr(value) for name, value in (values or {}).items()}

@@ -1,4 +1,4 @@
-"""The parts of agent.yaml that say what the agent remembers: `trim` within a conversation, `memory` across them."""
+"""`trim` and `memory` of agent.yaml: context limits and long-term memory."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from config.reading.sections import NotBool, Section
+from config.parsing.sections import NotBool, Section
 
 Limit = Annotated[int, Field(ge=1), NotBool]
 
 
 @dataclass(frozen=True, slots=True)
 class Trim:
-    """How much of a conversation the model is sent; exactly one of the limits is set.
+    """How much of a conversation is sent to the model; exactly one of the limits is set.
 
-    `max_tokens` (estimated) covers all that is sent, `max_messages` what follows the system prompt. With `summarize` a
-    running summary stands for what falls out.
+    `max_tokens` is an estimate and includes the system prompt; `max_messages` counts the messages after it. With
+    `summarize`, a running summary replaces the dropped messages.
     """
 
     max_tokens: int | None = None
@@ -27,10 +27,10 @@ class Trim:
 
 @dataclass(frozen=True, slots=True)
 class MemoryPolicy:
-    """Whether the agent remembers users across conversations.
+    """Long-term memory of users across conversations.
 
-    `embedding_model` is the group of models.yaml by which memories that fit a question are found; without one the
-    newest are taken. `recall` is how many of them the prompt gets.
+    `recall` is the number of memories in the prompt. `embedding_model` is the group of models.yaml that finds the
+    memories relevant to a question; None takes the newest.
     """
 
     long_term: bool = False
@@ -39,16 +39,16 @@ class MemoryPolicy:
 
 
 class TrimSection(Section):
-    """How much of a conversation the model is sent."""
+    """How much of a conversation is sent to the model."""
 
-    max_tokens: Limit | None = Field(None, description="All that is sent, system prompt included; an estimate.")
+    max_tokens: Limit | None = Field(None, description="Estimated tokens, including the system prompt.")
     max_messages: Limit | None = Field(None, description="Messages after the system prompt.")
-    summarize: bool = Field(False, description="Put a running summary in the place of what falls out.")
+    summarize: bool = Field(False, description="Replace dropped messages with a running summary.")
 
     @model_validator(mode="after")
     def _one_limit(self) -> TrimSection:
         if (self.max_tokens is None) == (self.max_messages is None):
-            raise ValueError("must have one of max_tokens and max_messages")
+            raise ValueError("must have exactly one of max_tokens and max_messages")
         return self
 
     @property
@@ -57,18 +57,18 @@ class TrimSection(Section):
 
 
 class MemorySection(Section):
-    """Whether the agent remembers users across conversations."""
+    """Long-term memory of users across conversations."""
 
     long_term: bool = Field(False, description="Remember facts about each user.")
     embedding_model: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="A group of models.yaml with `model_info: {mode: embedding}`. Left out: the newest are taken."
+        None, description="A group of models.yaml with `model_info: {mode: embedding}`. Default: use the newest."
     )
-    recall: Annotated[int, Field(ge=1, le=100), NotBool] = Field(5, description="How many memories the prompt gets.")
+    recall: Annotated[int, Field(ge=1, le=100), NotBool] = Field(5, description="Number of memories in the prompt.")
 
     @model_validator(mode="after")
-    def _embeds_for_something(self) -> MemorySection:
+    def _embedding_needs_long_term(self) -> MemorySection:
         if self.embedding_model is not None and not self.long_term:
-            raise ValueError("embedding_model has no use without long_term: true")
+            raise ValueError("embedding_model requires long_term: true")
         return self
 
     @property

@@ -569,7 +569,7 @@ async def test_a_restart_of_postgres_is_survived(open_postgres: OpenDatabase, po
         for call in (store.find("u", "s"), store.renew("t"), store.claim("u", "s", "t2", "q"), store.create("u", "s2")):
             with pytest.raises(StorageUnavailable) as raised:
                 await call
-            assert str(raised.value) == "The database cannot be reached just now. Try again in a moment."
+            assert str(raised.value) == "The database is temporarily unavailable. Try again in a moment."
         postgres.start()
         assert await store.renew("t") == "held"
         assert await store.finish("t", "completed")

@@ -182,7 +182,7 @@ async def test_a_broken_models_yaml_does_not_hold_up_agent_yaml(operator: Operat
     operator.write("agent.yaml", "system_prompt: Hi.\ntools: [multiplyy]")
     await operator.sees_problems(
         "models.yaml: the file is empty",
-        "agent.yaml:2: tools[0]: no tool is named 'multiplyy'; did you mean 'multiply'?",
+        "agent.yaml:2: tools[0]: unknown tool 'multiplyy'; did you mean 'multiply'?",
     )
     operator.write("agent.yaml", "system_prompt: Hi.\ntools: [endCall]")
     await operator.sees_problems("models.yaml: the file is empty")

@@ -70,8 +70,8 @@ def test_check_prints_every_problem_of_both_files_and_fails(directory: Path) -> 
     assert result.exit_code == 1
     lines = result.stderr.splitlines()
     assert "other.yaml:4: router_setting: unknown key; did you mean 'router_settings'?" in lines
-    assert "other.yaml:5: router_settings.num_retries: must be a whole number; this is text" in lines
-    assert any(line.startswith("agent.yaml:1: tools[0]: no tool is named 'nope'") for line in lines)
+    assert "other.yaml:5: router_settings.num_retries: must be a whole number, not text" in lines
+    assert any(line.startswith("agent.yaml:1: tools[0]: unknown tool 'nope'") for line in lines)
     assert any(line.startswith("agent.yaml:1: system_prompt: this key is required") for line in lines)
 
 
@@ -80,8 +80,8 @@ def test_check_prints_warnings_and_passes(directory: Path, monkeypatch: pytest.M
     monkeypatch.setenv("SWITCHBOARD_PROT", "1")
     result = run("check")
     assert result.exit_code == 0
-    assert "warning: these keys of LiteLLM's proxy have no meaning here: general_settings.master_key" in result.stdout
-    assert "warning: SWITCHBOARD_PROT is no setting; did you mean 'SWITCHBOARD_PORT'?" in result.stdout
+    assert "warning: these keys of LiteLLM's proxy are ignored: general_settings.master_key" in result.stdout
+    assert "warning: SWITCHBOARD_PROT is not a setting; did you mean 'SWITCHBOARD_PORT'?" in result.stdout
 
 
 def test_check_prints_the_schema() -> None:
@@ -104,7 +104,7 @@ def test_serve_refuses_a_bad_file_with_its_place(
     (directory / "models.yaml").write_text("model_list: []\n")
     result = run("serve")
     assert (result.exit_code, served) == (1, [])
-    assert result.stderr == "models.yaml:1: model_list: must hold at least one deployment\n"
+    assert result.stderr == "models.yaml:1: model_list: must contain at least one deployment\n"
 
 
 def test_serve_hands_what_was_asked_for_to_the_processes_that_serve(

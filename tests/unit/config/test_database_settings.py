@@ -24,7 +24,7 @@ def fault(tmp_path: Path, name: str, value: str) -> str:
     return problem.message
 
 
-def test_defaults_hold_where_nothing_is_said() -> None:
+def test_defaults() -> None:
     found = load_settings(None)
     assert (found.database_url, found.database_pool_size, found.startup_wait) == (None, 10, 30.0)
     assert (found.session_ttl, found.session_lease) == (None, 10.0)
@@ -100,7 +100,7 @@ def test_numbers_that_make_no_sense_are_named(tmp_path: Path, name: str, value: 
     assert fault(tmp_path, name, value).startswith("must be ")
 
 
-def test_what_is_set_is_taken(tmp_path: Path) -> None:
+def test_valid_values_are_used(tmp_path: Path) -> None:
     assert settings(tmp_path, "DATABASE_POOL_SIZE", "1").database_pool_size == 1
     assert settings(tmp_path, "STARTUP_WAIT", "0").startup_wait == 0.0
     assert settings(tmp_path, "SESSION_TTL", "3600").session_ttl == 3600

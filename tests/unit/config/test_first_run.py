@@ -1,11 +1,11 @@
-"""The first run makes .env."""
+"""The first run creates .env."""
 
 import stat
 from pathlib import Path
 
 import pytest
 
-from config.first_run import main, make_env_file
+from config.first_run import create_env_file, main
 from config.settings import load_settings
 
 EXAMPLE = "# about tokens\nSWITCHBOARD_API_TOKENS=\nOPENAI_API_KEY=\n"
@@ -14,7 +14,7 @@ EXAMPLE = "# about tokens\nSWITCHBOARD_API_TOKENS=\nOPENAI_API_KEY=\n"
 def test_the_file_is_the_example_with_a_new_token_for_its_owner_alone(tmp_path: Path) -> None:
     (tmp_path / "example").write_text(EXAMPLE)
     for name in ("one", "two"):
-        make_env_file(tmp_path / name, tmp_path / "example")
+        create_env_file(tmp_path / name, tmp_path / "example")
     one, two = (load_settings(tmp_path / name).api_tokens[0].get_secret_value() for name in ("one", "two"))
     assert one != two and len(one) >= 32
     assert (tmp_path / "one").read_text() == EXAMPLE.replace("TOKENS=", f"TOKENS={one}")
@@ -23,7 +23,7 @@ def test_the_file_is_the_example_with_a_new_token_for_its_owner_alone(tmp_path: 
 
 def test_an_example_without_the_line_gets_a_token_too(tmp_path: Path) -> None:
     (tmp_path / "example").write_text("OPENAI_API_KEY=\n")
-    make_env_file(tmp_path / ".env", tmp_path / "example")
+    create_env_file(tmp_path / ".env", tmp_path / "example")
     assert load_settings(tmp_path / ".env").api_tokens
 
 
@@ -46,7 +46,7 @@ def test_a_file_that_is_there_is_never_overwritten(
     (tmp_path / ".env").write_text("mine")
     main()
     assert (tmp_path / ".env").read_text() == "mine"
-    assert "stays as it is" in capsys.readouterr().out
+    assert "is unchanged" in capsys.readouterr().out
 
 
 def test_without_the_example_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

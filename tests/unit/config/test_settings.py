@@ -8,12 +8,12 @@ import pytest
 
 from config.errors import ConfigError
 from config.profile.agent_file import DEFAULT_AGENT_FILE
-from config.settings import Settings, environment, load_settings, require_tokens, unknown_settings
+from config.settings import Settings, load_environment, load_settings, require_tokens, unknown_settings
 
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No setting of whoever runs the tests; and reading settings must not change the environment."""
+    """Removes the developer's own settings, and checks that reading settings does not change the environment."""
     for name in list(os.environ):
         if name.startswith("SWITCHBOARD_"):
             monkeypatch.delenv(name)
@@ -40,7 +40,7 @@ def faults(env_file: Path | None) -> list[str]:
     return [str(problem) for problem in raised.value.problems]
 
 
-def test_defaults_hold_where_nothing_is_said(env_file: Path) -> None:
+def test_defaults(env_file: Path) -> None:
     settings = load_settings(env_file)
     assert (settings.host, settings.port, settings.workers) == ("127.0.0.1", 8000, 1)
     assert (settings.models_file, settings.agent_file) == (Path("models.yaml"), DEFAULT_AGENT_FILE)
@@ -71,7 +71,7 @@ def test_tokens_are_separated_by_commas_and_do_not_show(env_file: Path) -> None:
 def test_a_token_that_cannot_be_sent_is_an_error_that_does_not_quote_it(env_file: Path, value: str) -> None:
     env_file.write_text(f"SWITCHBOARD_API_TOKENS={value}\n", encoding="utf-8")
     (fault,) = faults(env_file)
-    assert fault.startswith(f"{env_file}: SWITCHBOARD_API_TOKENS: a token has a ")
+    assert fault.startswith(f"{env_file}: SWITCHBOARD_API_TOKENS: a token contains a ")
     assert "one" not in fault.removeprefix(str(env_file))
 
 
@@ -125,12 +125,12 @@ def test_every_wrong_setting_is_named(env_file: Path, monkeypatch: pytest.Monkey
     assert found["LOG_JSON"] == f"{env_file}: SWITCHBOARD_LOG_JSON: must be a valid boolean"
 
 
-def test_a_line_of_the_file_that_is_none_is_named(env_file: Path) -> None:
+def test_an_invalid_line_of_the_file_is_named(env_file: Path) -> None:
     env_file.write_text("A=1\nthis is = not \"a line\nB='2\n")
-    assert faults(env_file)[0] == f"{env_file}:2: this line is not NAME=value"
+    assert faults(env_file)[0] == f"{env_file}:2: the line must have the form NAME=value"
 
 
-def test_a_file_that_is_no_text_is_named(env_file: Path) -> None:
+def test_a_file_that_is_not_text_is_named(env_file: Path) -> None:
     env_file.write_bytes(b"A=\xff\n")
     assert faults(env_file) == [f"{env_file}: the file is not UTF-8 text"]
     env_file.unlink()
@@ -143,7 +143,7 @@ def test_providers_keys_may_stand_in_either_place(env_file: Path, monkeypatch: p
     monkeypatch.setenv("OPENAI_API_KEY", "from-environment")
     monkeypatch.setenv("GROQ_API_KEY", "")
     monkeypatch.delenv("MISTRAL_API_KEY", raising=False)
-    environ = environment(env_file)
+    environ = load_environment(env_file)
     assert (environ["OPENAI_API_KEY"], environ["GROQ_API_KEY"]) == ("from-environment", "from-file")
     assert "MISTRAL_API_KEY" not in environ
     assert os.environ["GROQ_API_KEY"] == ""
@@ -152,5 +152,5 @@ def test_providers_keys_may_stand_in_either_place(env_file: Path, monkeypatch: p
 def test_a_misspelt_setting_is_a_warning_with_the_nearest_one() -> None:
     environ = {"SWITCHBOARD_API_TOKEN": "x", "SWITCHBOARD_PORT": "1", "SWITCHBOARD_PORT_8000_TCP": "y", "OTHER": "z"}
     misspelt, foreign = unknown_settings(environ)
-    assert misspelt == "SWITCHBOARD_API_TOKEN is no setting; did you mean 'SWITCHBOARD_API_TOKENS'?"
-    assert foreign.startswith("SWITCHBOARD_PORT_8000_TCP is no setting")
+    assert misspelt == "SWITCHBOARD_API_TOKEN is not a setting; did you mean 'SWITCHBOARD_API_TOKENS'?"
+    assert foreign.startswith("SWITCHBOARD_PORT_8000_TCP is not a setting")

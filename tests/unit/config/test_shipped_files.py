@@ -1,4 +1,4 @@
-"""What is in the repository works as it is: models.yaml, agent.yaml, the schema and .env.example."""
+"""The shipped files are valid: models.yaml, agent.yaml, the JSON schema and .env.example."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from dotenv import dotenv_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config import litellm_keys
+from config.models import litellm_keys
 from config.models.models_file import check_models, load_models
 from config.models.provider_keys import KEY_VARIABLES
 from config.models.schema import (
@@ -19,13 +19,13 @@ from config.models.schema import (
     LiteLLMParams,
     LiteLLMSection,
     ModelsFile,
-    OtherStrategy,
     RouterSection,
+    UnsupportedStrategy,
     models_schema,
     schema_text,
 )
+from config.parsing.sections import Section
 from config.profile.agent_file import DEFAULT_AGENT_FILE, Destination, load_agent
-from config.reading.sections import Section
 
 ROOT = Path(__file__).parents[3]
 MODELS = ROOT / "models.yaml"
@@ -61,7 +61,7 @@ def test_no_group_of_real_models_falls_back_to_a_fake_one() -> None:
         assert not any(target.startswith("fake") for target in targets)
 
 
-def test_the_shipped_agent_file_says_what_the_defaults_say() -> None:
+def test_the_shipped_agent_file_matches_the_defaults() -> None:
     profile = load_agent(DEFAULT_AGENT_FILE)
     assert profile.tools == ("transferCall", "endCall")
     assert [each.number for each in profile.transfer_destinations] == ["+1234567890"]
@@ -142,7 +142,7 @@ VALUES = st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["a", 
     params=st.dictionaries(st.sampled_from(sorted(LiteLLMParams.model_fields)), VALUES, max_size=3),
     router=st.dictionaries(st.sampled_from(["num_retries", "timeout", "on_cut", "fallbacks", "debug_level"]), VALUES),
 )
-def test_what_the_schema_accepts_has_no_wrong_type(
+def test_the_check_accepts_what_the_schema_accepts(
     tmp_path_factory: pytest.TempPathFactory, params: dict[str, Any], router: dict[str, Any]
 ) -> None:
     value = entry(**params) | {"router_settings": router}
@@ -154,7 +154,7 @@ def test_what_the_schema_accepts_has_no_wrong_type(
 
 
 @pytest.mark.parametrize("section", [LiteLLMParams, RouterSection, LiteLLMSection, GeneralSection, ModelsFile])
-def test_no_key_has_a_meaning_and_none_at_once(section: type[Section]) -> None:
+def test_no_supported_key_is_ignored(section: type[Section]) -> None:
     assert not [key for key in section.model_fields if section.is_ignored(key)]
 
 
@@ -183,7 +183,7 @@ def test_no_name_that_litellm_reads_is_unknown_here() -> None:
     assert set(ConfigGeneralSettings.model_fields) - known(GeneralSection) == set()
     assert {name for name in known(LiteLLMSection) if name.startswith("_")} == set()
     assert set(get_args(RoutingStrategyName)) <= {
-        *get_args(OtherStrategy),
+        *get_args(UnsupportedStrategy),
         *get_args(get_args(RouterSection.model_fields["routing_strategy"].annotation)[0]),
     }
 
@@ -209,5 +209,5 @@ def test_the_shipped_models_are_known_to_litellm() -> None:
             assert {each.model, model} & set(litellm.model_cost), each.model
 
 
-def test_what_is_passed_on_is_not_ignored() -> None:
-    assert not litellm_keys.PASSED_ON & litellm_keys.DEPLOYMENT_IGNORED
+def test_no_forwarded_key_is_ignored() -> None:
+    assert not litellm_keys.DEPLOYMENT_FORWARDED & litellm_keys.DEPLOYMENT_IGNORED

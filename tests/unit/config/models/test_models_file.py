@@ -1,4 +1,4 @@
-"""models.yaml: what it means, and what is said about one that is wrong."""
+"""models.yaml: valid files and the problems of invalid ones."""
 
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ model_list:
 """
 
 
-# What it means
+# Valid files
 
 
 def test_entries_with_one_name_form_a_group_and_keep_their_own_parameters(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_secrets_do_not_show_in_a_printed_deployment(tmp_path: Path) -> None:
     assert "hush" not in repr(registry)
 
 
-# A LiteLLM proxy's own file
+# A LiteLLM proxy's configuration
 
 
 PROXY_CONFIG = """\
@@ -301,7 +301,7 @@ callback_settings: {otel: {message_logging: false}}
 """
 
 
-def test_a_litellm_proxy_config_works_unchanged_with_one_warning_that_names_what_has_no_meaning(tmp_path: Path) -> None:
+def test_a_litellm_proxy_config_works_unchanged_with_one_warning_that_lists_the_ignored_keys(tmp_path: Path) -> None:
     registry = load(tmp_path, PROXY_CONFIG, OPENAI_API_KEY="k")
     assert registry.settings.fallbacks == {"gpt-4o": ("claude",)}
     assert registry.resolve("anything") == "*"
@@ -332,7 +332,7 @@ def test_a_litellm_proxy_config_works_unchanged_with_one_warning_that_names_what
     ]
 
 
-def test_what_cannot_be_done_as_the_file_says_is_a_warning(tmp_path: Path) -> None:
+def test_unset_and_unsupported_settings_are_warnings(tmp_path: Path) -> None:
     registry = load(
         tmp_path,
         FAST_AND_SLOW
@@ -349,7 +349,7 @@ router_settings: {routing_strategy: usage-based-routing-v2, num_retries: os.envi
     assert "pictures/openai-e" in silent
 
 
-def test_an_embedding_group_is_there_but_not_for_chatting(tmp_path: Path) -> None:
+def test_an_embedding_group_serves_no_chat(tmp_path: Path) -> None:
     registry = load(
         tmp_path,
         """model_list:
@@ -362,7 +362,7 @@ def test_an_embedding_group_is_there_but_not_for_chatting(tmp_path: Path) -> Non
     assert registry.names() == ("fast",) and registry.default_group() == "fast" and registry.resolve("vectors") is None
 
 
-# What is said about one that is wrong
+# Invalid files
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -370,7 +370,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_models(tmp_path / "nowhere.yaml", {})
 
 
-def test_a_directory_and_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
+def test_a_directory_and_a_file_that_is_not_text_are_errors(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         load_models(tmp_path, {})
     (tmp_path / "models.yaml").write_bytes(b"model_list: \xff")
@@ -386,21 +386,21 @@ def test_an_empty_file_is_said_to_be_empty(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "key", "message"),
     [
-        ("model_list: [\n", 2, None, "this is not YAML: "),
-        ("model_list:\n\t- a\n", 2, None, "this is not YAML: "),
-        ("a: 1\n---\nb: 2\n", 2, None, "this is not YAML: "),
-        ("a: \x00\n", None, None, "this is not YAML: "),
+        ("model_list: [\n", 2, None, "invalid YAML: "),
+        ("model_list:\n\t- a\n", 2, None, "invalid YAML: "),
+        ("a: 1\n---\nb: 2\n", 2, None, "invalid YAML: "),
+        ("a: \x00\n", None, None, "invalid YAML: "),
         ("[" * 5000, None, None, "nested too deeply"),
         ("just text", 1, None, "must be a mapping"),
         ("router_settings: {}\n", 1, "model_list", "this key is required"),
         ("model_list:\n", 1, "model_list", "must be a list of deployments"),
         ("model_list: {a: b}\n", 1, "model_list", "must be a list of deployments"),
-        ("model_list: []\n", 1, "model_list", "must hold at least one deployment"),
-        ("model_list: &a [*a]\n", 1, "model_list[0]", "this value contains itself"),
-        (FAST_AND_SLOW + "include: [b.yaml]\n", 6, "include", "other files cannot be included"),
-        (FAST_AND_SLOW + "model_list: []\n", 6, "model_list", "the key stands here twice; first in line 1"),
-        (FAST_AND_SLOW + "1: x\n", 6, None, "the key '1' is not text; put it in quotes"),
-        (FAST_AND_SLOW + "router_settings: !!python/name:os.system ''\n", 6, "router_settings", "cannot be used here"),
+        ("model_list: []\n", 1, "model_list", "must contain at least one deployment"),
+        ("model_list: &a [*a]\n", 1, "model_list[0]", "the value contains itself"),
+        (FAST_AND_SLOW + "include: [b.yaml]\n", 6, "include", "including other files is not supported"),
+        (FAST_AND_SLOW + "model_list: []\n", 6, "model_list", "duplicate key; first used in line 1"),
+        (FAST_AND_SLOW + "1: x\n", 6, None, "the key '1' must be text; put it in quotes"),
+        (FAST_AND_SLOW + "router_settings: !!python/name:os.system ''\n", 6, "router_settings", "is not supported"),
         (FAST_AND_SLOW + "router_setting: {}\n", 6, "router_setting", "did you mean 'router_settings'?"),
         (FAST_AND_SLOW + "general_settings:\n  mastr_key: x\n", 7, "general_settings.mastr_key", "'master_key'?"),
         (
@@ -419,7 +419,7 @@ def test_an_empty_file_is_said_to_be_empty(tmp_path: Path, text: str) -> None:
             FAST_AND_SLOW + "router_settings:\n  timeout: soon\n",
             7,
             "router_settings.timeout",
-            "must be a number; this is text",
+            "must be a number, not text",
         ),
         (
             FAST_AND_SLOW + "router_settings:\n  turn_deadline: 0\n",
@@ -438,49 +438,62 @@ def test_an_empty_file_is_said_to_be_empty(tmp_path: Path, text: str) -> None:
             FAST_AND_SLOW + "router_settings:\n  fallbacks: {fast: [slow]}\n",
             7,
             "router_settings.fallbacks",
-            "must be a list; this is a mapping",
+            "must be a list, not a mapping",
+        ),
+        (
+            FAST_AND_SLOW + "router_settings:\n  fallbacks:\n    - fast:\n",
+            8,
+            "router_settings.fallbacks[0].fast",
+            "must be a list, but is empty",
+        ),
+        (FAST_AND_SLOW + "router_settings: {num_retries: 1.5}\n", 6, "router_settings.num_retries", "a whole number"),
+        (
+            FAST_AND_SLOW + "router_settings: {num_retries: !!int many}\n",
+            6,
+            "router_settings.num_retries",
+            "not a valid int; put it in quotes if it is text",
         ),
         (
             FAST_AND_SLOW + "router_settings:\n  fallbacks:\n    - fast: [slwo]\n",
             8,
             "router_settings.fallbacks[0].fast[0]",
-            "no group, alias or wildcard answers to 'slwo'; did you mean 'slow'?",
+            "no group, alias or wildcard matches 'slwo'; did you mean 'slow'?",
         ),
         (
             FAST_AND_SLOW + "litellm_settings:\n  fallbacks:\n    - fats: [slow]\n",
             8,
             "litellm_settings.fallbacks[0].fats",
-            "no group, alias or wildcard answers to 'fats'; did you mean 'fast'?",
+            "no group, alias or wildcard matches 'fats'; did you mean 'fast'?",
         ),
         (
             FAST_AND_SLOW + "router_settings: {default_fallbacks: [none]}\n",
             6,
             "router_settings.default_fallbacks[0]",
-            "answers to 'none'",
+            "matches 'none'",
         ),
         (
             FAST_AND_SLOW + "router_settings:\n  fallbacks:\n    - fast: [slow]\n    - slow: [fast]\n",
             8,
             "router_settings.fallbacks[0].fast",
-            "the fallbacks go in a circle: ",
+            "the fallbacks form a cycle; remove one: ",
         ),
         (
             FAST_AND_SLOW + "router_settings:\n  context_window_fallbacks:\n    - fast: [fast]\n",
             8,
             "router_settings.context_window_fallbacks[0].fast",
-            "the fallbacks go in a circle: fast -> fast",
+            "the fallbacks form a cycle; remove one: fast -> fast",
         ),
         (
             FAST_AND_SLOW + "router_settings:\n  model_group_alias:\n    a: nothing\n",
             8,
             "router_settings.model_group_alias.a",
-            "answers to 'nothing'",
+            "matches 'nothing'",
         ),
         (
             FAST_AND_SLOW + "router_settings:\n  model_group_alias:\n    a: fast\n    b: a\n",
             9,
             "router_settings.model_group_alias.b",
-            "'a' is an alias itself",
+            "'a' is an alias; use the name",
         ),
         (
             FAST_AND_SLOW + "general_settings:\n  default_model: fst\n",
@@ -520,19 +533,19 @@ router_settings: {fallbacks: [{a: [b, c]}]}
 """,
     )
     assert sorted((line or 0, key, message) for line, key, message in found) == [
-        (5, "model_list[0].litellm_params.rpm", "must be a whole number; this is text"),
+        (5, "model_list[0].litellm_params.rpm", "must be a whole number, not text"),
         (6, "model_list[0].litellm_params.temprature", "unknown key; did you mean 'temperature'?"),
-        (7, "model_list[0].litellm_params.model", "the key stands here twice; first in line 4"),
-        (8, "model_list[1].model_name", "must be text; this is a number; put it in quotes"),
-        (9, "model_list[1].litellm_params.api_key", "must be text; this is a list"),
+        (7, "model_list[0].litellm_params.model", "duplicate key; first used in line 4"),
+        (8, "model_list[1].model_name", "must be text, not a number; put it in quotes"),
+        (9, "model_list[1].litellm_params.api_key", "must be text, not a list"),
         (10, "model_list[2].model_name", "this key is required"),
-        (12, "model_list[3].litellm_params.litellm_credential_name", "no entry of credential_list has that name"),
-        (14, "model_list[4].model_info.id", "model_list[3] has the same id"),
-        (15, "router_settings.fallbacks[0].a[1]", "no group, alias or wildcard answers to 'c'"),
+        (12, "model_list[3].litellm_params.litellm_credential_name", "credential_list has no entry with this name"),
+        (14, "model_list[4].model_info.id", "duplicate id; model_list[3] already uses it"),
+        (15, "router_settings.fallbacks[0].a[1]", "no group, alias or wildcard matches 'c'"),
     ]
 
 
-def test_every_circle_of_fallbacks_is_found_also_through_an_alias(tmp_path: Path) -> None:
+def test_every_fallback_cycle_is_found_also_through_an_alias(tmp_path: Path) -> None:
     found = faults(
         tmp_path,
         """\
@@ -550,7 +563,7 @@ router_settings:
     assert messages[0].endswith(("a -> b -> a", "b -> a -> b"))
 
 
-def test_a_faulty_entry_does_not_shift_what_is_said_about_the_others(tmp_path: Path) -> None:
+def test_an_invalid_entry_does_not_shift_the_lines_of_the_others(tmp_path: Path) -> None:
     file = write(
         tmp_path,
         "model_list:\n  - nonsense\n  - {model_name: a, litellm_params: {model: fake/echo, api_key: os.environ/KEY}}\n",
@@ -560,7 +573,7 @@ def test_a_faulty_entry_does_not_shift_what_is_said_about_the_others(tmp_path: P
     assert [(each.missing, each.line) for each in registry.deployments] == [(("KEY",), 3)]
 
 
-def test_a_small_file_that_unfolds_without_end_is_refused(tmp_path: Path) -> None:
+def test_a_small_file_that_expands_without_end_is_refused(tmp_path: Path) -> None:
     levels = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 12))
     ((_, _, message),) = faults(tmp_path, f"l0: &l0 [x]\n{levels}")
     assert message == "the file holds more than 100000 values"
@@ -586,7 +599,7 @@ FILES = st.fixed_dictionaries(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=FILES | VALUES)
-def test_no_value_leads_to_anything_but_a_config_error(tmp_path: Path, value: Any) -> None:
+def test_any_value_is_valid_or_a_config_error(tmp_path: Path, value: Any) -> None:
     file = write(tmp_path, yaml.safe_dump(value, allow_unicode=True))
     registry, problems = check_models(file, {})
     if problems:
@@ -599,6 +612,6 @@ def test_no_value_leads_to_anything_but_a_config_error(tmp_path: Path, value: An
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(alphabet="ab:-[]{}&*!<>|#'\"?,%@ \n\t~0.", max_size=40))
-def test_no_text_leads_to_anything_but_a_config_error(tmp_path: Path, text: str) -> None:
+def test_any_broken_text_is_a_config_error(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError):
         load_models(write(tmp_path, text), {})

@@ -1,4 +1,4 @@
-"""agent.yaml: what it means, and what is said about one that is wrong."""
+"""agent.yaml: valid files and the problems of invalid ones."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def test_a_file_with_a_prompt_alone_takes_the_defaults(tmp_path: Path) -> None:
     assert load_agent(file) == AgentProfile("Hello.", source=file)
 
 
-def test_everything_can_be_said(tmp_path: Path) -> None:
+def test_every_key_can_be_set(tmp_path: Path) -> None:
     file = write(
         tmp_path,
         """\
@@ -61,19 +61,29 @@ def test_no_tools_and_no_destinations_are_allowed_together(tmp_path: Path) -> No
         ("system_prompt: x\nsystem_promt_mode: append\n", 2, "system_promt_mode", "did you mean 'system_prompt_mode'?"),
         ("system_prompt: x\nsystem_prompt_mode: follow\n", 2, "system_prompt_mode", "must be 'replace' or 'append'"),
         ("system_prompt: x\ntools:\n- transfercall\n", 3, "tools[0]", "did you mean 'transferCall'?"),
-        ("system_prompt: x\ntools: [zzz]\n", 2, "tools[0]", "there are transferCall, endCall, multiply, book_hotel"),
-        ("system_prompt: x\ntools: [endCall, endCall]\n", 2, "tools", "endCall stands here twice"),
-        ("system_prompt: x\ntools: endCall\n", 2, "tools", "must be a list; this is text"),
+        (
+            "system_prompt: x\ntools: [zzz]\n",
+            2,
+            "tools[0]",
+            "the tools are transferCall, endCall, multiply, book_hotel",
+        ),
+        ("system_prompt: x\ntools: [endCall, endCall]\n", 2, "tools", "endCall is listed twice"),
+        ("system_prompt: x\ntools: endCall\n", 2, "tools", "must be a list, not text"),
         ("system_prompt: x\nmax_steps: 0\n", 2, "max_steps", "must be greater than or equal to 1"),
         ("system_prompt: x\nmax_steps: yes\n", 2, "max_steps", "must be a number"),
         ("system_prompt: x\nreviews: []\n", 2, "reviews", "unknown key; did you mean 'review'?"),
-        ("system_prompt: x\ntransfer_destinations: []\n", 1, None, "transfer_destinations must name one"),
-        ("system_prompt: x\ntransfer_destinations: ['+1234', '+1234']\n", 2, "transfer_destinations", "+1234 stands"),
+        ("system_prompt: x\ntransfer_destinations: []\n", 1, None, "transfer_destinations must list at least one"),
+        (
+            "system_prompt: x\ntransfer_destinations: ['+1234', '+1234']\n",
+            2,
+            "transfer_destinations",
+            "+1234 is listed",
+        ),
         (
             "system_prompt: x\ntransfer_destinations:\n  - number: 1234567890\n",
             3,
             "transfer_destinations[0].number",
-            "must be text; this is a number; put it in quotes",
+            "must be text, not a number; put it in quotes",
         ),
         (
             "system_prompt: x\ntransfer_destinations:\n  - name: x\n",

@@ -41,5 +41,5 @@ def test_what_makes_no_sense_is_refused(section: dict[str, Any]) -> None:
 
 
 def test_an_embedding_model_without_a_memory_is_an_error() -> None:
-    with pytest.raises(ValidationError, match="no use without long_term"):
+    with pytest.raises(ValidationError, match="requires long_term"):
         MemorySection(embedding_model="vectors")

@@ -1,4 +1,4 @@
-"""The JSON schema of a configuration file, for completion and checks while somebody edits it."""
+"""JSON schema of a configuration file, for completion and checks in editors."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
-from config.reading.sections import Section
+from config.parsing.sections import Section
 
 
 def json_schema(model: type[Section], *, title: str) -> dict[str, Any]:
-    """The JSON schema (draft 2020-12) of a file, for editors: it accepts what `validate` accepts."""
+    """The file's JSON schema (draft 2020-12). It accepts what `validate` accepts."""
     schema = model.model_json_schema(schema_generator=_EditorSchema)
     return {"$schema": _EditorSchema.schema_dialect, "title": title, **schema}
 
 
 class _EditorSchema(GenerateJsonSchema):
-    """Without generated titles; where a number or a switch is due, a reference to the environment will do too."""
+    """Omits generated titles; a number or boolean may also be a reference to the environment."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
     def int_schema(self, schema: Any) -> JsonSchemaValue:
-        return _or_text(super().int_schema(schema), r"[0-9]+")
+        return _or_string(super().int_schema(schema), r"[0-9]+")
 
     def float_schema(self, schema: Any) -> JsonSchemaValue:
-        return _or_text(super().float_schema(schema), r"[0-9]+(\.[0-9]+)?")
+        return _or_string(super().float_schema(schema), r"[0-9]+(\.[0-9]+)?")
 
     def bool_schema(self, schema: Any) -> JsonSchemaValue:
-        return _or_text(super().bool_schema(schema), "true|false")
+        return _or_string(super().bool_schema(schema), "true|false")
 
 
-def _or_text(schema: JsonSchemaValue, pattern: str) -> JsonSchemaValue:
+def _or_string(schema: JsonSchemaValue, pattern: str) -> JsonSchemaValue:
     return {"anyOf": [schema, {"type": "string", "pattern": rf"^(os\.environ/.+|{pattern})$"}]}
