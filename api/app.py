@@ -1,4 +1,4 @@
-"""Puts the server together. The lifespan builds everything and hands it on as state; nothing is built at import."""
+"""Creates the ASGI app. The lifespan builds all components and yields them as state; nothing is built at import."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from agent.sessions.signals import Signals
 from agent.storage.checkpoints import open_checkpoints
 from agent.tools.mcp.connections import McpConnections
 from agent.turns import TurnService
-from api import garbage
-from api.http.auth import TokenCheck
+from api import garbage_collection
+from api.database import open_configured_database
+from api.http.auth import TokenVerifier
 from api.http.errors import InvalidBody, MethodNotAllowed, RouteNotFound, error_response
 from api.http.request_id import RequestId
 from api.openai.routes import routes as openai_routes
@@ -28,7 +29,6 @@ from api.ops.routes import routes as ops_routes
 from api.reload import Reload, log_registry
 from api.sessions.routes import routes as session_routes
 from api.state import State
-from api.storage import database_of
 from config.errors import RequestError, SwitchboardError
 from config.profile.agent_file import AgentProfile
 from config.settings import Settings, require_tokens
@@ -44,22 +44,22 @@ from router.registry import LiveRegistry
 
 log = structlog.get_logger(__name__)
 
-MCP_PATIENCE: Final = 2.0
+MCP_STARTUP_TIMEOUT: Final = 2.0
 """Seconds that a start waits for the MCP servers, so that the first turns have their tools."""
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The ASGI app for `settings`. Files are read when it starts, and again when they change.
+    """Create the ASGI app. It reads models.yaml and agent.yaml at startup and reloads them when they change.
 
     Raises:
-        ConfigError: no token is set; while starting: models.yaml or agent.yaml is wrong.
+        ConfigError: no token is set. At startup: models.yaml or agent.yaml is invalid.
     """
     require_tokens(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         reload = Reload(settings)
-        registry, profile = reload.models.begin(), reload.agent.begin()
+        registry, profile = reload.models.load(), reload.agent.load()
         log_registry(registry)
         async with AsyncExitStack() as running:
             lanes = Lanes.build()
@@ -67,13 +67,13 @@ def create_app(settings: Settings) -> FastAPI:
             await lanes.warm_up(each for each in registry.deployments if not each.missing)
             live = LiveRegistry(registry)
             router = await running.enter_async_context(_router(settings, live, lanes))
-            database = await running.enter_async_context(database_of(settings))
+            database = await running.enter_async_context(open_configured_database(settings))
             checkpoints = await running.enter_async_context(open_checkpoints(database))
             memories = LongTermMemory(database, _embedder(profile, live))
             running.push_async_callback(memories.aclose)
             mcp = McpConnections(profile.mcp_servers)
             await running.enter_async_context(mcp.running())
-            await mcp.warm_up(MCP_PATIENCE)
+            await mcp.warm_up(MCP_STARTUP_TIMEOUT)
             turns = TurnService(router, profile, mcp, checkpoints, memories)
             signals = await running.enter_async_context(_signals(settings))
             sessions = await running.enter_async_context(
@@ -81,11 +81,11 @@ def create_app(settings: Settings) -> FastAPI:
                     turns, database, checkpoints, signals, ttl=settings.session_ttl, lease=settings.session_lease
                 )
             )
-            garbage.resume()  # `api.worker` pauses it
+            garbage_collection.resume()  # `api.worker` paused it
             await running.enter_async_context(reload.running(turns, lanes))
             yield State(
                 settings=settings,
-                tokens=TokenCheck(settings.api_tokens),
+                tokens=TokenVerifier(settings.api_tokens),
                 turns=turns,
                 sessions=sessions,
                 memories=memories,
@@ -98,20 +98,20 @@ def create_app(settings: Settings) -> FastAPI:
         description="An OpenAI-compatible agent gateway.",
         lifespan=lifespan,
         redoc_url=None,
-        telemetry=None if _open_telemetry_is_named() else {"tracing": False, "metrics": False, "logs": False},
-        # The routes as they are: those of an included router FastAPI would look for twice, at each request.
+        telemetry=None if _open_telemetry_is_configured() else {"tracing": False, "metrics": False, "logs": False},
+        # Passed directly: FastAPI matches the routes of an included router twice per request.
         routes=[*openai_routes.routes, *session_routes.routes, *ops_routes.routes],
     )
     app.add_middleware(RequestId)
     app.add_exception_handler(SwitchboardError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(Exception, _on_crash)
+    app.add_exception_handler(Exception, _on_unhandled)
     return app
 
 
-def _open_telemetry_is_named() -> bool:
-    """FastAPI would ask at each request whether somebody has set it up, which costs a hundredth of a turn."""
+def _open_telemetry_is_configured() -> bool:
+    """Decided once at startup: FastAPI's own check runs per request and costs 1 % of a turn."""
     return any(name.startswith(("OTEL_", "FASTAPI_OTEL_")) for name in os.environ)
 
 
@@ -120,7 +120,7 @@ def _embedder(profile: AgentProfile, registry: LiveRegistry) -> Embedder | None:
     if name is None:
         return None
     if not registry.current.embedding(name):
-        log.warning("no_embedding_model", named_in="agent.yaml", model=name, effect="memories are found by age alone")
+        log.warning("no_embedding_model", named_in="agent.yaml", model=name, effect="the newest memories are used")
     return Embedder(name, lambda: registry.current.embedding(name))
 
 
@@ -129,7 +129,7 @@ async def _signals(settings: Settings) -> AsyncIterator[Signals]:
     if settings.redis_url is None:
         yield Signals()
         return
-    from agent.sessions.redis_signals import RedisSignals  # its client takes 5 MB
+    from agent.sessions.redis_signals import RedisSignals  # the Redis client takes 5 MB
 
     signals = RedisSignals(settings.redis_url.get_secret_value())
     async with signals.running():
@@ -138,13 +138,13 @@ async def _signals(settings: Settings) -> AsyncIterator[Signals]:
 
 @asynccontextmanager
 async def _router(settings: Settings, registry: LiveRegistry, lanes: Lanes) -> AsyncIterator[FailoverRouter]:
-    """The router, with what runs beside it: health checks, and what several servers tell each other through Redis."""
+    """The router with its background tasks: health checks, and state shared with other servers through Redis."""
     clock = SharedClock()
     breakers, rate_limits = Breakers(lambda: registry.current.settings, clock), RateLimits(clock)
     checks = HealthChecks(registry, breakers, lambda deployment: ping(lanes.for_deployment(deployment), deployment))
     async with AsyncExitStack() as running:
         if settings.redis_url is not None:
-            from router.health.redis_store import RedisStore  # its client takes 5 MB
+            from router.health.redis_store import RedisStore  # the Redis client takes 5 MB
 
             store = RedisStore(settings.redis_url.get_secret_value())
             await running.enter_async_context(SharedState(store, breakers, rate_limits, clock))
@@ -153,7 +153,7 @@ async def _router(settings: Settings, registry: LiveRegistry, lanes: Lanes) -> A
 
 
 async def _on_error(_: Request, exc: Exception) -> Response:
-    assert isinstance(exc, SwitchboardError)  # noqa: S101  (Starlette types handlers by Exception)
+    assert isinstance(exc, SwitchboardError)  # noqa: S101  (Starlette types handlers with Exception)
     return error_response(exc)
 
 
@@ -168,12 +168,12 @@ async def _on_http_error(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)  # noqa: S101
     place = f"{request.method} {request.url.path}"
     if exc.status_code == 404:
-        return error_response(RouteNotFound(f"There is nothing at {place}."))
+        return error_response(RouteNotFound(f"There is no route {place}."))
     if exc.status_code == 405:
-        return error_response(MethodNotAllowed(f"{place} is not possible; the path takes another method."))
+        return error_response(MethodNotAllowed(f"{place} is not allowed; this path supports other methods."))
     return error_response(RequestError(str(exc.detail)))
 
 
-async def _on_crash(_: Request, exc: Exception) -> Response:
-    # Starlette's error middleware raises the exception on after this, so uvicorn logs its traceback.
-    return error_response(SwitchboardError("Something went wrong here. The operator finds the reason in the log."))
+async def _on_unhandled(_: Request, exc: Exception) -> Response:
+    # Starlette re-raises the exception afterwards, so uvicorn logs the traceback.
+    return error_response(SwitchboardError("Internal error. The server's log has the details."))

@@ -1,6 +1,6 @@
 """The command line: `switchboard serve`, `switchboard check`, `switchboard fake-provider`.
 
-What takes long to import is imported by the command that needs it, so that `check` and `--help` answer at once.
+Slow imports are inside the commands that need them, so that `check` and `--help` start fast.
 """
 
 from __future__ import annotations
@@ -24,37 +24,37 @@ AgentOption = Annotated[Path | None, typer.Option("--agent", help="agent.yaml; d
 
 
 def main() -> None:
-    """The console script."""
-    # LiteLLM reads it on import; without it the start waits for a price list from the network.
+    """Run the command line."""
+    # LiteLLM reads it on import; otherwise it downloads a price list at startup.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     app()
 
 
 @app.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on. Default: this machine alone.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on. Default: 8000.")] = None,
     models: ModelsOption = None,
     agent: AgentOption = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that serve. Default: 1.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes. Default: 1.")] = None,
 ) -> None:
     """Serve the API."""
-    from api import garbage
+    from api import garbage_collection
     from config.settings import load_environment
 
-    garbage.pause()  # until the app is built: of a process that serves by itself most of the start lies before that
+    garbage_collection.pause()  # a single process resumes it once the app is built
     try:
         settings, registry = _prepare(host=host, port=port, models_file=models, agent_file=agent, workers=workers)
-        # LiteLLM reads some variables itself when it sends a request, and worker processes read the settings again.
+        # LiteLLM reads some variables itself when it sends a request, and workers read the settings again.
         os.environ.update(load_environment())
     except ConfigError as exc:
-        _refuse(exc.problems)
-    os.environ.update(_as_variables(settings))
-    _announce(settings, registry)
+        _exit_with(exc.problems)
+    os.environ.update(_to_environment(settings))
+    _print_startup(settings, registry)
     _wait_for_database(settings)
 
     if settings.workers > 1:
-        garbage.resume()  # the workers are processes of their own
+        garbage_collection.resume()  # the workers are separate processes
     import uvicorn
 
     uvicorn.run(
@@ -64,9 +64,9 @@ def serve(
         port=settings.port,
         workers=settings.workers,
         http="httptools",
-        access_log=False,  # each turn has a line of its own
+        access_log=False,  # each turn logs its own line
         log_config=None,
-        timeout_worker_healthcheck=30,  # a worker loads LiteLLM before it answers
+        timeout_worker_healthcheck=30,  # a worker imports LiteLLM before it answers
     )
 
 
@@ -76,7 +76,7 @@ def check(
     agent: AgentOption = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of models.yaml instead.")] = False,
 ) -> None:
-    """Check models.yaml and agent.yaml; exit with 1 if something is wrong."""
+    """Check models.yaml and agent.yaml; exit with code 1 if they have problems."""
     if schema:
         from config.models.schema import schema_text
 
@@ -89,15 +89,15 @@ def check(
     try:
         settings, environ = load_settings(models_file=file, agent_file=agent), load_environment()
     except ConfigError as exc:
-        _refuse(exc.problems)
+        _exit_with(exc.problems)
     registry, problems = check_models(settings.models_file, environ)
     problems += check_agent(settings.agent_file, environ)[1]
     _print_deployments(registry)
     for warning in [*unknown_settings(environ), *registry.warnings]:
         typer.echo(f"warning: {warning}")
     if problems:
-        _refuse(problems)
-    typer.echo(f"{settings.models_file} and {settings.agent_file} are in order. {_default_line(registry)}")
+        _exit_with(problems)
+    typer.echo(f"{settings.models_file} and {settings.agent_file} are valid. {_default_model(registry)}")
 
 
 @app.command("fake-provider")
@@ -105,7 +105,7 @@ def fake_provider(
     port: Annotated[int, typer.Option(help="Port to listen on.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
-    """Serve a fake OpenAI endpoint whose faults the model name chooses, for load and failure tests."""
+    """Serve a fake OpenAI endpoint for load and failure tests; the model name selects its faults."""
     import asyncio
 
     from router.fake.server.fake_provider import serve as serve_fake
@@ -117,7 +117,7 @@ def fake_provider(
 
 
 def _prepare(**overrides: Any) -> tuple[Settings, Registry]:
-    """Everything that can be wrong, found before anything is started."""
+    """Load and check all configuration before the server starts. Raises ConfigError."""
     from config.models.models_file import check_models
     from config.profile.agent_file import check_agent
     from config.settings import load_environment, load_settings, require_tokens, unknown_settings
@@ -134,21 +134,21 @@ def _prepare(**overrides: Any) -> tuple[Settings, Registry]:
 
 
 def _wait_for_database(settings: Settings) -> None:
-    """Here, since a worker that cannot start is started again for ever; and of several only one makes the tables."""
+    """Runs before the workers: uvicorn restarts failing workers forever, and only one process may create the tables."""
     import asyncio
 
+    from api.database import wait_for_database
     from api.log import configure_logging
-    from api.storage import reach_database
 
     configure_logging(settings.log_level, as_json=settings.log_json)
     try:
-        asyncio.run(reach_database(settings))
+        asyncio.run(wait_for_database(settings))
     except ConfigError as exc:
-        _refuse(exc.problems)
+        _exit_with(exc.problems)
 
 
-def _as_variables(settings: Settings) -> dict[str, str]:
-    """What the command line may have changed, for the processes that serve."""
+def _to_environment(settings: Settings) -> dict[str, str]:
+    """The settings that command-line options can change, as variables for the workers."""
     return {
         "SWITCHBOARD_MODELS_FILE": str(settings.models_file.absolute()),
         "SWITCHBOARD_AGENT_FILE": str(settings.agent_file.absolute()),
@@ -158,24 +158,24 @@ def _as_variables(settings: Settings) -> dict[str, str]:
     }
 
 
-def _announce(settings: Settings, registry: Registry) -> None:
+def _print_startup(settings: Settings, registry: Registry) -> None:
     from dotenv import dotenv_values
 
     from config.settings import ENV_FILE
 
     name = "SWITCHBOARD_API_TOKENS"
-    stored = dotenv_values(ENV_FILE).get(name) == os.environ.get(name)
+    in_file = dotenv_values(ENV_FILE).get(name) == os.environ.get(name)
     typer.echo(f"Switchboard: http://{settings.host}:{settings.port}/v1 (documentation at /docs)")
-    typer.echo(f"API token:   {name} in {ENV_FILE.absolute() if stored else 'the environment'}")
-    typer.echo(_default_line(registry))
+    typer.echo(f"API token:   {name} in {ENV_FILE.absolute() if in_file else 'the environment'}")
+    typer.echo(_default_model(registry))
 
 
-def _default_line(registry: Registry) -> str:
+def _default_model(registry: Registry) -> str:
     group = registry.default_group()
     if group is None:
-        return "No model can be used: set a provider's key."
-    behind = ", ".join(each.model for each in registry.usable(group))
-    return f"Default model: {group} ({behind or 'no deployment of it is ready: set a key'})"
+        return "No model is ready: set a provider's key."
+    models = ", ".join(each.model for each in registry.usable(group))
+    return f"Default model: {group} ({models or 'not ready: set a key of one of its deployments'})"
 
 
 def _print_deployments(registry: Registry) -> None:
@@ -195,7 +195,7 @@ def _state(deployment: Deployment) -> str:
     return f"[yellow]needs {', '.join(deployment.missing)}" if deployment.missing else "[green]ready"
 
 
-def _refuse(problems: tuple[Problem, ...]) -> NoReturn:
+def _exit_with(problems: tuple[Problem, ...]) -> NoReturn:
     for problem in problems:
         typer.echo(str(problem), err=True)
     raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""One log for everything: readable lines in a terminal, one JSON object a line with `SWITCHBOARD_LOG_JSON=true`."""
+"""Logging: readable lines in a terminal, or one JSON object per line with `SWITCHBOARD_LOG_JSON=true`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import sys
 import structlog
 
 NOISY = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "httpx", "httpcore", "aiohttp.access", "watchfiles")
-"""Libraries whose lines repeat ours, quote requests, or tell of every file that changes."""
+"""Loggers that repeat our lines, quote requests, or log every file change; only their warnings are shown."""
 
 
 def configure_logging(level: str, *, as_json: bool) -> None:
-    """Send structlog's and the standard library's lines through one renderer to standard error."""
+    """Send the lines of structlog and of the standard library's logging to stderr in one format."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -21,7 +21,7 @@ def configure_logging(level: str, *, as_json: bool) -> None:
     renderer: list[structlog.typing.Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if as_json
-        # Its usual tracebacks print local variables, and with them what callers say and their tokens.
+        # The default tracebacks print local variables, and with them callers' words and tokens.
         else [
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
         ]

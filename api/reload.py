@@ -1,6 +1,6 @@
-"""Hot reload: what is saved in models.yaml, agent.yaml or `.env` is in service within a second.
+"""Hot reload of models.yaml, agent.yaml and `.env`, within a second of being saved.
 
-A new reading is swapped in whole, and only if nothing is wrong with it. Turns that run keep what they began with.
+A file is applied as a whole, and only if it is valid. Running turns keep the snapshot that they started with.
 """
 
 from __future__ import annotations
@@ -11,31 +11,32 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from functools import partial
+from pathlib import Path
 from typing import Final, TypedDict
 
 import structlog
 from watchfiles import awatch
 
 from agent.turns import TurnService
-from api.watched_file import ModelsReading, WatchedFile, read_agent
+from api.watched_file import WatchedFile
 from config.errors import Problem
 from config.models.deployments import Registry
-from config.profile.agent_file import AgentProfile
-from config.settings import ENV_FILE, Settings
+from config.models.models_file import load_models
+from config.profile.agent_file import AgentProfile, load_agent
+from config.settings import ENV_FILE, Settings, load_environment
 from router.lanes.selection import Lanes
 
 log = structlog.get_logger(__name__)
 
-SETTLED: Final = 50
+QUIET_PERIOD: Final = 50
 """Milliseconds without a further change after which a file counts as saved."""
 
-LOOK_EVERY: Final = 500
-"""Milliseconds between two looks when nothing is heard: network mounts and links to other folders send no word."""
+POLL_INTERVAL: Final = 500
+"""Milliseconds between polls. Network mounts and links to other folders send no change events."""
 
 
 class Status(TypedDict):
-    """The reload as `/health` shows it. `at` is the time of the latest reading, in UTC."""
+    """The `reload` object of `/health`. `at` is the time of the last load, in UTC."""
 
     ok: bool
     problems: list[str]
@@ -43,50 +44,52 @@ class Status(TypedDict):
 
 
 class Reload:
-    """Follows both files for a server. `running()` covers the time that it serves."""
+    """Watches the files of a server and applies their changes while `running()` is active."""
 
     def __init__(self, settings: Settings) -> None:
-        self.models = WatchedFile(ModelsReading(settings.models_file), settings.models_file, ENV_FILE)
-        self.agent = WatchedFile(partial(read_agent, settings.agent_file), settings.agent_file, ENV_FILE)
+        self.models = WatchedFile(ModelsReader(settings.models_file), settings.models_file, ENV_FILE)
+        self.agent = WatchedFile(
+            lambda: load_agent(settings.agent_file, load_environment()), settings.agent_file, ENV_FILE
+        )
         self._wake = asyncio.Event()
-        self._again = False
+        self._force = False
 
     @property
     def status(self) -> Status:
-        """Whether the newest files are in service. It names files without their folders, since anyone may ask."""
+        """Whether the current files are applied. File names have no folders, because `/health` needs no token."""
         problems = [*self.models.problems, *self.agent.problems]
-        at = max(self.models.at, self.agent.at).isoformat(timespec="milliseconds")
+        at = max(self.models.loaded_at, self.agent.loaded_at).isoformat(timespec="milliseconds")
         return {"ok": not problems, "problems": [_without_folder(each) for each in problems], "at": at}
 
     @asynccontextmanager
     async def running(self, turns: TurnService, lanes: Lanes) -> AsyncIterator[None]:
-        """Keep `turns` up to date until the block ends. SIGHUP has everything read again at once."""
+        """Apply changes to `turns` until the block ends. SIGHUP reloads all files at once."""
         tasks = [
             asyncio.create_task(self._watch(), name="reload: watch"),
-            asyncio.create_task(self._follow(turns, lanes), name="reload: follow"),
+            asyncio.create_task(self._refresh(turns, lanes), name="reload: refresh"),
         ]
         try:
-            with _on_hang_up(self._read_again):
+            with _on_sighup(self._reload_all):
                 yield
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _read_again(self) -> None:
-        self._again = True
+    def _reload_all(self) -> None:
+        self._force = True
         self._wake.set()
 
     async def _watch(self) -> None:
-        # Folders are watched, not files: editors rename on save, and Kubernetes exchanges a link beside the file.
+        # Watch folders, not files: editors rename on save, and Kubernetes replaces a link next to the file.
         folders = {file.parent for file in (*self.models.files, *self.agent.files)}
         changes = awatch(
             *folders,
             watch_filter=None,
             recursive=False,
-            step=SETTLED,
-            debounce=4 * SETTLED,
-            rust_timeout=LOOK_EVERY,
+            step=QUIET_PERIOD,
+            debounce=4 * QUIET_PERIOD,
+            rust_timeout=POLL_INTERVAL,
             yield_on_timeout=True,
         )
         try:
@@ -94,19 +97,19 @@ class Reload:
                 async for _ in changes:
                     self._wake.set()
         except Exception:
-            log.exception("watching_failed", now=f"the files are looked at every {LOOK_EVERY} ms")
+            log.exception("watching_failed", now=f"the files are polled every {POLL_INTERVAL} ms")
         while True:
             self._wake.set()
-            await asyncio.sleep(LOOK_EVERY / 1000)
+            await asyncio.sleep(POLL_INTERVAL / 1000)
 
-    async def _follow(self, turns: TurnService, lanes: Lanes) -> None:
-        async def use_models(registry: Registry) -> None:
+    async def _refresh(self, turns: TurnService, lanes: Lanes) -> None:
+        async def apply_models(registry: Registry) -> None:
             await lanes.warm_up(each for each in registry.deployments if not each.missing)
             turns.router.registry.swap(registry)
             turns.router.breakers.keep_only({each.id for each in registry.deployments})
             log_registry(registry)
 
-        async def use_agent(profile: AgentProfile) -> None:
+        async def apply_agent(profile: AgentProfile) -> None:
             if profile.memory.embedding_model != turns.profile.memory.embedding_model:
                 log.warning("restart_needed", file="agent.yaml", key="memory.embedding_model")
             turns.use(profile)
@@ -115,13 +118,31 @@ class Reload:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            again, self._again = self._again, False
-            await self.models.follow(use_models, again=again)
-            await self.agent.follow(use_agent, again=again)
+            force, self._force = self._force, False
+            await self.models.refresh(apply_models, force=force)
+            await self.agent.refresh(apply_agent, force=force)
+
+
+class ModelsReader:
+    """Reads models.yaml with the current environment; the first call leaves `os.environ` unchanged."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._environ: dict[str, str] | None = None
+
+    def __call__(self) -> Registry:
+        """Read the file, and add variables that are new in `.env` to `os.environ`. Raises ConfigError."""
+        environ = load_environment()
+        registry = load_models(self._file, environ)
+        if self._environ is not None:
+            # LiteLLM reads some variables itself when it sends a request.
+            os.environ.update({name: environ[name] for name in environ.keys() - self._environ.keys()})
+        self._environ = environ
+        return registry
 
 
 def log_registry(registry: Registry) -> None:
-    """Tell the operator what can be used now, and what is left out."""
+    """Log which models are ready and which deployments are left out."""
     for warning in registry.warnings:
         log.warning("models_file", problem=warning)
     for deployment in registry.deployments:
@@ -131,13 +152,13 @@ def log_registry(registry: Registry) -> None:
 
 
 @contextmanager
-def _on_hang_up(act: Callable[[], None]) -> Iterator[None]:
-    # Only the main thread may handle signals, and Windows has no such signal.
+def _on_sighup(callback: Callable[[], None]) -> Iterator[None]:
+    # Only the main thread can handle signals, and Windows has no SIGHUP.
     if not hasattr(signal, "SIGHUP") or threading.current_thread() is not threading.main_thread():
         yield
         return
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, act)
+    loop.add_signal_handler(signal.SIGHUP, callback)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""What the lifespan builds and every route finds as `request.state`."""
+"""The lifespan state, which routes read from `request.state`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import TypedDict
 from agent.memory.long_term import LongTermMemory
 from agent.sessions.service import SessionService
 from agent.turns import TurnService
-from api.http.auth import TokenCheck
+from api.http.auth import TokenVerifier
 from api.reload import Reload
 from config.settings import Settings
 
 
 class State(TypedDict):
-    """Typed lifespan state; Starlette copies it into each request's `state`."""
+    """Typed lifespan state; Starlette copies it into `request.state`."""
 
     settings: Settings
-    tokens: TokenCheck
+    tokens: TokenVerifier
     turns: TurnService
     sessions: SessionService
     memories: LongTermMemory

@@ -1,21 +1,18 @@
-"""Where a serving process begins: uvicorn calls this in each of its workers."""
+"""Entry point of a worker process; uvicorn calls it in each worker."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api import garbage
+from api import garbage_collection
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 
 def create_app_from_environment() -> FastAPI:
-    """The app for the settings that the command line leaves in the environment.
-
-    Raises as `api.app.create_app` does.
-    """
-    garbage.pause()  # until the app is built, in its lifespan
+    """Create the app from the settings in the environment. Raises as `api.app.create_app` does."""
+    garbage_collection.pause()  # the app's lifespan resumes it
     from api.app import create_app
     from api.log import configure_logging
     from config.settings import load_settings

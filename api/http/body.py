@@ -1,4 +1,4 @@
-"""Reads a JSON body, whatever arrives: every way in which it can be wrong has its own clear error."""
+"""Reads and validates JSON request bodies; every kind of invalid body has its own error."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import orjson
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from api.http.errors import BodyTooLarge, CallerGone
+from api.http.errors import BodyTooLarge, ClientDisconnected
 from config.errors import RequestError
 
 M = TypeVar("M", bound=BaseModel)
 
 MAX_DEPTH = 64
-"""Levels of nesting. Tool schemas are the deepest thing that honest callers send, and stay far below."""
+"""Maximum levels of nesting. Tool schemas, the deepest valid content, stay far below."""
 
 
 async def read_json_object(request: Request, *, limit: int, optional: bool = False) -> dict[str, Any]:
-    """The body as a JSON object of at most `limit` bytes; an `optional` one may be left out.
+    """Read the body as a JSON object. An empty body is an empty object if `optional`.
 
     Raises:
-        BodyTooLarge: it is larger; reading stops there.
-        CallerGone: the caller hung up before it had sent all of it.
-        RequestError: it is not JSON, not an object, nested too deeply, or holds a lone surrogate.
+        BodyTooLarge: the body has more than `limit` bytes; the rest is not read.
+        ClientDisconnected: the client disconnected before it had sent the whole body.
+        RequestError: the body is not JSON, not an object, nested too deeply, or contains a lone surrogate.
     """
     body = await _read(request, limit)
     if optional and not body:
@@ -34,24 +34,24 @@ async def read_json_object(request: Request, *, limit: int, optional: bool = Fal
         raise RequestError(f"The body is not valid JSON: {exc.msg} (line {exc.lineno}, column {exc.colno}).") from exc
     if not isinstance(value, dict):
         raise RequestError(f"The body must be a JSON object, not {_kind(value)}.")
-    # Brackets inside strings count too, so only a body that has many is walked.
+    # Counting brackets is cheap but includes those in strings, so the exact depth decides.
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise RequestError(f"The body is nested more than {MAX_DEPTH} levels deep.")
     return value
 
 
 def request_body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
-    """What OpenAPI is told of a route's body, which is read here, since FastAPI's errors are not ours."""
+    """OpenAPI request-body schema, for a route that reads its body itself to report errors in OpenAI's format."""
     return {
         "requestBody": {"required": required, "content": {"application/json": {"schema": model.model_json_schema()}}}
     }
 
 
-def validated(model: type[M], value: dict[str, Any], *, error: type[RequestError] = RequestError) -> M:
-    """`value` as `model`.
+def validate_body(model: type[M], value: dict[str, Any], *, error: type[RequestError] = RequestError) -> M:
+    """Validate `value` and return it as `model`.
 
     Raises:
-        RequestError: as `error`, the first thing that does not fit; `param` names it as in `messages[2].content`.
+        RequestError: `error` for the first invalid field; `param` is its path, such as `messages[2].content`.
     """
     try:
         return model.model_validate(value)
@@ -63,8 +63,8 @@ def validated(model: type[M], value: dict[str, Any], *, error: type[RequestError
 
 
 async def _read(request: Request, limit: int) -> bytes:
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > limit:
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit:
         raise BodyTooLarge(f"The body is larger than {limit} bytes.")
     parts: list[bytes] = []
     size = 0
@@ -75,7 +75,7 @@ async def _read(request: Request, limit: int) -> bytes:
                 raise BodyTooLarge(f"The body is larger than {limit} bytes.")
             parts.append(part)
     except ClientDisconnect as exc:
-        raise CallerGone("The caller hung up.") from exc
+        raise ClientDisconnected("The client disconnected.") from exc
     return b"".join(parts)
 
 

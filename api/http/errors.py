@@ -1,4 +1,4 @@
-"""The one place where errors become HTTP: the error tree of `config.errors` to a status and an OpenAI error object."""
+"""Maps the error tree of `config.errors` to HTTP statuses and OpenAI error objects."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from config.errors import (
 
 
 class Unauthorized(SwitchboardError):
-    """No token, or a wrong one."""
+    """The token is missing or not valid."""
 
     code = "invalid_api_key"
 
@@ -40,25 +40,25 @@ class BodyTooLarge(SwitchboardError):
 
 
 class RouteNotFound(SwitchboardError):
-    """There is nothing at that path."""
+    """No route has this path."""
 
     code = "not_found"
 
 
 class MethodNotAllowed(SwitchboardError):
-    """The path exists, but not for that method."""
+    """The path does not support this method."""
 
     code = "method_not_allowed"
 
 
-class CallerGone(SwitchboardError):
-    """The caller hung up; the status is for the log alone (nginx's 499)."""
+class ClientDisconnected(SwitchboardError):
+    """The client closed the connection. Its status, nginx's 499, appears only in the log."""
 
     code = "caller_gone"
 
 
 class InvalidBody(RequestError):
-    """A field of the request is missing, unknown or wrong; `param` names it."""
+    """A field of the request is missing, unknown or invalid; `param` names it."""
 
     code = "invalid_field"
 
@@ -68,7 +68,7 @@ STATUSES: dict[type[SwitchboardError], int] = {
     RouteNotFound: 404,
     MethodNotAllowed: 405,
     BodyTooLarge: 413,
-    CallerGone: 499,
+    ClientDisconnected: 499,
     ModelNotFound: 404,
     InvalidBody: 422,
     RequestError: 400,
@@ -86,7 +86,7 @@ STATUSES: dict[type[SwitchboardError], int] = {
     ConfigError: 500,
     SwitchboardError: 500,
 }
-"""The status of each class; one that is not named has its nearest ancestor's."""
+"""The status of each class; a class that is not listed has the status of its nearest base class."""
 
 TYPES: dict[int, str] = {401: "authentication_error", 409: "conflict_error", 429: "rate_limit_error"}
 
@@ -97,14 +97,14 @@ def status_of(error: SwitchboardError) -> int:
 
 
 def error_object(error: SwitchboardError) -> dict[str, Any]:
-    """`{"error": {message, type, param, code}}`, as OpenAI's clients read it. Internal errors keep their details."""
+    """`{"error": {message, type, param, code}}`, as OpenAI's clients read it."""
     status = status_of(error)
     kind = TYPES.get(status) or ("invalid_request_error" if status < 500 else "server_error")
     return {"error": {"message": str(error), "type": kind, "param": getattr(error, "param", None), "code": error.code}}
 
 
 def error_response(error: SwitchboardError) -> Response:
-    """The whole HTTP answer for an error that comes before any byte of the body."""
+    """The HTTP response for an error that occurs before the response has started."""
     status = status_of(error)
     headers = {}
     if isinstance(error, Unauthorized):

@@ -1,15 +1,15 @@
-"""The ids that applications give to their users and sessions: they have to fit into a path and a database."""
+"""Ids of users and sessions, chosen by applications; they must fit into a URL path and a database."""
 
 from __future__ import annotations
 
 MAX_ID = 256
-"""Characters."""
+"""Maximum length in characters."""
 
 
-def is_plain_id(value: str) -> bool:
-    """Whether it is one: not blank, not too long, and nothing but printable characters without a slash.
+def is_valid_id(value: str) -> bool:
+    """Whether `value` is not blank, not too long, printable and without a slash.
 
-    Clients resolve the dots of a path away.
+    "." and ".." are not valid, because clients remove them from a path.
     """
     fits = len(value) <= MAX_ID and "/" not in value and value.isprintable()
     return fits and bool(value.strip()) and value not in (".", "..")

@@ -1,6 +1,4 @@
-"""Every answer carries an `x-request-id`: the caller's, when it sent a usable one, else a new one. The log lines
-carry it too.
-"""
+"""Adds an `x-request-id` to every response and log line: the caller's if it is valid, otherwise a new one."""
 
 from __future__ import annotations
 
@@ -11,11 +9,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
-USABLE = re.compile(r"[\x21-\x7e]{1,128}")
+VALID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class RequestId:
-    """ASGI middleware; plain, since it stands in the way of every chunk."""
+    """Pure ASGI middleware, because every chunk passes through it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -24,15 +22,15 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if USABLE.fullmatch(given) else f"req_{token_hex(16)}"
+        received = Headers(scope=scope).get("x-request-id", "")
+        request_id = received if VALID.fullmatch(received) else f"req_{token_hex(16)}"
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)["x-request-id"] = request_id
             await send(message)
 
-        # Its context manager looks through all variables of the context, whoever they belong to.
+        # structlog's context manager would iterate over all context variables.
         bound = bind_contextvars(request_id=request_id)
         try:
             await self._app(scope, receive, send_with_id)

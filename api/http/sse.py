@@ -1,8 +1,8 @@
-"""Server-sent events, and answers that stop when nobody listens any more.
+"""Server-sent events, and cancellation when the client disconnects.
 
-The response head waits for the first event or the first keep-alive, whichever comes first: until then an error is a
-real HTTP status. While nothing is said, a comment line keeps clients from giving up (LiveKit sends its request again
-after 10 s of silence). A caller that hangs up cancels everything that works for it.
+The response starts with the first event or the first keep-alive. An error before that becomes an HTTP status. During
+silence, comment lines keep clients from giving up (LiveKit repeats its request after 10 s). A disconnect cancels all
+work for the request.
 """
 
 from __future__ import annotations
@@ -16,62 +16,66 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.http.errors import CallerGone, error_response
+from api.http.errors import ClientDisconnected, error_response
 from config.errors import SwitchboardError
 
 T = TypeVar("T")
 
 KEEP_ALIVE = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
-HEAD = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
+SSE_HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+}
 
 
 class EventStream(Response):
-    """Sends `events`, bytes that are whole SSE events.
+    """Sends `events`, each of which is one or more whole SSE events.
 
-    `headers_now` is asked when the head goes out, since only then is it known who serves. A SwitchboardError out of
-    `events` becomes an HTTP error when it comes before the head, and `encode_error(error)` after it. `keep_alive` is
-    in seconds.
+    `get_headers` is called when the response starts, because only then the serving deployment is known. A
+    SwitchboardError from `events` becomes an HTTP error before the response has started, and `encode_error(error)`
+    afterwards. `keep_alive` is the silence, in seconds, before a keep-alive comment.
     """
 
     def __init__(
         self,
         events: AsyncGenerator[bytes, None],
         *,
-        headers_now: Callable[[], Mapping[str, str]],
+        get_headers: Callable[[], Mapping[str, str]],
         encode_error: Callable[[SwitchboardError], bytes],
         keep_alive: float,
     ) -> None:
-        # As Starlette's StreamingResponse does: with a `body`, the headers would announce its length.
+        # Like Starlette's StreamingResponse, do not call super(): it would set a content-length.
         self.status_code = 200
         self.background = None
         self._events = events
-        self._headers_now = headers_now
+        self._get_headers = get_headers
         self._encode_error = encode_error
         self._keep_alive = keep_alive
-        self._head_sent = False
+        self._started = False
         self._last_sent = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         producer = asyncio.create_task(self._produce(scope, receive, send))
-        hang_up = asyncio.create_task(_hang_up(receive))
+        disconnect = asyncio.create_task(_wait_for_disconnect(receive))
         try:
-            await self._keep_alive_until_done(send, producer, hang_up)
+            await self._keep_alive_until_done(send, producer, disconnect)
         finally:
-            await _stop(producer, hang_up)
+            await _cancel(producer, disconnect)
         if not producer.cancelled():
             producer.result()
 
     async def _keep_alive_until_done(self, send: Send, *tasks: asyncio.Task[None]) -> None:
-        """Wait for the first of `tasks`; whenever nothing was sent for a while, send the comment line."""
+        """Wait until one of `tasks` is done, and send keep-alive comments during silence."""
         clock = asyncio.get_running_loop().time
         self._last_sent = clock()
         while not any(task.done() for task in tasks):
-            quiet = self._last_sent + self._keep_alive - clock()
-            if quiet <= 0:
+            remaining = self._last_sent + self._keep_alive - clock()
+            if remaining <= 0:
                 await self._send(send, KEEP_ALIVE)
             else:
-                await asyncio.wait(tasks, timeout=quiet, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(tasks, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
 
     async def _produce(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -79,8 +83,8 @@ class EventStream(Response):
                 async for event in events:
                     await self._send(send, event)
         except SwitchboardError as error:
-            if not self._head_sent:
-                self._head_sent = True
+            if not self._started:
+                self._started = True
                 await error_response(error)(scope, receive, send)
                 return
             await self._send(send, self._encode_error(error))
@@ -88,49 +92,49 @@ class EventStream(Response):
 
     async def _send(self, send: Send, body: bytes) -> None:
         self._last_sent = asyncio.get_running_loop().time()
-        if not self._head_sent:
-            self._head_sent = True
-            self.init_headers({**HEAD, **self._headers_now()})
+        if not self._started:
+            self._started = True
+            self.init_headers({**SSE_HEADERS, **self._get_headers()})
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
-async def until_hang_up(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, which is cancelled when the caller hangs up.
+async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` and return its result; cancel it when the client disconnects.
 
     Raises:
-        CallerGone: the caller hung up, so nobody will read an answer.
+        ClientDisconnected: the client disconnected first.
     """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101
-    cancels, gone, over = task.cancelling(), False, False
+    cancels_before, disconnected, done = task.cancelling(), False, False
 
-    def stop(_: object) -> None:
-        nonlocal gone
-        if not over:
-            gone = True
+    def cancel(_: object) -> None:
+        nonlocal disconnected
+        if not done:
+            disconnected = True
             task.cancel()
 
-    hang_up = asyncio.create_task(_hang_up(request.receive))
-    hang_up.add_done_callback(stop)
+    disconnect = asyncio.create_task(_wait_for_disconnect(request.receive))
+    disconnect.add_done_callback(cancel)
     try:
         return await work
     except asyncio.CancelledError:
-        # As asyncio.timeout() does: a cancellation that came from elsewhere goes on.
-        if gone and task.uncancel() <= cancels:
-            raise CallerGone("The caller hung up.") from None
+        # Like asyncio.timeout(): a cancellation from elsewhere is raised on.
+        if disconnected and task.uncancel() <= cancels_before:
+            raise ClientDisconnected("The client disconnected.") from None
         raise
     finally:
-        over = True
-        hang_up.cancel()
+        done = True
+        disconnect.cancel()
 
 
-async def _hang_up(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _stop(*tasks: asyncio.Task[Any]) -> None:
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,6 +1,6 @@
-"""Events become OpenAI chunks; a non-streamed answer is the fold of the same events. Pure: no I/O, no clock.
+"""Encodes events as OpenAI chunks, or as one completion. No I/O and no clock.
 
-The chunk's head is the same for a whole answer, so it is encoded once and text is put between two pieces of bytes.
+The fields that all chunks share are encoded once; a text chunk only adds its text.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from config.errors import SwitchboardError
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerHead:
-    """What every chunk of an answer repeats. `created` is in Unix seconds; `model` is asked for with the first chunk,
-    when it is known who serves. `function_call` adds the top-level object that older voice integrations read.
+class CompletionInfo:
+    """The fields that all chunks of a completion share, and what to include.
+
+    `created` is in Unix seconds. `model` is called for the first chunk, when the serving model is known.
+    `function_call` adds the top-level object that older voice integrations read.
     """
 
     id: str
@@ -32,17 +34,17 @@ class AnswerHead:
     include_usage: bool = False
 
 
-async def chunks(events: AsyncGenerator[Event, None], head: AnswerHead) -> AsyncGenerator[bytes, None]:
-    """The answer as SSE events, up to and with `[DONE]`.
+async def chunks(events: AsyncGenerator[Event, None], info: CompletionInfo) -> AsyncGenerator[bytes, None]:
+    """The completion as SSE events, including `[DONE]`.
 
     Raises:
-        SwitchboardError: the turn failed; `error_event` encodes it once the head of the response is out.
+        SwitchboardError: the turn failed. If the response has started, encode it with `error_event`.
     """
     encoder: _ChunkEncoder | None = None
     usage = Usage()
     async with aclosing(events) as stream:
         async for event in stream:
-            encoder = encoder or _ChunkEncoder(head)
+            encoder = encoder or _ChunkEncoder(info)
             match event:
                 case TextDelta(text):
                     yield encoder.text(text)
@@ -52,7 +54,7 @@ async def chunks(events: AsyncGenerator[Event, None], head: AnswerHead) -> Async
                     usage = event
                 case TurnFinished(reason):
                     yield encoder.finish(reason)
-                    if head.include_usage:
+                    if info.include_usage:
                         yield encoder.usage(usage)
                     yield DONE
                 case TurnFailed(error):
@@ -60,66 +62,66 @@ async def chunks(events: AsyncGenerator[Event, None], head: AnswerHead) -> Async
 
 
 def error_event(error: SwitchboardError) -> bytes:
-    """An error after the head of the response: one `data:` line, then `[DONE]`."""
+    """An error after the response has started: one `data:` line, then `[DONE]`."""
     return _sse(error_object(error)) + DONE
 
 
-async def completion(events: AsyncGenerator[Event, None], head: AnswerHead) -> dict[str, Any]:
-    """The whole answer as one `chat.completion`: the fold of the events.
+async def completion(events: AsyncGenerator[Event, None], info: CompletionInfo) -> dict[str, Any]:
+    """The events as one `chat.completion` object.
 
     Raises:
         SwitchboardError: the turn failed.
     """
-    folded = _Folded()
+    builder = _CompletionBuilder()
     async with aclosing(events) as stream:
         async for event in stream:
-            folded.add(event)
-    return folded.completion(head)
+            builder.add(event)
+    return builder.completion(info)
 
 
 class _ChunkEncoder:
-    """Encodes one answer's chunks."""
+    """Encodes the chunks of one completion."""
 
-    def __init__(self, head: AnswerHead) -> None:
-        self._head = head
-        common = {"id": head.id, "object": "chat.completion.chunk", "created": head.created, "model": head.model()}
-        self._before = b"data: " + orjson.dumps(common)[:-1] + b","
-        self._before_text = self._before + b'"choices":[{"index":0,"delta":{"content":'
-        self._calls = 0
-        self._begun = False
+    def __init__(self, info: CompletionInfo) -> None:
+        self._info = info
+        common = {"id": info.id, "object": "chat.completion.chunk", "created": info.created, "model": info.model()}
+        self._prefix = b"data: " + orjson.dumps(common)[:-1] + b","
+        self._text_prefix = self._prefix + b'"choices":[{"index":0,"delta":{"content":'
+        self._call_count = 0
+        self._started = False
 
     def text(self, text: str) -> bytes:
-        if not self._begun:
+        if not self._started:
             return self._chunk({"content": text})
-        return self._before_text + orjson.dumps(text) + b'},"finish_reason":null}]}\n\n'
+        return self._text_prefix + orjson.dumps(text) + b'},"finish_reason":null}]}\n\n'
 
     def hand_off(self, call: HandOff) -> bytes:
-        delta = {"tool_calls": [{"index": self._calls, **_tool_call(call)}]}
-        self._calls += 1
-        return self._chunk(delta, **_function_call(call, self._head))
+        delta = {"tool_calls": [{"index": self._call_count, **_tool_call(call)}]}
+        self._call_count += 1
+        return self._chunk(delta, **_function_call(call, self._info))
 
     def finish(self, reason: str) -> bytes:
         return self._chunk({}, reason)
 
     def usage(self, usage: Usage) -> bytes:
-        return self._before + orjson.dumps({"choices": [], "usage": _usage(usage)})[1:] + b"\n\n"
+        return self._prefix + orjson.dumps({"choices": [], "usage": _usage(usage)})[1:] + b"\n\n"
 
     def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None, **extra: Any) -> bytes:
-        if not self._begun:
-            self._begun = True
+        if not self._started:
+            self._started = True
             delta = {"role": "assistant", "content": None if "tool_calls" in delta else "", **delta}
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-        return self._before + orjson.dumps({"choices": [choice], **extra})[1:] + b"\n\n"
+        return self._prefix + orjson.dumps({"choices": [choice], **extra})[1:] + b"\n\n"
 
 
 @dataclass(slots=True)
-class _Folded:
-    """What the events add up to."""
+class _CompletionBuilder:
+    """Collects the events of one completion."""
 
     text: list[str] = field(default_factory=list)
     calls: list[HandOff] = field(default_factory=list)
-    tokens: Usage = field(default_factory=Usage)
-    reason: str = "stop"
+    usage: Usage = field(default_factory=Usage)
+    finish_reason: str = "stop"
 
     def add(self, event: Event) -> None:
         match event:
@@ -128,27 +130,27 @@ class _Folded:
             case HandOff():
                 self.calls.append(event)
             case Usage():
-                self.tokens = event
+                self.usage = event
             case TurnFinished(reason):
-                self.reason = reason
+                self.finish_reason = reason
             case TurnFailed(error):
                 raise error
 
-    def completion(self, head: AnswerHead) -> dict[str, Any]:
+    def completion(self, info: CompletionInfo) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant", "content": "".join(self.text) or None, "refusal": None}
         extra: dict[str, Any] = {}
         if self.calls:
             message["tool_calls"] = [_tool_call(call) for call in self.calls]
-            extra = next((found for call in self.calls if (found := _function_call(call, head))), {})
+            extra = next((found for call in self.calls if (found := _function_call(call, info))), {})
         else:
             message["content"] = message["content"] or ""
         return {
-            "id": head.id,
+            "id": info.id,
             "object": "chat.completion",
-            "created": head.created,
-            "model": head.model(),
-            "choices": [{"index": 0, "message": message, "finish_reason": self.reason, "logprobs": None}],
-            "usage": _usage(self.tokens),
+            "created": info.created,
+            "model": info.model(),
+            "choices": [{"index": 0, "message": message, "finish_reason": self.finish_reason, "logprobs": None}],
+            "usage": _usage(self.usage),
             **extra,
         }
 
@@ -158,8 +160,8 @@ def _tool_call(call: HandOff) -> dict[str, Any]:
     return {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
-def _function_call(call: HandOff, head: AnswerHead) -> dict[str, Any]:
-    if not head.function_call or not (call.name in TRANSFER_TOOLS or call.name in END_TOOLS):
+def _function_call(call: HandOff, info: CompletionInfo) -> dict[str, Any]:
+    if not info.function_call or not (call.name in TRANSFER_TOOLS or call.name in END_TOOLS):
         return {}
     return {"function_call": {"name": call.name, "arguments": call.arguments}}
 

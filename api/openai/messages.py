@@ -1,8 +1,7 @@
-"""OpenAI messages become LangChain messages, with errors that name the place.
+"""Converts OpenAI messages to LangChain messages; errors name the invalid field.
 
-Voice platforms re-send what was spoken, cut where the caller interrupted, so this is strict about what nobody can
-interpret and lenient about what can be mended: a tool call that nobody answered is given an answer that says so, since
-providers reject a history without one.
+Voice platforms resend the conversation, cut where the caller interrupted. A tool call without a result therefore gets
+a placeholder result, because providers reject a history without one.
 """
 
 from __future__ import annotations
@@ -21,27 +20,27 @@ ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 
 def to_langchain(messages: Sequence[Any]) -> list[AnyMessage]:
-    """The messages of a request, in order.
+    """Convert the messages of a request.
 
     Raises:
-        RequestError: `param` names the message or the field, as in `messages[2].tool_calls[0].function.arguments`.
+        RequestError: `param` names the message or field, such as `messages[2].tool_calls[0].function.arguments`.
     """
     if not messages:
-        raise RequestError("messages must hold at least one message.", param="messages")
-    reader = _Reader()
+        raise RequestError("messages must contain at least one message.", param="messages")
+    converter = _Converter()
     for number, message in enumerate(messages):
-        reader.read(message, f"messages[{number}]")
-    return _with_every_call_answered(reader.read_so_far)
+        converter.add(message, f"messages[{number}]")
+    return _with_placeholder_results(converter.converted)
 
 
-class _Reader:
-    """Reads one message after the other; it knows which tool calls still wait for an answer."""
+class _Converter:
+    """Converts one message after the other and keeps track of tool calls without a result."""
 
     def __init__(self) -> None:
-        self.read_so_far: list[AnyMessage] = []
+        self.converted: list[AnyMessage] = []
         self._unanswered: dict[str, str] = {}
 
-    def read(self, message: Any, place: str) -> None:
+    def add(self, message: Any, place: str) -> None:
         if not isinstance(message, dict):
             raise RequestError(f"{place} must be an object.", param=place)
         role = message.get("role")
@@ -50,30 +49,30 @@ class _Reader:
                 f"{place}.role is {role!r}; it must be one of {', '.join(ROLES)}.", param=f"{place}.role"
             )
         content = _content(message.get("content"), f"{place}.content")
-        named = {"name": message["name"]} if isinstance(message.get("name"), str) else {}
+        extra = {"name": message["name"]} if isinstance(message.get("name"), str) else {}
         match role:
             case "system" | "developer":
-                self.read_so_far.append(SystemMessage(content=content, additional_kwargs=named))
+                self.converted.append(SystemMessage(content=content, additional_kwargs=extra))
             case "user":
-                self.read_so_far.append(HumanMessage(content=content, additional_kwargs=named))
+                self.converted.append(HumanMessage(content=content, additional_kwargs=extra))
             case "assistant":
                 calls = _calls(message, place)
                 self._unanswered |= {str(call["id"]): call["name"] for call in calls}
-                self.read_so_far.append(AIMessage(content=content, tool_calls=calls, additional_kwargs=named))
+                self.converted.append(AIMessage(content=content, tool_calls=calls, additional_kwargs=extra))
             case _:
                 call_id = self._answered_call(message, place)
-                self.read_so_far.append(ToolMessage(content=content, tool_call_id=call_id))
+                self.converted.append(ToolMessage(content=content, tool_call_id=call_id))
 
     def _answered_call(self, message: dict[str, Any], place: str) -> str:
         if message["role"] == "tool":
             key, wanted = "tool_call_id", message.get("tool_call_id")
             call_id = wanted if isinstance(wanted, str) and wanted in self._unanswered else None
-        else:  # the legacy form names the function instead of the call
+        else:  # the legacy format names the function instead of the call
             key, wanted = "name", message.get("name")
             call_id = next((each for each, name in self._unanswered.items() if name == wanted), None)
         if call_id is None:
             raise RequestError(
-                f"{place} answers no tool call: {key} is {wanted!r}, but no earlier assistant message waits for it.",
+                f"{place} answers no tool call: no earlier assistant message has an open call with {key} {wanted!r}.",
                 param=f"{place}.{key}",
             )
         del self._unanswered[call_id]
@@ -93,7 +92,7 @@ def _content(content: Any, place: str) -> str | list[str | dict[Any, Any]]:
         if part["type"] == "text" and not isinstance(part.get("text"), str):
             raise RequestError(f"{place}[{number}].text must be a string.", param=f"{place}[{number}].text")
     if all(part["type"] == "text" for part in content):
-        # Not every provider takes parts where plain text says the same.
+        # Not every provider accepts a list of text parts.
         return "".join(part["text"] for part in content)
     return content
 
@@ -102,11 +101,11 @@ def _calls(message: dict[str, Any], place: str) -> list[ToolCall]:
     calls = message.get("tool_calls") or []
     if not isinstance(calls, list):
         raise RequestError(f"{place}.tool_calls must be a list.", param=f"{place}.tool_calls")
-    read = [_call(call, f"{place}.tool_calls[{number}]") for number, call in enumerate(calls)]
+    converted = [_call(call, f"{place}.tool_calls[{number}]") for number, call in enumerate(calls)]
     if legacy := message.get("function_call"):
-        # It has no id, so it gets one from its place: the same history reads the same every time.
-        read.append(_call({"id": f"call_{place}", "function": legacy}, f"{place}.function_call", legacy=True))
-    return read
+        # It has no id. An id made from its position is the same each time the history is sent.
+        converted.append(_call({"id": f"call_{place}", "function": legacy}, f"{place}.function_call", legacy=True))
+    return converted
 
 
 def _call(call: Any, place: str, *, legacy: bool = False) -> ToolCall:
@@ -127,15 +126,15 @@ def _call(call: Any, place: str, *, legacy: bool = False) -> ToolCall:
     return ToolCall(name=function["name"], args=arguments, id=call["id"])
 
 
-def _with_every_call_answered(messages: list[AnyMessage]) -> list[AnyMessage]:
+def _with_placeholder_results(messages: list[AnyMessage]) -> list[AnyMessage]:
     answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
-    mended: list[AnyMessage] = []
+    result: list[AnyMessage] = []
     for message in messages:
-        mended.append(message)
+        result.append(message)
         if isinstance(message, AIMessage):
-            mended += [
+            result += [
                 ToolMessage(content=NOT_ANSWERED, tool_call_id=str(call["id"]))
                 for call in message.tool_calls
                 if call["id"] not in answered
             ]
-    return mended
+    return result

@@ -1,7 +1,7 @@
-"""The request of `/v1/chat/completions` as callers send it, and what it means here.
+"""The request of `/v1/chat/completions` and its conversion to a TurnRequest.
 
-Voice platforms add fields of their own (`call`, `phoneNumber`, `elevenlabs_extra_body`, ...), so unknown ones are
-accepted. What is known but cannot be honoured is an error that says so: a caller must not believe that it was.
+Unknown fields are accepted, because voice platforms add their own (`call`, `phoneNumber`, `elevenlabs_extra_body`).
+Known but unsupported parameters are errors, so that no caller relies on them.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from agent.tools.caller_tools import CallerTool
 from agent.turns import TurnRequest
-from api.http.ids import is_plain_id
+from api.http.ids import is_valid_id
 from api.openai.messages import to_langchain
 from config.errors import RequestError
 from router.failover import RoutingOverrides
 
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
 
-PASSED_ON = (
+FORWARDED_PARAMS = (
     "temperature top_p max_tokens max_completion_tokens stop seed presence_penalty frequency_penalty logit_bias "
     "response_format parallel_tool_calls user reasoning_effort verbosity service_tier prompt_cache_key "
     "safety_identifier prediction"
 ).split()
-"""The parameters that go to the provider; LiteLLM maps or drops what one does not know."""
+"""Parameters that are sent to the provider."""
 
 
 # Some platforms send -1 for "no limit".
@@ -45,7 +45,7 @@ class ChatCompletionRequest(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    model: str | None = Field(None, description='A name of models.yaml; left out or "default": the default model')
+    model: str | None = Field(None, description='A model name of models.yaml. Not set or "default": the default model')
     messages: list[dict[str, Any]] = Field(min_length=1)
     stream: bool | None = False
     stream_options: StreamOptions | None = None
@@ -78,18 +78,18 @@ class ChatCompletionRequest(BaseModel):
     user: str | None = None
     metadata: dict[str, Any] | None = None
     session_id: str | None = None
-    # LiteLLM's controls for one request.
+    # LiteLLM's routing overrides for one request.
     timeout: Annotated[float, Field(gt=0)] | None = None
     num_retries: Annotated[int, Field(ge=0, le=10)] | None = None
     fallbacks: list[str | dict[str, Any]] | None = None
 
     def turn_request(self, headers: Mapping[str, str], caller: str) -> TurnRequest:
-        """What is asked for. `caller` keeps the sessions of different token holders apart.
+        """Convert to a TurnRequest. `caller` separates the sessions of different tokens.
 
         Raises:
-            RequestError: something cannot be understood or honoured; `param` names it.
+            RequestError: a parameter is invalid or not supported; `param` names it.
         """
-        self._refuse_what_cannot_be_honoured()
+        self._reject_unsupported()
         tools = self._tools()
         session = self._session_key(headers)
         return TurnRequest(
@@ -97,19 +97,17 @@ class ChatCompletionRequest(BaseModel):
             messages=to_langchain(self.messages),
             caller_tools=tools,
             tool_choice=self._tool_choice(tools),
-            params={name: value for name in PASSED_ON if (value := getattr(self, name)) is not None},
+            params={name: value for name in FORWARDED_PARAMS if (value := getattr(self, name)) is not None},
             session_key=f"{caller}:{session}" if session else None,
             overrides=RoutingOverrides(self.timeout, self.num_retries, self._fallbacks(headers)),
-            user_id=self.user if self.user and is_plain_id(self.user) else None,
+            user_id=self.user if self.user and is_valid_id(self.user) else None,
         )
 
-    def _refuse_what_cannot_be_honoured(self) -> None:
+    def _reject_unsupported(self) -> None:
         if self.n not in (None, 1):
-            raise RequestError("n must be 1: a turn has one answer.", param="n")
+            raise RequestError("n must be 1; several choices are not supported.", param="n")
         if self.audio is not None or "audio" in (self.modalities or []):
-            raise RequestError(
-                "Audio answers are not supported: only text.", param="audio" if self.audio else "modalities"
-            )
+            raise RequestError("Audio output is not supported.", param="audio" if self.audio else "modalities")
         if self.logprobs or self.top_logprobs:
             raise RequestError("Log probabilities are not supported.", param="logprobs")
 
@@ -118,11 +116,11 @@ class ChatCompletionRequest(BaseModel):
         tools += [_function(each, f"functions[{number}]") for number, each in enumerate(self.functions or [])]
         names = [tool.name for tool in tools]
         if repeated := next((name for name in names if names.count(name) > 1), None):
-            raise RequestError(f"There are several tools with the name {repeated!r}.", param="tools")
+            raise RequestError(f"Several tools have the name {repeated!r}.", param="tools")
         return tools
 
     def _session_key(self, headers: Mapping[str, str]) -> str | None:
-        """The name of the call that the request belongs to; the first that is there wins, see docs/platforms.md."""
+        """The key of the session that the request belongs to; the first that is set wins, see docs/platforms.md."""
         extra = self.model_extra or {}
         call, elevenlabs = extra.get("call"), extra.get("elevenlabs_extra_body")
         chat = headers.get("x-openwebui-chat-id")
@@ -132,7 +130,7 @@ class ChatCompletionRequest(BaseModel):
             self.session_id,
             _text(elevenlabs, "session_id"),
             _text(self.metadata, "session_id"),
-            chat and f"{chat}:{self.model}",  # Open WebUI asks several models at once in one chat
+            chat and f"{chat}:{self.model}",  # Open WebUI can query several models at once in one chat
         )
         return next(filter(None, candidates), None)
 
@@ -143,7 +141,7 @@ class ChatCompletionRequest(BaseModel):
             return None
         names = [each.get("model") if isinstance(each, dict) else each for each in self.fallbacks]
         if not all(isinstance(name, str) and name for name in names):
-            raise RequestError("fallbacks must be names of models, or objects with a model.", param="fallbacks")
+            raise RequestError("fallbacks must be a list of model names or of objects with a model.", param="fallbacks")
         return tuple(str(name) for name in names)
 
     def _tool_choice(self, tools: list[CallerTool]) -> str | Mapping[str, Any] | None:
@@ -154,7 +152,7 @@ class ChatCompletionRequest(BaseModel):
         function = choice.get("function", choice)
         name = function.get("name") if isinstance(function, dict) else None
         if name not in [tool.name for tool in tools]:
-            raise RequestError(f"{param} names {name!r}, which is not among the tools of the request.", param=param)
+            raise RequestError(f"{param} names {name!r}, which is not one of the request's tools.", param=param)
         return {"type": "function", "function": {"name": name}}
 
 

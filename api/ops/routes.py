@@ -1,4 +1,4 @@
-"""What operators and load balancers ask: is it up, and which deployments can be used."""
+"""`/health`, for operators and load balancers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from router.failover import FailoverRouter
 routes = APIRouter(tags=["operations"])
 
 
-@routes.get("/health", summary="Whether turns can be served, and by which deployments")
+@routes.get("/health", summary="Whether the server can serve turns, and the state of each deployment")
 async def health(request: Request, response: Response) -> dict[str, Any]:
-    """Needs no token. 200 as soon as a turn can be served, 503 when no deployment can be used.
+    """Needs no token. 200 if at least one deployment can be used, otherwise 503.
 
-    A changed file that is refused leaves the status as it is: `reload` names its problems.
+    An invalid file does not change the status; `reload` lists its problems.
     """
     turns: TurnService = request.state.turns
     reload: Reload = request.state.reload

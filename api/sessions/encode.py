@@ -1,6 +1,4 @@
-"""What happens in a session's turn, as `/agent/*` tells it; an answer in one piece is the fold of the stream. Pure but
-for the timestamps.
-"""
+"""Encodes the events of a session's turn for `/agent/*`, as SSE or as one JSON object. No I/O."""
 
 from __future__ import annotations
 
@@ -20,11 +18,10 @@ from config.errors import StorageUnavailable, SwitchboardError
 
 
 async def sse(events: AsyncGenerator[SessionEvent, None]) -> AsyncGenerator[bytes, None]:
-    """One `data:` line with one JSON object for each event: `text_chunk`, `tool_call`, `interrupt`, and at the end
-    `completed` or `error`.
+    """One `data:` line for each event: `text_chunk`, `tool_call`, and finally `interrupt`, `completed` or `error`.
 
     Raises:
-        SwitchboardError: the turn did not begin.
+        SwitchboardError: the turn did not start.
     """
     session_id = ""
     failed: SwitchboardError | None = None
@@ -59,11 +56,11 @@ def error_line(error: SwitchboardError, session_id: str = "") -> bytes:
 
 
 async def outcome(events: AsyncGenerator[SessionEvent, None]) -> dict[str, Any]:
-    """The whole turn as one answer.
+    """The whole turn as one JSON object.
 
     Raises:
-        SwitchboardError: the turn did not begin.
-        StorageUnavailable: the turn could not go on, since what happens in it could not be stored.
+        SwitchboardError: the turn did not start.
+        StorageUnavailable: the turn stopped because its progress could not be stored.
     """
     failed: SwitchboardError | None = None
     ended: SessionEnded | None = None
@@ -84,7 +81,7 @@ async def outcome(events: AsyncGenerator[SessionEvent, None]) -> dict[str, Any]:
 
 
 def status(record: SessionRecord) -> dict[str, Any]:
-    """All that a client needs to pick a session up again."""
+    """The session's status, as a client needs it to resume the session."""
     return {
         "user_id": record.user_id,
         "session_id": record.session_id,
@@ -99,7 +96,7 @@ def status(record: SessionRecord) -> dict[str, Any]:
 
 
 def not_found(user_id: str, session_id: str) -> dict[str, Any]:
-    """The status of a session that there is not."""
+    """The status of a session that does not exist."""
     return {
         "user_id": user_id,
         "session_id": session_id,
@@ -114,7 +111,7 @@ def not_found(user_id: str, session_id: str) -> dict[str, Any]:
 
 
 def messages(history: Sequence[AnyMessage]) -> list[dict[str, Any]]:
-    """Messages in OpenAI's form, with their ids."""
+    """Messages in OpenAI's format, with their ids."""
     return [{"id": each.id, **_message(each)} for each in history]
 
 
@@ -132,7 +129,7 @@ def _outcome(ended: SessionEnded, failed: SwitchboardError | None) -> dict[str, 
 
 
 def _pending(interrupts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The first that waits, and all of them."""
+    """`interrupt_data` is the first pending interrupt; `interrupts` lists all of them."""
     return {"interrupt_data": interrupts[0] if interrupts else None, "interrupts": list(interrupts)}
 
 

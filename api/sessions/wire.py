@@ -1,4 +1,4 @@
-"""The requests of `/agent/*` as applications send them, and what they mean here."""
+"""The request bodies of `/agent/*` and their conversion to Invocation and Resumption."""
 
 from __future__ import annotations
 
@@ -8,48 +8,50 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from agent.sessions.requests import Invocation, OnBusy, OnPending, Resumption
 from agent.tools.review import ReviewResponse
-from api.http.ids import MAX_ID, is_plain_id
+from api.http.ids import MAX_ID, is_valid_id
 
 MAX_QUERY = 100_000
 MAX_TTL = 10 * 366 * 24 * 3600
-"""Ten years, in seconds: what lies beyond is a slip, and `null` says never."""
+"""Ten years, in seconds. A larger value is likely an error; `null` means never."""
 
 
-def plain_id(value: str) -> str:
-    """An id that fits into a path. Raises ValueError."""
-    if not is_plain_id(value):
+def valid_id(value: str) -> str:
+    """Return the id if it is valid. Raises ValueError."""
+    if not is_valid_id(value):
         raise ValueError(f"must be 1 to {MAX_ID} printable characters, not blank and without a slash")
     return value
 
 
-def _said(value: str) -> str:
+def _valid_text(value: str) -> str:
     if not value.strip():
         raise ValueError("must not be blank")
     if "\x00" in value:
-        raise ValueError("must not hold the character NUL")
+        raise ValueError("must not contain the character NUL")
     return value
 
 
-Id = Annotated[str, AfterValidator(plain_id)]
-Text = Annotated[str, Field(max_length=MAX_QUERY), AfterValidator(_said)]
+Id = Annotated[str, AfterValidator(valid_id)]
+Text = Annotated[str, Field(max_length=MAX_QUERY), AfterValidator(_valid_text)]
 Ttl = Annotated[int, Field(ge=1, le=MAX_TTL, strict=True)]
 
 
 class Body(BaseModel):
-    """A request's body: a field that is not known is a slip."""
+    """A request body; unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class InvokeBody(Body):
     user_id: Id
-    session_id: Id | None = Field(None, description="Left out: the user's latest live session, else a new one.")
+    session_id: Id | None = Field(
+        None, description="Not set: the user's latest session that has not expired, or a new one."
+    )
     query: Text
-    system_message: Text | None = Field(None, description="In the place of the agent's prompt, or after it.")
-    model: str | None = Field(None, description='A name of models.yaml; left out or "default": the default model.')
+    system_message: Text | None = Field(None, description="Replaces the agent's prompt or is appended to it.")
+    model: str | None = Field(None, description='A model name of models.yaml. Not set or "default": the default model.')
     ttl: Ttl | None = Field(None, description="Seconds from now until the session expires; null: never.")
-    on_busy: OnBusy = Field("reject", description="While another turn runs: 409, end that one, or wait for it.")
-    on_pending: OnPending = Field("refuse", description="While a review waits: 409, or decline it and go on.")
+    on_busy: OnBusy = Field("reject", description="If another turn is running: 409, cancel it, or wait for it.")
+    on_pending: OnPending = Field("refuse", description="If a review is pending: 409, or reject it and continue.")
 
     @property
     def invocation(self) -> Invocation:
@@ -63,7 +65,7 @@ class EditedAction(Body):
 
 
 class DecisionBody(Body):
-    """One decision in LangGraph's form."""
+    """One decision in LangGraph's format."""
 
     type: Literal["approve", "accept", "reject", "edit", "respond", "response"]
     edited_action: EditedAction | None = None
@@ -71,11 +73,11 @@ class DecisionBody(Body):
     message: Annotated[str, Field(max_length=MAX_QUERY)] = ""
 
     @model_validator(mode="after")
-    def _is_whole(self) -> DecisionBody:
+    def _has_required_fields(self) -> DecisionBody:
         if self.type == "edit" and self.edited_action is None and self.args is None:
             raise ValueError('a decision of type "edit" needs edited_action')
         if self.type in ("respond", "response") and not self.message.strip():
-            raise ValueError(f'a decision of type "{self.type}" needs a message: the words for the agent')
+            raise ValueError(f'a decision of type "{self.type}" needs a message: the text for the agent')
         return self
 
     @property
@@ -97,27 +99,27 @@ class ResumeBody(Body):
     user_id: Id
     session_id: Id
     model: str | None = None
-    interrupt_id: str | None = Field(None, description="Needed when several calls wait.")
+    interrupt_id: str | None = Field(None, description="Required if several calls are pending.")
     response_type: Literal["accept", "reject", "edit", "response"] | None = None
     args: dict[str, Any] | str | None = Field(
-        None, description="edit: the tool's arguments; response and reject: words for the agent."
+        None, description="edit: the tool's arguments; response and reject: text for the agent."
     )
     decisions: Annotated[list[DecisionBody], Field(min_length=1)] | None = Field(
-        None, description="LangGraph's form: one decision for each call that waits, in their order."
+        None, description="LangGraph's format: one decision for each pending call, in order."
     )
 
     @model_validator(mode="after")
     def _one_form(self) -> ResumeBody:
         if (self.response_type is None) == (self.decisions is None):
-            raise ValueError("either response_type or decisions has to be there")
+            raise ValueError("must have either response_type or decisions")
         if self.decisions is not None and (self.interrupt_id is not None or self.args is not None):
-            raise ValueError("interrupt_id and args go with response_type, not with decisions")
+            raise ValueError("interrupt_id and args can only be combined with response_type, not with decisions")
         if self.response_type == "edit" and not isinstance(self.args, dict):
-            raise ValueError("args has to be an object: the tool's arguments")
-        if self.response_type == "response" and not _words(self.args).strip():
-            raise ValueError("args has to be the words for the agent")
-        if len(_words(self.args)) > MAX_QUERY:
-            raise ValueError(f"args may have {MAX_QUERY:,} characters")
+            raise ValueError("args must be an object: the tool's arguments")
+        if self.response_type == "response" and not _reply_text(self.args).strip():
+            raise ValueError("args must be the text for the agent")
+        if len(_reply_text(self.args)) > MAX_QUERY:
+            raise ValueError(f"args must have at most {MAX_QUERY:,} characters")
         return self
 
     @property
@@ -129,15 +131,16 @@ class ResumeBody(Body):
                 arguments, action = _edited(self.args)
                 answer = ReviewResponse(self.response_type, arguments, action=action)
             case "reject":
-                answer = ReviewResponse("reject", words=_words(self.args))
+                answer = ReviewResponse("reject", words=_reply_text(self.args))
             case _:
-                answer = ReviewResponse("response", words=_words(self.args))
+                answer = ReviewResponse("response", words=_reply_text(self.args))
         return Resumption(self.user_id, self.session_id, {self.interrupt_id: answer}, self.model)
 
 
 class CancelBody(Body):
     heard: Annotated[str, Field(max_length=MAX_QUERY)] | None = Field(
-        None, description="What the user heard of the answer: no more of it stays. Left out: all that was said stays."
+        None,
+        description="The part of the answer that the user heard; the rest is dropped. Not set: all is kept.",
     )
 
 
@@ -147,11 +150,11 @@ class SessionBody(Body):
 
 class MemoryBody(Body):
     user_id: Id
-    content: str = Field(description="What to remember of the user, up to 10,000 characters.")
+    content: str = Field(description="The text to store, up to 10,000 characters.")
 
 
 def _edited(args: dict[str, Any] | str | None) -> tuple[dict[str, Any] | None, str | None]:
-    """Arguments, and the action that they are for: LangGraph's agent inbox sends `{"action": ..., "args": {...}}`."""
+    """The arguments, and the action's name if LangGraph's agent inbox sends `{"action": ..., "args": {...}}`."""
     match args:
         case {"action": str(action), "args": dict(arguments), **more} if not more:
             return arguments, action
@@ -160,7 +163,7 @@ def _edited(args: dict[str, Any] | str | None) -> tuple[dict[str, Any] | None, s
     return None, None
 
 
-def _words(args: dict[str, Any] | str | None) -> str:
+def _reply_text(args: dict[str, Any] | str | None) -> str:
     if isinstance(args, dict):
         args = next((each for each in map(args.get, ("message", "args")) if isinstance(each, str)), None)
     return args or ""

@@ -106,7 +106,7 @@ async def test_a_saved_models_yaml_serves_within_a_second(operator: Operator) ->
     assert gone.status_code in (400, 404)
 
 
-async def test_a_turn_in_flight_ends_on_what_it_began_with(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_running_turn_keeps_its_snapshot(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, swapped = asyncio.Event(), asyncio.Event()
 
     @tool
@@ -147,7 +147,7 @@ async def test_a_stream_of_a_provider_that_is_taken_out_ends_whole(operator: Ope
     assert {chunk["model"] for chunk in chunks} == {"slow"}
 
 
-async def test_a_broken_file_keeps_the_old_one_and_shows_until_it_is_mended(operator: Operator) -> None:
+async def test_a_broken_file_keeps_the_old_one_and_shows_until_it_is_fixed(operator: Operator) -> None:
     before = (await operator.health())["reload"]
     assert (before["ok"], before["problems"]) == (True, [])
     with capture_logs() as logs:
@@ -236,7 +236,7 @@ async def test_kubernetes_exchange_of_links_is_noticed(tmp_path: Path, monkeypat
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
-async def test_sighup_has_both_files_read_again(operator: Operator) -> None:
+async def test_sighup_reloads_both_files(operator: Operator) -> None:
     with capture_logs() as logs:
         before = (await operator.health())["reload"]["at"]
         os.kill(os.getpid(), signal.SIGHUP)
@@ -248,14 +248,14 @@ async def test_sighup_has_both_files_read_again(operator: Operator) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
-async def test_sighup_means_what_it_did_once_the_server_has_gone(tmp_path: Path) -> None:
+async def test_the_sighup_handler_is_restored_when_the_server_stops(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGHUP)
     async with serving(tmp_path, fake()):
         assert signal.getsignal(signal.SIGHUP) is not before
     assert signal.getsignal(signal.SIGHUP) is before
 
 
-async def test_a_watcher_that_fails_is_told_and_the_files_are_followed_all_the_same(
+async def test_a_watcher_that_fails_is_logged_and_the_files_are_polled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def out_of_watches(*_: object, **__: object) -> AsyncIterator[Any]:
@@ -277,5 +277,5 @@ async def test_a_watcher_that_fails_is_told_and_the_files_are_followed_all_the_s
 
 async def test_no_task_is_left_at_the_end(tmp_path: Path) -> None:
     async with serving(tmp_path, fake()):
-        assert {"reload: watch", "reload: follow"} <= {task.get_name() for task in asyncio.all_tasks()}
-    assert not {"reload: watch", "reload: follow"} & {task.get_name() for task in asyncio.all_tasks()}
+        assert {"reload: watch", "reload: refresh"} <= {task.get_name() for task in asyncio.all_tasks()}
+    assert not {"reload: watch", "reload: refresh"} & {task.get_name() for task in asyncio.all_tasks()}

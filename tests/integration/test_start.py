@@ -1,4 +1,4 @@
-"""What a serving process does at its start, beside building the app. Each in a process of its own."""
+"""The start of a server process. Each test runs in a process of its own."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from api.garbage import COLLECT_AFTER
+from api.garbage_collection import THRESHOLD
 
 ROOT = Path(__file__).parents[2]
 MODELS = "model_list:\n  - {model_name: fast, litellm_params: {model: fake/echo}}\n"
@@ -20,7 +20,7 @@ def printed(code: str, directory: Path, **variables: str) -> str:
     return ran.stdout.strip()
 
 
-def test_the_collector_rests_while_modules_are_loaded_and_runs_once_the_server_does(tmp_path: Path) -> None:
+def test_garbage_collection_is_off_during_imports_and_on_while_the_server_runs(tmp_path: Path) -> None:
     (tmp_path / "models.yaml").write_text(MODELS)
     code = (
         "import asyncio, gc\n"
@@ -32,11 +32,11 @@ def test_the_collector_rests_while_modules_are_loaded_and_runs_once_the_server_d
         "        return built, gc.isenabled(), gc.get_freeze_count() > 100_000, gc.get_threshold()[0]\n"
         "print(asyncio.run(states()))"
     )
-    assert printed(code, tmp_path, SWITCHBOARD_API_TOKENS="token") == f"(False, True, True, {COLLECT_AFTER})"
+    assert printed(code, tmp_path, SWITCHBOARD_API_TOKENS="token") == f"(False, True, True, {THRESHOLD})"
 
 
 @pytest.mark.parametrize(("workers", "collects"), [("1", "False"), ("2", "True")])
-def test_it_rests_from_the_command_line_on_where_that_process_serves(
+def test_the_command_line_turns_it_off_where_the_same_process_serves(
     workers: str, collects: str, tmp_path: Path
 ) -> None:
     (tmp_path / "models.yaml").write_text(MODELS)
@@ -50,7 +50,7 @@ def test_it_rests_from_the_command_line_on_where_that_process_serves(
     assert said.splitlines()[-1] == collects
 
 
-def test_what_only_some_servers_use_is_not_loaded_by_all(tmp_path: Path) -> None:
+def test_optional_dependencies_are_not_imported(tmp_path: Path) -> None:
     code = (
         "import api.app, sys\n"
         "print([name for name in ('redis', 'psycopg', 'alembic', 'mcp', 'numpy') if name in sys.modules])"

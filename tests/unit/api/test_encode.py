@@ -9,15 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.events import Event, HandOff, TextDelta, ToolFinished, ToolStarted, TurnFailed, TurnFinished, Usage
-from api.openai.encode import AnswerHead, chunks, completion, error_event
+from api.openai.encode import CompletionInfo, chunks, completion, error_event
 from config.errors import AllDeploymentsFailed, DeadlineExceeded
 
 TRANSFER = HandOff("call_1", "transferCall", {"destination": "+1234567890"})
 LOOKUP = HandOff("call_2", "lookup", {"城市": "北京"})
 
 
-def head(**changes: Any) -> AnswerHead:
-    return AnswerHead(**{"id": "chatcmpl-1", "created": 1, "model": lambda: "fast", "include_usage": True, **changes})
+def head(**changes: Any) -> CompletionInfo:
+    return CompletionInfo(
+        **{"id": "chatcmpl-1", "created": 1, "model": lambda: "fast", "include_usage": True, **changes}
+    )
 
 
 async def replay(events: list[Event]) -> AsyncGenerator[Event, None]:

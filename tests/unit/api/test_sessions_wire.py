@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agent.sessions.requests import Invocation, Resumption
 from agent.tools.review import ReviewResponse
-from api.http.body import validated
+from api.http.body import validate_body
 from api.http.errors import InvalidBody
 from api.sessions.wire import CancelBody, InvokeBody, ResumeBody, SessionBody
 
@@ -18,12 +18,12 @@ RESUME = {"user_id": "ann", "session_id": "s"}
 
 def answered(**body: Any) -> Any:
     """The answers of a resume's body."""
-    return validated(ResumeBody, {**RESUME, **body}, error=InvalidBody).resumption.answers
+    return validate_body(ResumeBody, {**RESUME, **body}, error=InvalidBody).resumption.answers
 
 
 def refused(model: Any, body: dict[str, Any]) -> str:
     with pytest.raises(InvalidBody) as error:
-        validated(model, body, error=InvalidBody)
+        validate_body(model, body, error=InvalidBody)
     return str(error.value)
 
 
@@ -124,15 +124,15 @@ def test_a_resumption_knows_whose_it_is() -> None:
     ("body", "says"),
     [
         ({}, "either response_type or decisions"),
-        ({"response_type": "edit"}, "args has to be an object"),
-        ({"response_type": "edit", "args": "x"}, "args has to be an object"),
-        ({"response_type": "response"}, "args has to be the words"),
-        ({"response_type": "response", "args": {"message": 5}}, "args has to be the words"),
+        ({"response_type": "edit"}, "args must be an object"),
+        ({"response_type": "edit", "args": "x"}, "args must be an object"),
+        ({"response_type": "response"}, "args must be the text"),
+        ({"response_type": "response", "args": {"message": 5}}, "args must be the text"),
         ({"response_type": "reject", "args": "x" * 100_001}, "100,000"),
         ({"decisions": [{"type": "edit"}]}, "needs edited_action"),
         ({"decisions": [{"type": "respond", "message": " "}]}, "needs a message"),
         ({"decisions": [{"type": "approve", "why": 1}]}, "decisions[0].why"),
-        ({"decisions": [{"type": "approve"}], "args": {}}, "go with response_type"),
+        ({"decisions": [{"type": "approve"}], "args": {}}, "combined with response_type"),
     ],
 )
 def test_an_answer_that_says_too_little_or_too_much(body: dict[str, Any], says: str) -> None:
@@ -157,7 +157,7 @@ FIELDS = [*InvokeBody.model_fields, *ResumeBody.model_fields, "ttl", "heard", "c
 def test_whatever_comes_is_taken_or_refused_and_never_a_crash(model: Any, body: dict[str, Any], good: bool) -> None:
     base: dict[str, Any] = {InvokeBody: ASK, ResumeBody: {**RESUME, "response_type": "edit"}}.get(model, {})
     try:
-        read = validated(model, {**base, **body} if good else body, error=InvalidBody)
+        read = validate_body(model, {**base, **body} if good else body, error=InvalidBody)
     except InvalidBody as error:
         assert str(error)
         return

@@ -1,4 +1,4 @@
-"""Following files: what counts as a change, what is refused, and how it is told."""
+"""Watched files: what counts as a change, what is rejected, and what is logged."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from api.watched_file import ModelsReading, WatchedFile
+from api.reload import ModelsReader
+from api.watched_file import WatchedFile
 from config.errors import ConfigError, Problem
 
 
 class Words:
-    """A value of one word that may not be "bad"; `used` holds what was put into service."""
+    """A watched file with one word; "bad" is invalid. `applied` holds the values that were applied."""
 
     def __init__(self, file: Path, first: str = "one") -> None:
         self.file = file
-        self.used: list[str] = []
+        self.applied: list[str] = []
         file.write_text(first)
-        self.followed = WatchedFile(self.read, file)
-        assert self.followed.begin() == first
+        self.watched = WatchedFile(self.read, file)
+        assert self.watched.load() == first
 
     def read(self) -> str:
         if not self.file.exists():
@@ -30,14 +31,14 @@ class Words:
             raise ConfigError([Problem("no good", file=self.file, line=3, key="a.b"), Problem("nor this", line=9)])
         return text
 
-    async def use(self, value: str) -> None:
+    async def apply(self, value: str) -> None:
         if value == "explosive":
             raise ZeroDivisionError(value)
-        self.used.append(value)
+        self.applied.append(value)
 
-    async def follow(self, *, again: bool = False) -> list[str]:
-        await self.followed.follow(self.use, again=again)
-        return [problem.message for problem in self.followed.problems]
+    async def refresh(self, *, force: bool = False) -> list[str]:
+        await self.watched.refresh(self.apply, force=force)
+        return [problem.message for problem in self.watched.problems]
 
 
 @pytest.fixture
@@ -45,86 +46,86 @@ def words(tmp_path: Path) -> Words:
     return Words(tmp_path / "words")
 
 
-async def test_only_a_change_of_the_bytes_is_used(words: Words) -> None:
-    await words.follow()
+async def test_only_a_change_of_the_contents_is_applied(words: Words) -> None:
+    await words.refresh()
     os.utime(words.file, (0, 0))
-    await words.follow()
-    assert words.used == []
+    await words.refresh()
+    assert words.applied == []
     words.file.write_text("two")
-    before = words.followed.at
-    await words.follow()
-    await words.follow()
-    assert words.used == ["two"]
-    assert words.followed.at > before
+    before = words.watched.loaded_at
+    await words.refresh()
+    await words.refresh()
+    assert words.applied == ["two"]
+    assert words.watched.loaded_at > before
 
 
-async def test_a_reading_that_is_asked_for_needs_no_change(words: Words) -> None:
-    await words.follow(again=True)
-    assert words.used == ["one"]
+async def test_a_forced_refresh_needs_no_change(words: Words) -> None:
+    await words.refresh(force=True)
+    assert words.applied == ["one"]
 
 
-async def test_a_refused_file_is_told_once_with_file_line_and_key(words: Words) -> None:
+async def test_an_invalid_file_is_logged_once_with_file_line_and_key(words: Words) -> None:
     words.file.write_text("bad")
     with capture_logs() as logs:
-        assert await words.follow() == ["no good", "nor this"]
-        assert await words.follow() == ["no good", "nor this"]
+        assert await words.refresh() == ["no good", "nor this"]
+        assert await words.refresh() == ["no good", "nor this"]
     assert logs == [
         {"event": "reload_refused", "log_level": "error", "problem": problem, "file": file, "line": line, "key": key}
         for problem, file, line, key in [("no good", str(words.file), 3, "a.b"), ("nor this", None, 9, None)]
     ]
-    assert words.used == []
+    assert words.applied == []
     words.file.write_text("two")
-    assert await words.follow() == []
-    assert words.used == ["two"]
+    assert await words.refresh() == []
+    assert words.applied == ["two"]
 
 
 async def test_a_file_that_vanishes_is_a_problem_until_it_is_back(words: Words) -> None:
     words.file.unlink()
-    assert await words.follow() == ["the file does not exist"]
+    assert await words.refresh() == ["the file does not exist"]
     words.file.write_text("one")
-    assert await words.follow() == []
+    assert await words.refresh() == []
 
 
-async def test_a_value_that_cannot_be_put_into_service_is_told_and_not_tried_again(words: Words) -> None:
+async def test_a_value_that_cannot_be_applied_is_logged_and_not_tried_again(words: Words) -> None:
     words.file.write_text("explosive")
     with capture_logs() as logs:
-        assert await words.follow() == ["cannot be put into service; the log tells why"]
-        await words.follow()
+        assert await words.refresh() == ["the file could not be applied; see the log"]
+        await words.refresh()
     assert [each["event"] for each in logs] == ["reload_crashed", "reload_refused"]
 
 
-async def test_a_cancelled_reading_is_cancelled(words: Words) -> None:
+async def test_a_refresh_can_be_cancelled(words: Words) -> None:
     reached = asyncio.Event()
 
-    async def use(_: str) -> None:
+    async def apply(_: str) -> None:
         reached.set()
         await asyncio.Event().wait()
 
     words.file.write_text("two")
-    following = asyncio.create_task(words.followed.follow(use))
+    refreshing = asyncio.create_task(words.watched.refresh(apply))
     await reached.wait()
-    following.cancel()
+    refreshing.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await following
+        await refreshing
 
 
-def test_a_link_that_is_exchanged_is_a_change_of_the_bytes(tmp_path: Path) -> None:
+def test_a_replaced_link_is_a_change_of_the_contents(tmp_path: Path) -> None:
     for name in ("old", "new"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "words").write_text(name)
     (tmp_path / "..data").symlink_to("old")
     (tmp_path / "words").symlink_to("..data/words")
-    followed = WatchedFile((tmp_path / "words").read_text, tmp_path / "words")
-    assert followed.begin() == "old"
+    watched = WatchedFile((tmp_path / "words").read_text, tmp_path / "words")
+    assert watched.load() == "old"
     (tmp_path / "..data_tmp").symlink_to("new")
     (tmp_path / "..data_tmp").replace(tmp_path / "..data")
-    used: list[str] = []
+    applied: list[str] = []
 
-    async def use(value: str) -> None:
-        used.append(value)
+    async def apply(value: str) -> None:
+        applied.append(value)
 
-    asyncio.run(followed.follow(use))
-    assert used == ["new"]
+    asyncio.run(watched.refresh(apply))
+    assert applied == ["new"]
 
 
 def test_variables_are_added_to_the_environment_and_never_changed(
@@ -138,7 +139,7 @@ def test_variables_are_added_to_the_environment_and_never_changed(
     models.write_text("model_list: [{model_name: a, litellm_params: {model: openai/x, api_key: os.environ/LATE_NAME}}]")
     env = tmp_path / ".env"
     env.write_text("EARLY_NAME=1\n")
-    read = ModelsReading(models)
+    read = ModelsReader(models)
     assert read().deployments[0].missing == ("LATE_NAME",)
     env.write_text("EARLY_NAME=2\nKEPT_NAME=changed\nLATE_NAME=new\n")
     assert read().deployments[0].missing == ()

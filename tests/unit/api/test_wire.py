@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agent.turns import TurnRequest
-from api.http.body import validated
+from api.http.body import validate_body
 from api.openai.wire import ChatCompletionRequest
 from config.errors import RequestError
 from router.failover import RoutingOverrides
@@ -15,7 +15,7 @@ ADD = {"type": "function", "function": {"name": "add", "parameters": {"type": "o
 
 
 def understood(headers: dict[str, str] | None = None, **body: Any) -> TurnRequest:
-    request = validated(ChatCompletionRequest, {"model": "main", "messages": [HI], **body})
+    request = validate_body(ChatCompletionRequest, {"model": "main", "messages": [HI], **body})
     return request.turn_request(headers or {}, "me")
 
 

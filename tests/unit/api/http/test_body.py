@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import Request
 
 from api.http.body import MAX_DEPTH, read_json_object
-from api.http.errors import BodyTooLarge, CallerGone
+from api.http.errors import BodyTooLarge, ClientDisconnected
 from config.errors import RequestError
 
 
@@ -29,7 +29,7 @@ async def test_a_caller_that_hangs_up_while_it_sends_is_gone() -> None:
     async def receive() -> dict[str, Any]:
         return {"type": "http.disconnect"}
 
-    with pytest.raises(CallerGone):
+    with pytest.raises(ClientDisconnected):
         await read_json_object(Request({"type": "http", "method": "POST", "headers": []}, receive), limit=100)
 
 

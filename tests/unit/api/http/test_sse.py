@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from api.http.errors import CallerGone
-from api.http.sse import until_hang_up
+from api.http.errors import ClientDisconnected
+from api.http.sse import cancel_on_disconnect
 
 
 class Line:
@@ -34,8 +34,8 @@ async def test_a_hang_up_cancels_the_work_and_nothing_else() -> None:
     line = Line()
 
     async def handler() -> int:
-        with pytest.raises(CallerGone):
-            await until_hang_up(line.request, line.work())
+        with pytest.raises(ClientDisconnected):
+            await cancel_on_disconnect(line.request, line.work())
         await asyncio.sleep(0)  # would raise, were the handler still to be cancelled
         task = asyncio.current_task()
         assert task is not None
@@ -51,7 +51,7 @@ async def test_a_hang_up_cancels_the_work_and_nothing_else() -> None:
 @pytest.mark.parametrize("hangs_up", [False, True])
 async def test_a_cancellation_from_elsewhere_goes_on(hangs_up: bool) -> None:
     line = Line()
-    handling = asyncio.create_task(until_hang_up(line.request, line.work()))
+    handling = asyncio.create_task(cancel_on_disconnect(line.request, line.work()))
     await line.begun.wait()
     if hangs_up:
         line.gone.set()
@@ -73,7 +73,7 @@ async def test_a_hang_up_after_the_work_disturbs_nobody() -> None:
         await asyncio.sleep(0)  # the hang-up is seen in the same round of the loop in which the work ends
         return "answer"
 
-    assert await until_hang_up(line.request, done()) == "answer"
+    assert await cancel_on_disconnect(line.request, done()) == "answer"
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 
@@ -83,6 +83,6 @@ async def test_nobody_watches_the_line_once_the_answer_is_there() -> None:
         await asyncio.sleep(0)
         return "answer"
 
-    assert await until_hang_up(Line().request, done()) == "answer"
+    assert await cancel_on_disconnect(Line().request, done()) == "answer"
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}

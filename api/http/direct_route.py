@@ -1,4 +1,4 @@
-"""A FastAPI route whose endpoint takes the request as it is."""
+"""A FastAPI route without dependency injection."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from fastapi.routing import APIRoute
 from starlette.routing import request_response
 
 
-class PlainRoute(APIRoute):
-    """Calls `endpoint(request)`, which returns the response; FastAPI still documents the route.
+class DirectRoute(APIRoute):
+    """Calls `endpoint(request)` directly; the OpenAPI description is still generated.
 
-    FastAPI would look for dependencies, open stacks for them and read the query for them: 4 % of a turn in the profile.
+    FastAPI's dependency injection and parameter parsing take 4 % of a turn's CPU time.
     """
 
     def __init__(self, path: str, endpoint: Callable[[Request], Awaitable[Response]], **documented: Any) -> None:
