@@ -42,7 +42,7 @@ class Attempt:
             deployment,
             list(messages),
             params,
-            timeout=deployment.limits.first_token_timeout,
+            timeout=deployment.timeouts.first_token_timeout,
             drop_params=self._turn.registry.settings.drop_params,
         )
         stats.in_flight += 1
@@ -77,10 +77,11 @@ class Attempt:
 
     async def _next(self, stream: AsyncIterator[Chunk], timeout: ChunkTimeout, began: float) -> Chunk | None:
         """The next chunk, within the first-token timeout or, after the first token, the stall timeout."""
-        clock, limits, record, turn = self._turn.router.clock, self.deployment.limits, self.record, self._turn.record
+        clock, timeouts = self._turn.router.clock, self.deployment.timeouts
+        record, turn = self.record, self._turn.record
         waiting = clock()
         has_begun = record.first_token is not None
-        seconds = limits.stall_timeout if has_begun else began + limits.first_token_timeout - waiting
+        seconds = timeouts.stall_timeout if has_begun else began + timeouts.first_token_timeout - waiting
         try:
             chunk = await timeout.next(stream, seconds)
         except TimeoutError as exc:

@@ -83,7 +83,7 @@ class Embedder:
 async def _attempt(deployment: Deployment, texts: Sequence[str]) -> list[list[float]]:
     embed = fake_embeddings if deployment.model.startswith("fake/") else _litellm_embeddings
     try:
-        async with asyncio.timeout(deployment.limits.first_token_timeout):
+        async with asyncio.timeout(deployment.timeouts.first_token_timeout):
             vectors = await embed(deployment, texts)
     except TimeoutError as exc:
         raise ProviderTimeout("the provider did not answer in time") from exc

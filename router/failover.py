@@ -42,7 +42,7 @@ class FailoverRouter(RouterState):
         """
         overrides = overrides or RoutingOverrides()
         registry, name = self.check(model, overrides)
-        limit = registry.settings.limits.turn_deadline
+        limit = registry.settings.timeouts.turn_deadline
         seconds = limit if overrides.turn_deadline is None else min(overrides.turn_deadline, limit)
         self.hedges.turns += 1
         return RoutedTurn(self, registry, name, self.clock() + seconds, TurnRecord(asked=name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from bench.exam.sitting import Sitting
-from config.models.deployments import Limits
+from config.models.deployments import Timeouts
 from router.fake.sample_text import ANSWER, WORDS_BEFORE_CUT
 
 Sit = Callable[[Sitting], Awaitable[None]]
@@ -20,7 +20,7 @@ def rescued(*, main: int = 1, by: str = "spare", waits: str | None = None) -> Si
         at.asked("main", main)
         at.asked(by, 1)
         at.attempts(heard, main + 1)
-        at.within(heard.first, getattr(at.profile.limits, waits) if waits else _backoffs(main))
+        at.within(heard.first, getattr(at.profile.timeouts, waits) if waits else _backoffs(main))
 
     return sit
 
@@ -47,8 +47,8 @@ def continued(*, spare: int = 1, waits: str | None = None, stream: bool = True) 
         at.whole(heard, by="main" if stream else "spare")
         at.asked("main", 1)
         at.asked("spare", spare)
-        limits: Limits = at.profile.limits
-        at.within(heard.seconds, getattr(limits, waits) if waits else 0, "the end")
+        timeouts: Timeouts = at.profile.timeouts
+        at.within(heard.seconds, getattr(timeouts, waits) if waits else 0, "the end")
 
     return sit
 

@@ -83,7 +83,7 @@ async def examine(scenarios: Sequence[Scenario], profile: Profile) -> list[Resul
     """Sit every scenario, several at once. Raises BenchFailed when the server does not start."""
     async with site(scenarios, profile) as at:
         seats = asyncio.Semaphore(profile.parallel)
-        caller = Caller(at.http, profile.limits.turn_deadline + 5)
+        caller = Caller(at.http, profile.timeouts.turn_deadline + 5)
         sittings = [Sitting(each.name, profile, caller, at.provider) for each in scenarios]
         results = await asyncio.gather(*map(_sit, scenarios, sittings, [seats] * len(sittings)))
         return [*results, _secrets(sittings, at), _log(at)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from config.models.deployments import Limits, RouterSettings
+from config.models.deployments import RouterSettings, Timeouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class Profile:
     parallel: int = 4
 
     @property
-    def limits(self) -> Limits:
-        return self.settings.limits
+    def timeouts(self) -> Timeouts:
+        return self.settings.timeouts
 
     @property
     def rest(self) -> float:
@@ -28,10 +28,10 @@ class Profile:
 
     def router_settings(self) -> dict[str, Any]:
         """What differs from the defaults, for models.yaml."""
-        limits, usual = self.settings.limits, RouterSettings()
-        wanted = {name: getattr(limits, name) for name in Limits.__slots__}
+        timeouts, usual = self.settings.timeouts, RouterSettings()
+        wanted = {name: getattr(timeouts, name) for name in Timeouts.__slots__}
         wanted["cooldown_time"] = self.settings.cooldown_time
-        known = {name: getattr(usual.limits, name) for name in Limits.__slots__} | {
+        known = {name: getattr(usual.timeouts, name) for name in Timeouts.__slots__} | {
             "cooldown_time": usual.cooldown_time
         }
         return {name: value for name, value in wanted.items() if value != known[name]}
@@ -41,7 +41,7 @@ NORMAL = Profile("normal", RouterSettings())
 FAST = Profile(
     "fast",
     RouterSettings(
-        limits=Limits(turn_deadline=4.0, first_token_timeout=0.5, stall_timeout=0.5),
+        timeouts=Timeouts(turn_deadline=4.0, first_token_timeout=0.5, stall_timeout=0.5),
         cooldown_time=1.0,
     ),
     parallel=8,

@@ -33,10 +33,11 @@ def show(results: Sequence[Result], profile: Profile, console: Console) -> None:
 
 def markdown(results: Sequence[Result], profile: Profile) -> str:
     """The table for docs/failover.md."""
-    limits = profile.limits
+    timeouts = profile.timeouts
     lines = [
-        f"{summary(results)} (`first_token_timeout` {limits.first_token_timeout:g} s, `stall_timeout` "
-        f"{limits.stall_timeout:g} s, `turn_deadline` {limits.turn_deadline:g} s, `cooldown_time` {profile.rest:g} s)",
+        f"{summary(results)} (`first_token_timeout` {timeouts.first_token_timeout:g} s, "
+        f"`stall_timeout` {timeouts.stall_timeout:g} s, `turn_deadline` {timeouts.turn_deadline:g} s, "
+        f"`cooldown_time` {profile.rest:g} s)",
         "",
         f"| {' | '.join(COLUMNS)} |",
         f"|{'|'.join(['---'] * 2 + ['---:'] * (len(COLUMNS) - 2))}|",

@@ -20,8 +20,8 @@ OnCut = Literal["continue", "error"]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Timeouts in seconds. `turn_deadline` covers a whole turn; the others apply to each attempt."""
+class Timeouts:
+    """In seconds. `turn_deadline` covers a whole turn; the others apply to each attempt."""
 
     turn_deadline: float = 30.0
     first_token_timeout: float = 5.0
@@ -48,7 +48,7 @@ class Deployment:
     order: int = 0
     rpm: int | None = None
     tpm: int | None = None
-    limits: Limits = Limits()
+    timeouts: Timeouts = Timeouts()
     info: Mapping[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     line: int | None = None
@@ -72,7 +72,7 @@ class RouterSettings:
     max_retry_after: float = 5.0
     allowed_fails: int = 3
     cooldown_time: float = 5.0
-    limits: Limits = Limits()
+    timeouts: Timeouts = Timeouts()
     fallbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     default_fallbacks: tuple[str, ...] = ()
     context_window_fallbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

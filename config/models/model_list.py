@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from config.models.deployments import Deployment, Limits
+from config.models.deployments import Deployment, Timeouts
 from config.models.provider_keys import find_base, find_key, provider_of
-from config.models.router_settings import drop_none, read_limits
+from config.models.router_settings import drop_none, read_timeouts
 from config.models.schema import KnownParams, LiteLLMParams, ModelEntry, ModelInfo, ModelsFile
 from config.parsing.env_references import UnsetReference
 from config.parsing.yaml_document import Document
@@ -25,16 +25,20 @@ _PARAMS = [name for name in LiteLLMParams.model_fields if name not in _NOT_PARAM
 
 
 def read_model_list(
-    models: ModelsFile, document: Document, limits: Limits, environ: Mapping[str, str], unset: Sequence[UnsetReference]
+    models: ModelsFile,
+    document: Document,
+    timeouts: Timeouts,
+    environ: Mapping[str, str],
+    unset: Sequence[UnsetReference],
 ) -> Iterator[Deployment]:
-    """A Deployment for each entry. `limits` are the defaults; `unset` are the file's references to unset variables."""
+    """A Deployment for each entry. `timeouts` are the defaults; `unset` are references to unset variables."""
     used_ids = {str(entry.model_info.id) for entry in models.model_list.values() if entry.model_info}
     for index, entry in models.model_list.items():
         path = ("model_list", index)
         own_id = entry.model_info.id if entry.model_info else None
         own_unset = [each for each in unset if each.path[:2] == path and not _is_ignored(each)]
         yield replace(
-            _deployment(entry, limits, environ, own_unset),
+            _deployment(entry, timeouts, environ, own_unset),
             id=str(own_id) if own_id is not None else _generate_id(entry, used_ids),
             line=document.lines.get(path),
         )
@@ -46,7 +50,7 @@ def _is_ignored(reference: UnsetReference) -> bool:
 
 
 def _deployment(
-    entry: ModelEntry, limits: Limits, environ: Mapping[str, str], unset: Sequence[UnsetReference]
+    entry: ModelEntry, timeouts: Timeouts, environ: Mapping[str, str], unset: Sequence[UnsetReference]
 ) -> Deployment:
     known, info = entry.litellm_params, entry.model_info or ModelInfo()
     params = drop_none({name: getattr(known, name) for name in _PARAMS})
@@ -58,7 +62,7 @@ def _deployment(
         api_key=SecretStr(key) if key else None,
         api_base=base,
         params=params,
-        limits=replace(limits, **read_limits(lambda name: getattr(known, name))),
+        timeouts=replace(timeouts, **read_timeouts(lambda name: getattr(known, name))),
         info=drop_none(info.model_dump(exclude={"id"})),
         missing=missing,
         **drop_none({name: getattr(known, name) for name in ("order", "rpm", "tpm", "weight", "on_cut")}),

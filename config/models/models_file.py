@@ -48,7 +48,7 @@ def check_models(file: Path, environ: Mapping[str, str]) -> tuple[Registry, tupl
     if models is None:
         return Registry((), source=file), tuple(problems)
     settings = read_router_settings(models)
-    deployments = tuple(read_model_list(models, document, settings.limits, environ, unset))
+    deployments = tuple(read_model_list(models, document, settings.timeouts, environ, unset))
     registry = Registry(deployments, settings, source=file)
     problems += [*_duplicate_ids(models, document), *check_names(document, models, registry)]
     chat = tuple(each for each in deployments if each.info.get("mode") in _CHAT_MODES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
-from config.models.deployments import Limits, RouterSettings, RoutingStrategy
+from config.models.deployments import RouterSettings, RoutingStrategy, Timeouts
 from config.models.schema import Alias, Fallbacks, ModelsFile
 
 FALLBACK_KEYS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
@@ -37,7 +37,7 @@ def read_router_settings(models: ModelsFile) -> RouterSettings:
         **{key: get(key) for key in _COPIED_KEYS},
         **{key: _merge_fallbacks(get(key)) for key in FALLBACK_KEYS},
         "routing_strategy": strategy if strategy in get_args(RoutingStrategy) else None,
-        "limits": Limits(**read_limits(get)),
+        "timeouts": Timeouts(**read_timeouts(get)),
         "default_fallbacks": tuple(get("default_fallbacks") or ()),
         "model_group_alias": {name: alias.model for name, alias in aliases.items()},
         "hidden_aliases": frozenset(name for name, alias in aliases.items() if alias.hidden),
@@ -46,8 +46,8 @@ def read_router_settings(models: ModelsFile) -> RouterSettings:
     return RouterSettings(**drop_none(values))
 
 
-def read_limits(get: Callable[[str], Any]) -> dict[str, float]:
-    """The limits that are set. Our own names win over LiteLLM's; `get` returns the value of a key, or None."""
+def read_timeouts(get: Callable[[str], Any]) -> dict[str, float]:
+    """The timeouts that are set. Our own names win over LiteLLM's; `get` returns the value of a key, or None."""
     return drop_none(
         {
             "turn_deadline": get("turn_deadline") or get("timeout") or get("request_timeout"),

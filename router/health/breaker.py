@@ -66,7 +66,7 @@ class Breaker:
         if current.until is None or current.until > now:
             return None
         # The reservation expires, so that a lost probe does not block the deployment for ever.
-        reserved = max(settings.cooldown_time, settings.limits.first_token_timeout)
+        reserved = max(settings.cooldown_time, settings.timeouts.first_token_timeout)
         return self._set(now, until=now + reserved, opened=current.opened, error=current.error)
 
     def release_probe(self, now: float, probe: BreakerSnapshot) -> None:

@@ -42,17 +42,17 @@ async def ping(lane: Lane, deployment: Deployment) -> None:
         AttemptError: the provider failed.
         RequestError: the provider answered, but rejects this request.
     """
-    limits = deployment.limits
+    timeouts = deployment.timeouts
     request = LaneRequest(
         deployment=deployment,
         messages=[{"role": "user", "content": "ping"}],
         params={"max_tokens": 1},
-        timeout=limits.first_token_timeout,
+        timeout=timeouts.first_token_timeout,
         drop_params=True,
     )
     answer = AnswerCollector()
     try:
-        async with asyncio.timeout(limits.first_token_timeout), aclosing(lane.stream(request)) as chunks:
+        async with asyncio.timeout(timeouts.first_token_timeout), aclosing(lane.stream(request)) as chunks:
             async for chunk in chunks:
                 answer.take(chunk)
     except TimeoutError as exc:

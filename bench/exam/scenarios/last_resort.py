@@ -27,8 +27,8 @@ async def all_limited(at: Sitting) -> None:
 async def deadline(at: Sitting) -> None:
     heard = await at.ask()
     at.refused(heard, 504, "deadline_exceeded")
-    at.within(heard.seconds, at.profile.limits.turn_deadline, "the error")
-    at.expect(heard.seconds >= at.profile.limits.turn_deadline * 0.95, f"it gave up after {heard.seconds:.2f} s")
+    at.within(heard.seconds, at.profile.timeouts.turn_deadline, "the error")
+    at.expect(heard.seconds >= at.profile.timeouts.turn_deadline * 0.95, f"it gave up after {heard.seconds:.2f} s")
     await at.closed("main")
 
 

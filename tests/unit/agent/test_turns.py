@@ -28,7 +28,7 @@ from config.errors import (
     StepLimitReached,
     TurnSuperseded,
 )
-from config.models.deployments import Limits
+from config.models.deployments import Timeouts
 from config.profile.agent_file import AgentProfile, Destination
 from router.failover import RoutingOverrides
 from tests.support.scripted_lane import HANG, Script, ScriptedLane, call, deployment, finish, router_over, text, usage
@@ -45,9 +45,9 @@ DONE = [text("Done."), finish(), usage(2, 1)]
 class Rig:
     """A turn service over scripts: one script for each model call."""
 
-    def __init__(self, *scripts: Script, profile: AgentProfile = PROFILE, **limits: float) -> None:
+    def __init__(self, *scripts: Script, profile: AgentProfile = PROFILE, **timeouts: float) -> None:
         self.lane = ScriptedLane({"a": list(scripts)})
-        settings = {"limits": Limits(**limits)} if limits else {}
+        settings = {"timeouts": Timeouts(**timeouts)} if timeouts else {}
         self.service = TurnService(router_over(self.lane, deployment("a"), num_retries=0, **settings), profile)
 
     async def events(self, said: str = "Hi", **request: Any) -> list[Event]:

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from config.errors import AllDeploymentsFailed, ContextWindowExceeded, ModelUnavailable
-from config.models.deployments import Deployment, Limits
+from config.models.deployments import Deployment, Timeouts
 from router.embedding import BATCH, Embedder
 from tests.contract.local_provider import LocalProvider, Reply, answering, local_provider, stalling
 from tests.support.virtual_clock import run_virtually
@@ -86,9 +86,9 @@ async def test_a_deployment_without_a_key_is_skipped() -> None:
 
 def test_a_deployment_times_out_after_its_first_token_timeout() -> None:
     async def seconds() -> float:
-        limits = Limits(first_token_timeout=3.0)
+        timeouts = Timeouts(first_token_timeout=3.0)
         with capture_logs() as logs:
-            await embedder("fake/silent", "fake/embedding?first=2s", limits=limits).embed(["Hi"])
+            await embedder("fake/silent", "fake/embedding?first=2s", timeouts=timeouts).embed(["Hi"])
         assert [each["error"] for each in logs] == ["provider_timeout"]
         return asyncio.get_running_loop().time()
 

@@ -22,7 +22,7 @@ from config.errors import (
     RequestRejected,
     SwitchboardError,
 )
-from config.models.deployments import Limits
+from config.models.deployments import Timeouts
 from router.failover import FailoverRouter, RoutingOverrides
 from router.lanes.base import Chunk
 from router.model_call import ModelCall
@@ -41,7 +41,7 @@ from tests.support.scripted_lane import (
 )
 
 GOOD = [delta({"role": "assistant"}), text("Hel"), text("lo."), finish(), usage(3, 2)]
-QUICK = Limits(first_token_timeout=0.01, stall_timeout=0.01)
+QUICK = Timeouts(first_token_timeout=0.01, stall_timeout=0.01)
 
 
 async def read(turn: RoutedTurn, **params: Any) -> list[Chunk]:
@@ -95,7 +95,7 @@ async def test_a_retry_that_succeeds_stays_at_the_deployment() -> None:
 
 async def test_a_silent_provider_is_left_after_its_first_token_timeout_and_not_asked_again() -> None:
     lane = ScriptedLane({"a": [[delta({"role": "assistant"}), HANG]], "b": [GOOD]})
-    router = router_over(lane, deployment("a", order=1, limits=QUICK), deployment("b", order=2))
+    router = router_over(lane, deployment("a", order=1, timeouts=QUICK), deployment("b", order=2))
     assert await answer(router) == "Hello."
     assert lane.tried == ["a", "b"]
 
@@ -113,7 +113,7 @@ async def test_role_chunks_do_not_extend_the_first_token_timeout() -> None:
                 yield delta({"role": "assistant"})
 
     lane = Chatty({"b": [GOOD]})
-    router = router_over(lane, deployment("a", order=1, limits=QUICK), deployment("b", order=2))
+    router = router_over(lane, deployment("a", order=1, timeouts=QUICK), deployment("b", order=2))
     assert await answer(router) == "Hello."
 
 
@@ -179,7 +179,7 @@ HEARD, REST = WHOLE[:32], WHOLE[32:]
 @pytest.mark.parametrize("second", [REST, WHOLE, WHOLE[19:]], ids=["goes on", "starts again", "overlaps"])
 async def test_an_answer_that_breaks_off_is_continued_and_every_word_is_heard_once(failure: Any, second: str) -> None:
     lane = ScriptedLane({"a": [[text(HEARD), failure], [failure]], "b": [[*map(text, second), finish()]]})
-    router = router_over(lane, deployment("a", order=1, limits=QUICK), deployment("b", order=2))
+    router = router_over(lane, deployment("a", order=1, timeouts=QUICK), deployment("b", order=2))
     assert await answer(router) == WHOLE
     assert lane.tried[-1] == "b"
     assert lane.attempts[-1].messages[1] == {"role": "assistant", "content": HEARD}
@@ -370,7 +370,7 @@ async def test_a_hedge_that_fails_does_not_hurt() -> None:
 
 async def test_a_turn_is_hedged_at_most_once() -> None:
     lane = ScriptedLane({"a": [LATE], "b": [GOOD]})
-    first = deployment("a", order=1, limits=Limits(first_token_timeout=0.05))
+    first = deployment("a", order=1, timeouts=Timeouts(first_token_timeout=0.05))
     turn = router_over(lane, first, deployment("b", order=2), **HEDGED).begin("main")
     turn.router.hedges.turns = 100
     await read(turn)
@@ -386,7 +386,7 @@ async def test_a_turn_is_hedged_at_most_once() -> None:
 async def test_nothing_is_raced_where_it_must_not_be(settings: dict[str, Any], billed: str) -> None:
     lane = ScriptedLane({"a": [LATE], "b": [GOOD]})
     info = {name: {"bills_on_cancel": True} if name == billed else {} for name in "ab"}
-    first = deployment("a", order=1, info=info["a"], limits=Limits(first_token_timeout=0.05))
+    first = deployment("a", order=1, info=info["a"], timeouts=Timeouts(first_token_timeout=0.05))
     turn = router_over(lane, first, deployment("b", order=2, info=info["b"]), **settings).begin("main")
     assert said(await read(turn)) == "Hello."
     assert [each.outcome for each in turn.record.attempts] == ["provider_timeout", "ok"]
@@ -394,8 +394,8 @@ async def test_nothing_is_raced_where_it_must_not_be(settings: dict[str, Any], b
 
 async def test_the_budget_bounds_the_share_of_hedged_turns() -> None:
     lane = ScriptedLane({"a": [LATE], "b": [GOOD]})
-    quick = Limits(first_token_timeout=0.02)
-    deployments = deployment("a", order=1, limits=quick), deployment("b", order=2)
+    quick = Timeouts(first_token_timeout=0.02)
+    deployments = deployment("a", order=1, timeouts=quick), deployment("b", order=2)
     router = router_over(lane, *deployments, hedge_after=0.005, hedge_budget=0.25, allowed_fails=1000)
     for _ in range(8):
         assert await answer(router) == "Hello."

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from config.errors import ConfigError
-from config.models.deployments import Limits, Registry
+from config.models.deployments import Registry, Timeouts
 from config.models.models_file import check_models, load_models
 
 
@@ -168,8 +168,8 @@ router_settings: {timeout: 50, turn_deadline: 20}
 litellm_settings: {stream_timeout: 4, request_timeout: 600}
 """,
     )
-    assert registry.settings.limits == Limits(turn_deadline=20, first_token_timeout=4, stall_timeout=5)
-    assert [each.limits for each in registry.deployments] == [Limits(20, 4, 5), Limits(20, 2, 9)]
+    assert registry.settings.timeouts == Timeouts(turn_deadline=20, first_token_timeout=4, stall_timeout=5)
+    assert [each.timeouts for each in registry.deployments] == [Timeouts(20, 4, 5), Timeouts(20, 2, 9)]
 
 
 def test_router_settings_win_over_litellm_settings(tmp_path: Path) -> None:

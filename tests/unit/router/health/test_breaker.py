@@ -19,7 +19,7 @@ from config.errors import (
     ProviderTimeout,
     RateLimited,
 )
-from config.models.deployments import Limits, RouterSettings
+from config.models.deployments import RouterSettings, Timeouts
 from router.health.breaker import WINDOW, BreakerSnapshot
 from router.health.breakers import Breakers, Trial
 
@@ -161,7 +161,7 @@ def test_hang_ups_never_count(breakers: Breakers) -> None:
 
 
 def test_a_probe_that_never_ends_blocks_others_only_for_a_while(clock: Clock) -> None:
-    breakers = breakers_with(clock, limits=Limits(first_token_timeout=20.0))
+    breakers = breakers_with(clock, timeouts=Timeouts(first_token_timeout=20.0))
     fail(breakers, 3)
     clock.now += COOLDOWN
     breakers.begin("x")

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from config.errors import BadAnswer, ProviderOverloaded, ProviderTimeout, RequestRejected
-from config.models.deployments import Deployment, Limits, Registry, RouterSettings
+from config.models.deployments import Deployment, Registry, RouterSettings, Timeouts
 from router.health.breakers import Breakers
 from router.health.health_checks import MAX_CONCURRENT, RECHECK_INTERVAL, HealthChecks, ping
 from router.registry import LiveRegistry
@@ -209,7 +209,7 @@ def test_a_ping_waits_no_longer_than_for_a_first_token() -> None:
     async def scenario() -> float:
         lane = ScriptedLane({"a": [[HANG]]})
         with pytest.raises(ProviderTimeout):
-            await ping(lane, deployment("a", limits=Limits(first_token_timeout=3.0)))
+            await ping(lane, deployment("a", timeouts=Timeouts(first_token_timeout=3.0)))
         assert lane.closed == 1
         return asyncio.get_running_loop().time()
 
