@@ -22,7 +22,7 @@ _URL_ONLY = ("headers",)
 
 
 @dataclass(frozen=True, slots=True)
-class McpCommand:
+class StdioTransport:
     """A program that speaks MCP over stdin and stdout. It gets `env` and a small part of the server's environment."""
 
     command: str
@@ -32,7 +32,7 @@ class McpCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class McpAddress:
+class HttpTransport:
     """A server that speaks MCP over streamable HTTP. The URL may contain a key, so `repr` omits it."""
 
     url: str = field(repr=False)
@@ -48,7 +48,7 @@ class McpServer:
     """
 
     name: str
-    at: McpCommand | McpAddress
+    transport: StdioTransport | HttpTransport
     timeout: float = CALL_TIMEOUT
     allow: tuple[str, ...] | None = None
     missing: tuple[str, ...] = ()
@@ -103,17 +103,17 @@ class McpServerSection(Section):
         """The McpServer. `unset` are the unset references of all servers; their paths start with the server's name."""
         return McpServer(
             name=name,
-            at=self._address(),
+            transport=self._transport(),
             timeout=CALL_TIMEOUT if self.timeout is None else self.timeout,
             allow=self.allow,
             missing=tuple(dict.fromkeys(each.variable for each in unset if each.path[0] == name)),
         )
 
-    def _address(self) -> McpCommand | McpAddress:
+    def _transport(self) -> StdioTransport | HttpTransport:
         if self.url is not None:
-            return McpAddress(self.url, _secrets(self.headers))
+            return HttpTransport(self.url, _secrets(self.headers))
         assert self.command is not None  # noqa: S101 - checked by _command_or_url
-        return McpCommand(self.command, self.args or (), _secrets(self.env), self.cwd)
+        return StdioTransport(self.command, self.args or (), _secrets(self.env), self.cwd)
 
 
 def _secrets(values: Mapping[str, str] | None) -> dict[str, SecretStr]:

@@ -22,7 +22,7 @@ import agent.tools.mcp.session
 from agent.tools.mcp.connection import McpConnection
 from agent.tools.mcp.connections import McpConnections
 from agent.tools.mcp.tool import McpTool
-from config.profile.mcp_servers import McpCommand, McpServer
+from config.profile.mcp_servers import McpServer, StdioTransport
 from tests.support.mcp_server import TOOLS, HttpMcpServer, of_the_old_kind, over_stdio
 
 PATIENCE = 30
@@ -131,7 +131,7 @@ async def test_tools_are_listed_and_called(server: McpServer) -> None:
 
 @both
 async def test_only_allowed_tools_are_offered(server: McpServer) -> None:
-    allowed = McpServer(server.name, server.at, allow=("add", "pid", "no_such_tool"))
+    allowed = McpServer(server.name, server.transport, allow=("add", "pid", "no_such_tool"))
     with capture_logs() as lines:
         async with connected(allowed) as connections:
             assert names(connections) == ["add", "pid"]
@@ -172,7 +172,7 @@ async def test_many_calls_go_on_at_once(server: McpServer) -> None:
 
 @both
 async def test_a_tool_that_hangs_costs_its_call_alone(server: McpServer) -> None:
-    async with connected(McpServer(server.name, server.at, timeout=0.3)) as connections:
+    async with connected(McpServer(server.name, server.transport, timeout=0.3)) as connections:
         hang, seen, pid = (tool(connections, name) for name in ("hang", "seen_calls", "pid"))
         before = await said(pid)
         assert await said(hang) == ("error", "The tool did not answer within 0.3 seconds. Go on without it.")
@@ -271,11 +271,11 @@ async def test_a_remote_server_that_is_down_at_the_start_is_tried_until_it_comes
 
 async def test_a_program_that_is_not_there_at_the_start_is_tried_until_it_is(tmp_path: Path) -> None:
     program, pauses = tmp_path / "server", Pauses()
-    async with connected(McpServer("it", McpCommand(str(program))), pauses=pauses) as connections:
+    async with connected(McpServer("it", StdioTransport(str(program))), pauses=pauses) as connections:
         reason = "it cannot be started (No such file or directory)"
         assert connections.status()["it"]["reason"] == reason
-        at = of_the_old_kind().at
-        assert isinstance(at, McpCommand)
+        at = of_the_old_kind().transport
+        assert isinstance(at, StdioTransport)
         await asyncio.to_thread(program.write_text, f"#!/bin/sh\nexec {sys.executable} {at.args[0]}\n")
         await asyncio.to_thread(program.chmod, 0o700)
         pauses.end()
@@ -283,7 +283,7 @@ async def test_a_program_that_is_not_there_at_the_start_is_tried_until_it_is(tmp
 
 
 async def test_a_start_does_not_wait_for_a_server_that_says_nothing() -> None:
-    silent = McpServer("it", McpCommand(sys.executable, ("-c", "import sys; sys.stdin.read()")))
+    silent = McpServer("it", StdioTransport(sys.executable, ("-c", "import sys; sys.stdin.read()")))
     connections = McpConnections([silent])
     async with connections.running():
         await connections.warm_up(0.05)
@@ -293,7 +293,7 @@ async def test_a_start_does_not_wait_for_a_server_that_says_nothing() -> None:
 
 async def test_a_server_that_does_not_come_up_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agent.tools.mcp.session, "CONNECT_WITHIN", 0.2)
-    silent = McpServer("it", McpCommand(sys.executable, ("-c", "import sys; sys.stdin.read()")))
+    silent = McpServer("it", StdioTransport(sys.executable, ("-c", "import sys; sys.stdin.read()")))
     async with connected(silent, pauses=Pauses()) as connections:
         assert connections.status()["it"]["reason"] == "it did not answer in time"
 
@@ -452,7 +452,7 @@ async def test_what_a_child_writes_to_its_standard_error_is_logged_without_secre
 
 
 async def test_a_server_whose_variable_is_not_set_is_not_started() -> None:
-    server = McpServer("it", McpCommand("/no/such/program"), missing=("WEATHER_KEY",))
+    server = McpServer("it", StdioTransport("/no/such/program"), missing=("WEATHER_KEY",))
     with capture_logs() as lines:
         async with connected(server) as connections:
             assert connections.status()["it"]["reason"] == "not set in the environment: WEATHER_KEY"

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from config.profile.mcp_servers import McpAddress, McpCommand, McpServer
+from config.profile.mcp_servers import HttpTransport, McpServer, StdioTransport
 
 START = 30.0
 """Seconds that a server may take to start."""
@@ -27,12 +27,12 @@ TOOLS = ["add", "address", "die", "fail", "hang", "long", "picture", "pid", "ren
 def over_stdio(name: str = "stdio", env: Mapping[str, str] | None = None, **fields: Any) -> McpServer:
     """The server as a child of whoever connects to it."""
     secrets = {variable: SecretStr(value) for variable, value in (env or {}).items()}
-    return McpServer(name, McpCommand(sys.executable, (PROGRAM, "stdio"), secrets), **fields)
+    return McpServer(name, StdioTransport(sys.executable, (PROGRAM, "stdio"), secrets), **fields)
 
 
 def of_the_old_kind(name: str = "old", *options: str, **fields: Any) -> McpServer:
     """A server that knows no version of MCP after 2025-06-18; `options` as in old_mcp_program.py."""
-    return McpServer(name, McpCommand(sys.executable, (OLD_PROGRAM, *options)), **fields)
+    return McpServer(name, StdioTransport(sys.executable, (OLD_PROGRAM, *options)), **fields)
 
 
 class HttpMcpServer:
@@ -48,7 +48,7 @@ class HttpMcpServer:
 
     def entry(self, name: str = "http", headers: Mapping[str, str] | None = None, **fields: Any) -> McpServer:
         secrets = {header: SecretStr(value) for header, value in (headers or {}).items()}
-        return McpServer(name, McpAddress(f"http://127.0.0.1:{self.port}/mcp", secrets), **fields)
+        return McpServer(name, HttpTransport(f"http://127.0.0.1:{self.port}/mcp", secrets), **fields)
 
     async def start(self) -> None:
         """Returns as soon as it takes connections."""

@@ -24,7 +24,7 @@ from agent.tools.mcp.failure import McpFailure
 from agent.tools.mcp.tool import ListedTool
 from agent.tools.mcp.tool_result import ToolResult, answer, shortened
 from agent.tools.mcp.transport import Http, child, remote
-from config.profile.mcp_servers import McpAddress, McpServer
+from config.profile.mcp_servers import HttpTransport, McpServer
 
 log = structlog.get_logger(__name__)
 
@@ -102,8 +102,8 @@ async def open_session(server: McpServer, stale: Callable[[], None]) -> AsyncIte
     http: Http | None = None
     try:
         async with AsyncExitStack() as stack, asyncio.timeout(CONNECT_WITHIN) as patience:
-            if isinstance(server.at, McpAddress):
-                http = await Http.open(server.at, CONNECT_WITHIN)
+            if isinstance(server.transport, HttpTransport):
+                http = await Http.open(server.transport, CONNECT_WITHIN)
             client = Client(
                 _transport(server, http, stale),
                 cache=None,
@@ -118,10 +118,10 @@ async def open_session(server: McpServer, stale: Callable[[], None]) -> AsyncIte
 
 
 def _transport(server: McpServer, http: Http | None, ended: Callable[[], None]) -> Any:
-    if isinstance(server.at, McpAddress):
+    if isinstance(server.transport, HttpTransport):
         assert http is not None  # noqa: S101 - opened for every address
-        return remote(server.at, http)
-    return child(server.name, server.at, ended)
+        return remote(server.transport, http)
+    return child(server.name, server.transport, ended)
 
 
 class _Notifications:

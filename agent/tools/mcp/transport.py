@@ -15,7 +15,7 @@ from mcp.shared.message import SessionMessage
 from pydantic import SecretStr
 
 from agent.tools.mcp.child_log import child_log
-from config.profile.mcp_servers import McpAddress, McpCommand
+from config.profile.mcp_servers import HttpTransport, StdioTransport
 
 # What mcp's transports hand out, without the names that it keeps to itself.
 Streams = tuple[Any, Any]
@@ -23,7 +23,7 @@ Incoming = SessionMessage | Exception
 
 
 @asynccontextmanager
-async def child(server: str, at: McpCommand, ended: Callable[[], None]) -> AsyncIterator[Streams]:
+async def child(server: str, at: StdioTransport, ended: Callable[[], None]) -> AsyncIterator[Streams]:
     """Start the program, and end it with the block. `ended` is called when it closes its standard output."""
     parameters = StdioServerParameters(
         command=at.command,
@@ -40,7 +40,7 @@ async def child(server: str, at: McpCommand, ended: Callable[[], None]) -> Async
 
 
 @asynccontextmanager
-async def remote(at: McpAddress, http: Http) -> AsyncIterator[Streams]:
+async def remote(at: HttpTransport, http: Http) -> AsyncIterator[Streams]:
     """Talk to the address through `http`, which is closed with the block."""
     async with http, streamable_http_client(at.url, http_client=http) as streams:
         yield streams
@@ -56,7 +56,7 @@ class Http(httpx2.AsyncClient):
     trouble: str | None = None
 
     @classmethod
-    async def open(cls, at: McpAddress, connect: float) -> Http:
+    async def open(cls, at: HttpTransport, connect: float) -> Http:
         """A client for that address; `connect` is in seconds. Reading has no limit of its own, calls have."""
         timeout = httpx2.Timeout(connect, read=None, pool=None)
         limits = httpx2.Limits(max_connections=None)

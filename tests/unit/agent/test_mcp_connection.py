@@ -17,7 +17,7 @@ from agent.tools.mcp.connections import McpConnections
 from agent.tools.mcp.failure import McpFailure
 from agent.tools.mcp.tool import ListedTool
 from agent.tools.mcp.tool_result import ToolResult
-from config.profile.mcp_servers import McpCommand, McpServer
+from config.profile.mcp_servers import McpServer, StdioTransport
 from tests.support.virtual_clock import run_virtually
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -77,7 +77,7 @@ class FakeServer:
         return McpConnection(server, changed, dial=self.dial, now=now)
 
     def connections(self, **fields: Any) -> McpConnections:
-        return McpConnections([McpServer("it", McpCommand("x"), **fields)], connect=self.connection)
+        return McpConnections([McpServer("it", StdioTransport("x"), **fields)], connect=self.connection)
 
 
 async def at(seconds: float) -> None:
@@ -228,7 +228,7 @@ def test_the_warm_up_waits_for_the_first_outcome_and_not_longer() -> None:
             return await server.dial(of, stale)
 
         connections = McpConnections(
-            [McpServer("it", McpCommand("x"))],
+            [McpServer("it", StdioTransport("x"))],
             connect=lambda each, changed: McpConnection(each, changed, dial=dial, now=now),
         )
         async with connections.running():

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from config.errors import ConfigError
 from config.profile.agent_file import DEFAULT_AGENT_FILE, AgentProfile, load_agent
-from config.profile.mcp_servers import McpAddress, McpCommand, McpServer
+from config.profile.mcp_servers import HttpTransport, McpServer, StdioTransport
 
 SERVERS = """\
 system_prompt: os.environ/NOT_A_REFERENCE
@@ -40,10 +40,10 @@ def test_a_program_and_an_address_can_be_named(tmp_path: Path) -> None:
     weather_env = {"KEY": SecretStr("s3cret-key"), "MODE": SecretStr("plain")}
     assert profile.mcp_servers == (
         McpServer(
-            "weather", McpCommand("npx", ("-y", "weather"), weather_env, "/srv"), timeout=2.5, allow=("forecast",)
+            "weather", StdioTransport("npx", ("-y", "weather"), weather_env, "/srv"), timeout=2.5, allow=("forecast",)
         ),
         McpServer(
-            "bookings-2", McpAddress("https://example.com/mcp", {"Authorization": SecretStr("Bearer s3cret")}), 10.0
+            "bookings-2", HttpTransport("https://example.com/mcp", {"Authorization": SecretStr("Bearer s3cret")}), 10.0
         ),
     )
 
