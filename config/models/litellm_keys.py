@@ -1,4 +1,4 @@
-"""Keys of a LiteLLM proxy's configuration that are accepted without a type of their own in `schema.py`.
+"""Keys of a LiteLLM proxy's configuration that are accepted without a typed field in a schema.
 
 `DEPLOYMENT_FORWARDED` keys are sent to the provider with every request. All other keys are ignored, and one warning
 lists those that a file uses. A test compares the lists with LiteLLM.

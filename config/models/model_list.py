@@ -10,9 +10,10 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from config.models.deployments import Deployment, Timeouts
+from config.models.entry_schema import KnownParams, LiteLLMParams, ModelEntry, ModelInfo
 from config.models.provider_keys import find_base, find_key, provider_of
 from config.models.router_settings import drop_none, read_timeouts
-from config.models.schema import KnownParams, LiteLLMParams, ModelEntry, ModelInfo, ModelsFile
+from config.models.schema import ModelsFile
 from config.parsing.env_references import UnsetReference
 from config.parsing.yaml_document import Document
 

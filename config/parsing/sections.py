@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, ClassVar, get_args
+from typing import Annotated, Any, ClassVar, get_args
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     GetJsonSchemaHandler,
     ValidationInfo,
     model_validator,
@@ -69,6 +70,13 @@ def _reject_bool(value: Any) -> Any:
 
 # pydantic reads `true` as the number 1, which is never intended in a file.
 NotBool = BeforeValidator(_reject_bool)
+
+Name = Annotated[str, Field(min_length=1)]
+Number = Annotated[float, NotBool]
+NonNegative = Annotated[float, Field(ge=0), NotBool]
+Seconds = Annotated[float, Field(gt=0), NotBool]
+Integer = Annotated[int, NotBool]
+Count = Annotated[int, Field(ge=0), NotBool]
 
 
 def section_at(model: type[Section], path: KeyPath) -> type[Section] | None:

@@ -17,7 +17,7 @@ from config.parsing.sections import NotBool, Section
 from config.parsing.validation import did_you_mean, validate
 from config.parsing.yaml_document import read_yaml
 from config.profile.mcp_servers import McpServer, McpServerSection, server_name
-from config.profile.memory import MemoryPolicy, MemorySection, Trim, TrimSection
+from config.profile.memory import MemorySection, MemorySettings, Trim, TrimSection
 from config.profile.review import check_servers, is_reviewed, validate_pattern
 
 DEFAULT_AGENT_FILE = Path(__file__).parents[1] / "agent.yaml"
@@ -56,7 +56,7 @@ class AgentProfile:
     mcp_servers: tuple[McpServer, ...] = ()
     review: tuple[str, ...] = ()
     trim: Trim | None = None
-    memory: MemoryPolicy = field(default_factory=MemoryPolicy)
+    memory: MemorySettings = field(default_factory=MemorySettings)
     source: Path | None = None
 
     def reviewed(self, tool_name: str, mcp_server: str | None) -> bool:

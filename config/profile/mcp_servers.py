@@ -23,7 +23,7 @@ _URL_ONLY = ("headers",)
 
 @dataclass(frozen=True, slots=True)
 class StdioTransport:
-    """A program that speaks MCP over stdin and stdout. It gets `env` and a small part of the server's environment."""
+    """A program that speaks MCP over stdin and stdout. `env` is added to a few of our own variables."""
 
     command: str
     args: tuple[str, ...] = field(default=(), repr=False)

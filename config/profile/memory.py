@@ -26,7 +26,7 @@ class Trim:
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryPolicy:
+class MemorySettings:
     """Long-term memory of users across conversations.
 
     `recall` is the number of memories in the prompt. `embedding_model` is the group of models.yaml that finds the
@@ -72,5 +72,5 @@ class MemorySection(Section):
         return self
 
     @property
-    def value(self) -> MemoryPolicy:
-        return MemoryPolicy(self.long_term, self.embedding_model, self.recall)
+    def value(self) -> MemorySettings:
+        return MemorySettings(self.long_term, self.embedding_model, self.recall)

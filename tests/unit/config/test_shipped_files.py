@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.models import litellm_keys
+from config.models.entry_schema import LiteLLMParams
 from config.models.models_file import check_models, load_models
 from config.models.provider_keys import KEY_VARIABLES
 from config.models.schema import (
     GeneralSection,
-    LiteLLMParams,
     LiteLLMSection,
     ModelsFile,
     RouterSection,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from config.profile.memory import MemoryPolicy, MemorySection, Trim, TrimSection
+from config.profile.memory import MemorySection, MemorySettings, Trim, TrimSection
 
 
 def test_either_limit_makes_a_trim() -> None:
@@ -26,12 +26,12 @@ def test_a_limit_is_a_number_above_0(limit: Any) -> None:
 
 
 def test_the_agent_remembers_nobody_unless_told_to() -> None:
-    assert MemorySection().value == MemoryPolicy(long_term=False, embedding_model=None, recall=5)
+    assert MemorySection().value == MemorySettings(long_term=False, embedding_model=None, recall=5)
 
 
 def test_the_memory_section_says_how_users_are_remembered() -> None:
     section = MemorySection(long_term=True, embedding_model="vectors", recall=3)
-    assert section.value == MemoryPolicy(True, "vectors", 3)
+    assert section.value == MemorySettings(True, "vectors", 3)
 
 
 @pytest.mark.parametrize("section", [{"recall": 0}, {"recall": 101}, {"recall": True}, {"embedding_model": ""}])
