@@ -16,6 +16,7 @@ from router.lanes.base import Chunk, LaneRequest
 from router.lanes.openai_fields import tool_call_fragment
 from router.lanes.request_params import completion_arguments
 from router.providers.litellm_import import litellm
+from router.providers.model_facts import describe_to_litellm
 from router.providers.provider_errors import from_litellm
 
 LITELLM_TIMEOUT: Final = 3600.0
@@ -77,6 +78,7 @@ async def _call(request: LaneRequest) -> Any:
         "no-log": True,
     }
     streaming = {"stream": True, "stream_options": {"include_usage": True}}
+    describe_to_litellm(request.deployment.model)
     arguments = completion_arguments(request) | overrides | streaming
     try:
         async with asyncio.timeout(request.timeout):

@@ -12,6 +12,9 @@ from router.providers.litellm_import import litellm
 MAX_CHARS_PER_TOKEN = 8
 """An upper bound: no text has more characters per token on average."""
 
+MAX_PRICES = 10_000
+"""Entries of LiteLLM's price map, which has 4000 by itself: the names that callers fill into a wildcard are endless."""
+
 
 def supports_prefill(deployment: Deployment) -> bool:
     """Whether the model continues an assistant message at the end of the prompt."""
@@ -33,8 +36,20 @@ def cost(deployment: Deployment, input_tokens: int, output_tokens: int) -> float
     return float(input_tokens * prices[0] + output_tokens * prices[1])
 
 
+def describe_to_litellm(model: str) -> None:
+    """Enter an Ollama model in LiteLLM's price map.
+
+    LiteLLM asks the server for what it does not know of such a model: twice in each request, and once while the event
+    loop waits, for as long as 6000 seconds.
+    """
+    if model.startswith(("ollama/", "ollama_chat/")) and len(litellm.model_cost) < MAX_PRICES:
+        free = {"input_cost_per_token": 0.0, "output_cost_per_token": 0.0}
+        litellm.model_cost.setdefault(model, {"litellm_provider": model.partition("/")[0], "mode": "chat", **free})
+
+
 @lru_cache(maxsize=1024)
 def _facts(deployment: Deployment) -> Mapping[str, Any]:
+    describe_to_litellm(deployment.model)
     try:
         known: Mapping[str, Any] = litellm.get_model_info(deployment.model)
     except Exception:  # LiteLLM raises a bare Exception for an unknown model
