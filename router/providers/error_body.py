@@ -26,6 +26,7 @@ _CONTENT_POLICY_MARKERS: Final = (
     "requires moderation",  # OpenRouter
 )
 _CHECKS: Final = litellm.litellm_core_utils.exception_mapping_utils.ExceptionCheckers
+_RETRY_DELAY: Final = re.compile(r'"retryDelay":\s*"(\d+(?:\.\d+)?)s"')
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
@@ -39,6 +40,7 @@ class ErrorBody:
     message: str = ""
     status: int | None = None
     category: str | None = None
+    retry_after: float | None = None
 
     @classmethod
     def parse(cls, body: object, text: str) -> ErrorBody:
@@ -54,6 +56,7 @@ class ErrorBody:
             message=str(message),
             status=_status(code),
             category=_category(fields),
+            retry_after=_retry_delay(text),
         )
 
     @property
@@ -102,6 +105,12 @@ def _seconds(value: str | None) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) and number >= 0 else None
+
+
+def _retry_delay(text: str) -> float | None:
+    """Google names the time to wait in the body alone, as google.rpc.RetryInfo: https://google.aip.dev/193."""
+    found = _RETRY_DELAY.search(text)
+    return float(found.group(1)) if found else None
 
 
 def _status(code: object) -> int | None:

@@ -157,6 +157,7 @@ def from_status(
     match status:
         case 429:
             wait = retry_after(headers or {})
+            wait = error_body.retry_after if wait is None else wait
             return RateLimited("the provider's rate limit is reached", retry_after=wait, provider_text=error_body.text)
         case 413 if error_body.is_rate_limit:  # Groq: one request is larger than the tokens left in this minute
             return RateLimited("the provider's rate limit is reached", provider_text=error_body.text, status=413)
@@ -209,11 +210,12 @@ def _unsupported(error_body: ErrorBody) -> RequestRejected:
 
 
 def _headers(error: Exception) -> httpx.Headers:
-    """The provider's response headers, which LiteLLM stores in one of two places."""
-    answer = getattr(error, "response", None)
-    for headers in (getattr(error, "litellm_response_headers", None), getattr(answer, "headers", None)):
-        if headers:
-            return httpx.Headers(headers)
+    """The provider's response headers: on the exception, on its response, or only on its cause."""
+    for each in (error, *_behind(error)):
+        response = getattr(each, "response", None)
+        for headers in (getattr(each, "litellm_response_headers", None), getattr(response, "headers", None)):
+            if headers:
+                return httpx.Headers(headers)
     return httpx.Headers()
 
 

@@ -139,6 +139,15 @@ def test_a_rate_limit_keeps_its_time() -> None:
     assert error.retry_after == 7.0
 
 
+@pytest.mark.parametrize(("headers", "seconds"), [({}, 34.07), ({"retry-after": "7"}, 7.0)])
+def test_googles_time_to_wait_stands_in_the_body(headers: dict[str, str], seconds: float) -> None:
+    details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.07s"}]
+    said = orjson.dumps({"error": {"code": 429, "message": "no", "details": details}}, option=orjson.OPT_INDENT_2)
+    error = from_response(429, httpx.Headers(headers), said)
+    assert isinstance(error, RateLimited)
+    assert error.retry_after == seconds
+
+
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
@@ -202,6 +211,16 @@ def test_the_original_exception_is_mapped_and_not_its_wrapper() -> None:
     inner = litellm.exceptions.RateLimitError(**MADE)
     wrapped = litellm.exceptions.MidStreamFallbackError(original_exception=inner, **MADE)
     assert isinstance(from_litellm(wrapped), RateLimited)
+
+
+def test_headers_are_found_in_what_the_exception_was_made_of() -> None:
+    request = httpx.Request("POST", "http://provider")
+    answer = httpx.Response(429, headers={"retry-after": "7"}, request=request)
+    error = litellm.exceptions.RateLimitError(**MADE)
+    error.__cause__ = httpx.HTTPStatusError("too many", request=request, response=answer)
+    mapped = from_litellm(error)
+    assert isinstance(mapped, RateLimited)
+    assert mapped.retry_after == 7.0
 
 
 def test_a_litellm_timeout_for_status_408_is_an_overload() -> None:
