@@ -17,6 +17,7 @@ MAX_PROVIDER_TEXT: Final = 2000
 _CONTEXT_CODES: Final = frozenset(
     {"context_length_exceeded", "context_window_exceeded", "model_context_window_exceeded"}
 )
+_UNPAID_MARKERS: Final = ("credit balance is too low", "api usage limits")  # Anthropic, both with status 400
 _CONTENT_POLICY_MARKERS: Final = (
     "content_filter",
     "content_policy",
@@ -70,6 +71,11 @@ class ErrorBody:
         text = f"{self.code} {self.type} {self.message}".lower()
         by_litellm = bool(_CHECKS.is_azure_content_policy_violation_error(text))
         return by_litellm or any(marker in text for marker in _CONTENT_POLICY_MARKERS)
+
+    @property
+    def is_unpaid(self) -> bool:
+        """Whether the account has run out of credit."""
+        return any(marker in self.message.lower() for marker in _UNPAID_MARKERS)
 
     @property
     def is_rate_limit(self) -> bool:

@@ -154,6 +154,8 @@ def from_status(
             return _context_window()
         if error_body.is_content_policy:
             return _content_policy(error_body)
+        if error_body.is_unpaid:
+            return _credentials(error_body, status)
     match status:
         case 429:
             wait = retry_after(headers or {})

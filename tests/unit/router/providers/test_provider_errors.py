@@ -103,6 +103,18 @@ def test_refused_content_is_recognised_with_its_category(said: bytes, category: 
     assert error.category == category
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to purchase credits.",
+        "You have reached your specified API usage limits. You will regain access on 2026-09-01 at 00:00 UTC.",
+    ],
+)
+def test_an_account_without_credit_is_refused_credentials(said: str) -> None:
+    error = from_response(400, NO_HEADERS, body(said, type="invalid_request_error"))
+    assert type(error) is CredentialsRefused
+
+
 def test_the_prompt_quoted_in_an_error_does_not_change_its_kind() -> None:
     said = orjson.dumps({"error": {"message": "bad", "input": "what is a content_filter?"}})
     assert type(from_response(422, NO_HEADERS, said)) is RequestRejected
