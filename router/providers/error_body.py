@@ -17,6 +17,10 @@ MAX_PROVIDER_TEXT: Final = 2000
 _CONTEXT_CODES: Final = frozenset(
     {"context_length_exceeded", "context_window_exceeded", "model_context_window_exceeded"}
 )
+_CONTEXT_MARKERS: Final = (
+    "exceeded max context length",  # Ollama
+    "exceeds the context length",  # Ollama
+)
 _UNPAID_MARKERS: Final = ("credit balance is too low", "api usage limits")  # Anthropic, both with status 400
 _CONTENT_POLICY_MARKERS: Final = (
     "content_filter",
@@ -63,7 +67,8 @@ class ErrorBody:
     @property
     def is_context_window(self) -> bool:
         """Whether the prompt exceeds the model's context window."""
-        return self.code in _CONTEXT_CODES or bool(_CHECKS.is_error_str_context_window_exceeded(self.message))
+        known = bool(_CHECKS.is_error_str_context_window_exceeded(self.message))
+        return known or self.code in _CONTEXT_CODES or any(each in self.message.lower() for each in _CONTEXT_MARKERS)
 
     @property
     def is_content_policy(self) -> bool:

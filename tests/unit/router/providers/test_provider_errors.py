@@ -73,6 +73,8 @@ def test_a_status_is_mapped_as_in_the_failover_table(status: int, expected: type
         body("too long", code="context_length_exceeded"),
         body("This model's maximum context length is 8192 tokens."),
         b'{"object":"error","message":"This model\'s maximum context length is 4096 tokens","code":400}',
+        b'{"error":"prompt too long; exceeded max context length by 4 tokens"}',
+        b'{"error":"the input length exceeds the context length"}',
     ],
 )
 def test_a_prompt_that_is_too_long_is_recognised(said: bytes) -> None:
