@@ -1,0 +1,110 @@
+"""What each provider's failures become in the tree of `config.errors`."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+import respx
+
+from config.errors import AnswerCut, AttemptError, SwitchboardError
+from router.lanes.base import Chunk, Lane
+from tests.contract.litellm_providers.providers import STREAMS, WIRES
+from tests.contract.litellm_providers.wire import (
+    PROVIDERS_WORDS,
+    Refusal,
+    Stream,
+    Wire,
+    heard,
+    joined,
+    judged,
+    reasons,
+)
+
+each_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
+streamed = pytest.mark.parametrize(("wire", "stream"), STREAMS)
+REFUSALS = [
+    pytest.param(wire, refusal, id=f"{wire.name} {refusal.name}") for wire in WIRES for refusal in wire.refusals
+]
+FAULTS = [
+    pytest.param(param.values[0], param.values[1], *fault, id=f"{param.id} {name}")
+    for param in STREAMS
+    for name, fault in param.values[1].faults.items()
+]
+UNTOLD = pytest.mark.xfail(reason="LiteLLM gives every chunk of Gemini's a finish reason, so its end cannot be missed")
+
+
+@pytest.mark.parametrize(("wire", "refusal"), REFUSALS)
+async def test_a_refusal_means_what_the_provider_documents(
+    wire: Wire, refusal: Refusal, lane: Lane, provider: respx.MockRouter
+) -> None:
+    provider.route().respond(refusal.status, headers=dict(refusal.headers), json=dict(refusal.body))
+    with pytest.raises(SwitchboardError) as caught:
+        await heard(lane, wire.deployment)
+    assert type(caught.value) is refusal.means
+    assert PROVIDERS_WORDS not in str(caught.value)
+    assert getattr(caught.value, "retry_after", None) == refusal.retry_after
+    assert provider.calls.call_count == 1
+
+
+@pytest.mark.parametrize("said", [False, True], ids=["before text", "after text"])
+@pytest.mark.parametrize(("wire", "stream", "fault", "means"), FAULTS)
+async def test_an_error_inside_the_stream_is_a_failed_attempt(
+    wire: Wire,
+    stream: Stream,
+    fault: bytes,
+    means: type[AttemptError],
+    said: bool,
+    lane: Lane,
+    provider: respx.MockRouter,
+) -> None:
+    before = [*stream.start, stream.text("Hello ")] if said else []
+    provider.route().mock(return_value=stream.answer([*before, fault]))
+    chunks: list[Chunk] = []
+    with pytest.raises(AttemptError) as caught:
+        await heard(lane, wire.deployment, into=chunks)
+    assert type(caught.value) is means
+    assert PROVIDERS_WORDS not in str(caught.value)
+    assert joined(chunks) == ("Hello " if said else "")
+    assert reasons(chunks) == []
+
+
+@streamed
+async def test_a_connection_that_breaks_in_the_answer_cuts_it(
+    wire: Wire, stream: Stream, lane: Lane, provider: respx.MockRouter
+) -> None:
+    broken = httpx.RemoteProtocolError("peer closed connection without sending complete message body")
+    provider.route().mock(return_value=stream.answer([*stream.start, stream.text("Hello ")], breaks=broken))
+    chunks: list[Chunk] = []
+    with pytest.raises(AnswerCut):
+        await heard(lane, wire.deployment, into=chunks)
+    assert (joined(chunks), reasons(chunks)) == ("Hello ", [])
+
+
+@streamed
+async def test_a_connection_that_breaks_before_the_first_word_cuts_the_answer_too(
+    wire: Wire, stream: Stream, lane: Lane, provider: respx.MockRouter
+) -> None:
+    provider.route().mock(return_value=stream.answer(stream.start, breaks=httpx.ReadError("reset by peer")))
+    with pytest.raises(AnswerCut):
+        await heard(lane, wire.deployment)
+
+
+@pytest.mark.parametrize(
+    ("wire", "stream"),
+    [pytest.param(*param.values, id=param.id, marks=[UNTOLD] if param.id == "gemini" else []) for param in STREAMS],
+)
+async def test_an_answer_without_its_end_is_cut(
+    wire: Wire, stream: Stream, lane: Lane, provider: respx.MockRouter
+) -> None:
+    provider.route().mock(return_value=stream.answer([*stream.start, stream.text("Hello ")]))
+    chunks: list[Chunk] = []
+    with pytest.raises(AnswerCut):
+        await heard(lane, wire.deployment, into=chunks)
+    assert (joined(chunks), reasons(chunks)) == ("Hello ", [])
+
+
+@each_wire
+async def test_a_body_without_a_byte_is_no_answer(wire: Wire, lane: Lane, provider: respx.MockRouter) -> None:
+    provider.route().mock(return_value=httpx.Response(200, content=b""))
+    with pytest.raises(AttemptError):
+        judged(await heard(lane, wire.deployment))
