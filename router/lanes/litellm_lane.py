@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from importlib import import_module
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from router.providers.provider_errors import from_litellm
 LITELLM_TIMEOUT: Final = 3600.0
 """Seconds: longer than any timeout of ours, so that the lane and the router alone decide when an attempt times out."""
 
+_NO_HEAD: Final = "the provider did not begin to answer in time"
 _CONTENT_FIELDS: Final = ("content", "tool_calls", "function_call", "reasoning_content")
 
 
@@ -33,7 +34,7 @@ class LiteLLMLane:
         provider = await _call(request)
         begun = False
         try:
-            while (chunk := await _next(provider)) is not None:
+            while (chunk := await _next(provider, request.timeout)) is not None:
                 plain = _plain(chunk)
                 if not _has_content(plain):
                     continue
@@ -84,17 +85,22 @@ async def _call(request: LaneRequest) -> Any:
         async with asyncio.timeout(request.timeout):
             return await litellm.acompletion(**arguments)
     except TimeoutError as exc:
-        raise ProviderTimeout("the provider did not begin to answer in time") from exc
+        raise ProviderTimeout(_NO_HEAD) from exc
     except Exception as exc:  # any error of LiteLLM is mapped and raised
         raise from_litellm(exc) from exc
 
 
-async def _next(provider: Any) -> Any:
-    """The next chunk, None at the end."""
+async def _next(provider: Any, timeout: float) -> Any:
+    """The next chunk, None at the end. `timeout` (seconds) bounds the wait for the head of an answer."""
+    # LiteLLM sends Gemini's requests only when the first chunk is asked for.
+    head_came = provider.completion_stream is not None
     try:
-        return await anext(provider, None)
+        async with nullcontext() if head_came else asyncio.timeout(timeout):
+            return await anext(provider, None)
+    except TimeoutError as exc:
+        raise ProviderTimeout(_NO_HEAD) from exc
     except Exception as exc:
-        raise from_litellm(exc, response_started=True) from exc
+        raise from_litellm(exc, response_started=provider.completion_stream is not None) from exc
 
 
 def _provider_finished(provider: Any) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
 import respx
 
-from config.errors import AnswerCut, AttemptError, SwitchboardError
+from config.errors import AnswerCut, AttemptError, ConnectionFailed, ProviderTimeout, SwitchboardError
 from router.lanes.base import Chunk, Lane
 from tests.contract.litellm_providers.providers import STREAMS, WIRES
 from tests.contract.litellm_providers.wire import (
@@ -14,6 +16,7 @@ from tests.contract.litellm_providers.wire import (
     Refusal,
     Stream,
     Wire,
+    asked,
     heard,
     joined,
     judged,
@@ -108,3 +111,25 @@ async def test_a_body_without_a_byte_is_no_answer(wire: Wire, lane: Lane, provid
     provider.route().mock(return_value=httpx.Response(200, content=b""))
     with pytest.raises(AttemptError):
         judged(await heard(lane, wire.deployment))
+
+
+@each_wire
+@pytest.mark.parametrize("failure", [httpx.ConnectError("refused"), httpx.ReadError("reset by peer")], ids=type)
+async def test_a_connection_that_fails_before_the_answer_is_a_failed_connection(
+    wire: Wire, failure: Exception, lane: Lane, provider: respx.MockRouter
+) -> None:
+    provider.route().mock(side_effect=failure)
+    with pytest.raises(ConnectionFailed):
+        await heard(lane, wire.deployment)
+
+
+@each_wire
+async def test_a_provider_without_a_word_is_silent(wire: Wire, lane: Lane, provider: respx.MockRouter) -> None:
+    async def say_nothing(_: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody waits for this")
+
+    provider.route().mock(side_effect=say_nothing)
+    async with asyncio.timeout(5):
+        with pytest.raises(ProviderTimeout):
+            await anext(asked(lane, wire.deployment, timeout=0.2))
