@@ -113,7 +113,8 @@ def from_litellm(error: Exception, *, response_started: bool = False) -> Switchb
         case "bad answer" | "unreachable":
             return BadAnswer("the provider's answer is invalid", provider_text=error_body.text, status=status)
         case "request":
-            return from_status(status or 400, error_body)
+            # Inside an answer LiteLLM reports 400 for everything that it cannot read, such as Ollama's errors.
+            return from_status(None if response_started else status or 400, error_body)
         case _:
             return from_status(status, error_body, _headers(error))
 

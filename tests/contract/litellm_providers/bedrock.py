@@ -158,6 +158,7 @@ WIRE = Wire(
             "failure": (exception("internalServerException"), ProviderOverloaded),
             "overload": (exception("serviceUnavailableException"), ProviderOverloaded),
             "model": (exception("modelStreamErrorException"), BadAnswer),
+            "request": (exception("validationException"), BadAnswer),
             "damage": (event("contentBlockDelta")[:-1] + b"\0", BadAnswer),
         },
     ),

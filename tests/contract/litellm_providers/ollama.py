@@ -8,6 +8,7 @@ import orjson
 from pydantic import SecretStr
 
 from config.errors import (
+    BadAnswer,
     ContextWindowExceeded,
     CredentialsRefused,
     ProviderOverloaded,
@@ -83,6 +84,7 @@ WIRE = Wire(
         calls=[line(tool_calls=[call("weather", city="Oslo"), call("clock")]), line(reason="stop")],
         empty=[line(reason="stop")],
         thoughts=[line(thinking="Hm."), line("Yes."), line(reason="stop")],
+        faults={"failure": (orjson.dumps({"error": PROVIDERS_WORDS}) + b"\n", BadAnswer)},
     ),
     refusals=[
         Refusal("key", 401, {"error": "unauthorized"}, CredentialsRefused),

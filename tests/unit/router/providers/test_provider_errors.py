@@ -237,6 +237,11 @@ def test_headers_are_found_in_what_the_exception_was_made_of() -> None:
     assert mapped.retry_after == 7.0
 
 
+def test_a_bad_request_inside_an_answer_is_a_bad_answer() -> None:
+    theirs = litellm.exceptions.BadRequestError(**MADE)
+    assert type(from_litellm(theirs, response_started=True)) is BadAnswer
+
+
 def test_a_litellm_timeout_for_status_408_is_an_overload() -> None:
     answer = httpx.Response(408, request=httpx.Request("POST", "http://provider"))
     error = litellm.exceptions.Timeout(**MADE)
