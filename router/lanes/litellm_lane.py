@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import nullcontext, suppress
 from importlib import import_module
 from typing import Any, Final
+from uuid import uuid4
 
 import openai
 
@@ -114,11 +115,19 @@ def _plain(chunk: Any) -> Chunk:
     choice = plain["choices"][0] if plain["choices"] else {}
     delta = choice.get("delta", {})
     if calls := delta.pop("tool_calls", None):
-        delta["tool_calls"] = [tool_call_fragment(call) for call in calls]
+        delta["tool_calls"] = [_fragment(call) for call in calls]
     reason = choice.get("finish_reason")
     # LiteLLM sends the usage in a chunk with an empty choice.
     kept = [{"index": 0, "delta": delta, "finish_reason": reason}] if delta or reason else []
     return plain | {"choices": kept}
+
+
+def _fragment(call: dict[str, Any]) -> dict[str, Any]:
+    fragment = tool_call_fragment(call)
+    if fragment["id"] is None and fragment["function"]["name"] and fragment["function"]["arguments"] == "{}":
+        # LiteLLM numbers all of Ollama's calls 0, and gives an id only to those with arguments.
+        fragment["id"] = f"call_{uuid4().hex[:24]}"
+    return fragment
 
 
 def _finish_reason(plain: Chunk) -> str | None:

@@ -214,7 +214,7 @@ def _unsupported(error_body: ErrorBody) -> RequestRejected:
 
 def _headers(error: Exception) -> httpx.Headers:
     """The provider's response headers: on the exception, on its response, or only on its cause."""
-    for each in (error, *_behind(error)):
+    for each in (error, *_causes(error)):
         response = getattr(each, "response", None)
         for headers in (getattr(each, "litellm_response_headers", None), getattr(response, "headers", None)):
             if headers:

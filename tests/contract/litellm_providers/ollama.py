@@ -81,7 +81,7 @@ WIRE = Wire(
         text=line,
         end=lambda reason: [line(reason=reason)],
         finishes={"stop": "stop", "length": "length"},
-        calls=[line(tool_calls=[call("weather", city="Oslo"), call("clock")]), line(reason="stop")],
+        calls=[line(tool_calls=[call("weather", city="Oslo")]), line(tool_calls=[call("clock")]), line(reason="stop")],
         empty=[line(reason="stop")],
         thoughts=[line(thinking="Hm."), line("Yes."), line(reason="stop")],
         faults={"failure": (orjson.dumps({"error": PROVIDERS_WORDS}) + b"\n", BadAnswer)},
