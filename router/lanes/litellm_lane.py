@@ -23,6 +23,8 @@ from router.providers.provider_errors import from_litellm
 LITELLM_TIMEOUT: Final = 3600.0
 """Seconds: longer than any timeout of ours, so that the lane and the router alone decide when an attempt times out."""
 
+_ANSWERS_WHOLE: Final = ("cohere/", "cohere_chat/")
+"""LiteLLM 1.106 cannot read the stream of Cohere's chat API, but it reads a whole answer."""
 _NO_HEAD: Final = "the provider did not begin to answer in time"
 _CONTENT_FIELDS: Final = ("content", "tool_calls", "function_call", "reasoning_content")
 
@@ -80,6 +82,8 @@ async def _call(request: LaneRequest) -> Any:
         "no-log": True,
     }
     streaming = {"stream": True, "stream_options": {"include_usage": True}}
+    if request.deployment.model.startswith(_ANSWERS_WHOLE):
+        streaming["fake_stream"] = True
     describe_to_litellm(request.deployment.model)
     arguments = completion_arguments(request) | overrides | streaming
     try:

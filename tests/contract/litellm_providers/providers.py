@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.litellm_providers import anthropic, azure, bedrock, gemini, ollama
+from tests.contract.litellm_providers import anthropic, azure, bedrock, cohere, gemini, ollama
 
-WIRES = (anthropic.WIRE, gemini.WIRE, azure.WIRE, ollama.WIRE, bedrock.WIRE)
+WIRES = (anthropic.WIRE, gemini.WIRE, azure.WIRE, ollama.WIRE, cohere.WIRE, bedrock.WIRE)
 STREAMS = [pytest.param(wire, wire.stream, id=wire.name) for wire in WIRES if wire.stream]
 WHOLES = [pytest.param(wire, wire.whole, id=wire.name) for wire in WIRES if wire.whole]

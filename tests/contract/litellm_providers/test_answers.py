@@ -32,15 +32,18 @@ streamed = pytest.mark.parametrize(("wire", "stream"), STREAMS)
 whole = pytest.mark.parametrize(("wire", "answer"), WHOLES)
 
 
-def with_finishes(params: Iterable[Any]) -> list[Any]:
+def with_finishes(wires: Iterable[Any], marks: dict[str, pytest.MarkDecorator] | None = None) -> list[Any]:
     """Each with each finish reason that it knows."""
-    return [
-        pytest.param(wire, answers, theirs, ours, id=f"{wire.name} {theirs}")
-        for wire, answers in (param.values for param in params)
-        for theirs, ours in answers.finishes.items()
-    ]
+    table = []
+    for param in wires:
+        wire, answers = param.values
+        for theirs, ours in answers.finishes.items():
+            id = f"{wire.name} {theirs}"
+            table.append(pytest.param(wire, answers, theirs, ours, id=id, marks=(marks or {}).get(id, ())))
+    return table
 
 
+UNTOLD = pytest.mark.xfail(reason="LiteLLM reads no finish reason: https://github.com/BerriAI/litellm/pull/33320")
 LOST = pytest.mark.xfail(reason="LiteLLM hands on the first call of a whole answer alone")
 
 
@@ -84,7 +87,7 @@ async def test_finish_reasons_are_openais(
     assert reasons(await heard(lane, wire.deployment)) == [ours]
 
 
-@pytest.mark.parametrize(("wire", "answer", "theirs", "ours"), with_finishes(WHOLES))
+@pytest.mark.parametrize(("wire", "answer", "theirs", "ours"), with_finishes(WHOLES, {"cohere MAX_TOKENS": UNTOLD}))
 async def test_finish_reasons_of_whole_answers_are_openais(
     wire: Wire, answer: Whole, theirs: str, ours: str, lane: Lane, provider: respx.MockRouter
 ) -> None:
