@@ -147,7 +147,7 @@ async def _router(settings: Settings, registry: LiveRegistry, lanes: Lanes) -> A
             from router.health.redis_store import RedisStore  # the Redis client takes 5 MB
 
             store = RedisStore(settings.redis_url.get_secret_value())
-            await running.enter_async_context(SharedState(store, breakers, rate_limits, clock))
+            await running.enter_async_context(SharedState(store, breakers, rate_limits, clock).running())
         await running.enter_async_context(checks.running())
         yield FailoverRouter(registry, lanes, breakers, rate_limits)
 

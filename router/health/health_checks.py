@@ -7,8 +7,8 @@ They detect a failing provider before a caller does, and close the breaker of on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
 from random import Random
 
@@ -16,6 +16,7 @@ import structlog
 
 from config.errors import AttemptError, ProviderTimeout, RequestError
 from config.models.deployments import Deployment
+from router.background_loop import background_loop
 from router.health.breakers import Breakers
 from router.lanes.base import Lane, LaneRequest
 from router.registry import LiveRegistry
@@ -62,7 +63,7 @@ async def ping(lane: Lane, deployment: Deployment) -> None:
 
 @dataclass(frozen=True, slots=True)
 class HealthChecks:
-    """Checks the deployments of the current registry.
+    """Checks the deployments of the current registry inside `running()`.
 
     `ping` sends one request and raises what the function `ping` raises; the outcome goes to `breakers`. Deployments
     with a wildcard model are skipped, since there is no model to ask for.
@@ -73,28 +74,12 @@ class HealthChecks:
     ping: Callable[[Deployment], Awaitable[None]]
     random: Random = field(default_factory=Random)
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Run the checks in the background inside this context."""
-        checks = asyncio.create_task(self.run(), name="health checks")
-        checks.add_done_callback(_report_crash)
-        try:
-            yield
-        finally:
-            checks.cancel()
-            await asyncio.wait([checks])
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Run the checks in the background inside this context.
 
-    async def run(self) -> None:
-        """Check until cancelled. A reload of models.yaml can change the interval and switch the checks on and off."""
-        while True:
-            interval = self.registry.current.settings.health_check_interval
-            pause = (
-                interval / ROUNDS_PER_INTERVAL * self.random.uniform(1 - JITTER, 1 + JITTER)
-                if interval
-                else RECHECK_INTERVAL
-            )
-            await asyncio.sleep(pause)
-            await self.check()
+        A reload of models.yaml can change the interval and switch the checks on and off.
+        """
+        return background_loop("health checks", self.check, pause=self._pause)
 
     async def check(self) -> None:
         """Check every idle deployment and wait for the results. Does nothing while the checks are off."""
@@ -105,6 +90,12 @@ class HealthChecks:
         async with asyncio.TaskGroup() as checks:
             for deployment in self._idle(interval):
                 checks.create_task(self._check(deployment, slots, interval), name=f"health check of {deployment.id}")
+
+    def _pause(self) -> float:
+        interval = self.registry.current.settings.health_check_interval
+        if not interval:
+            return RECHECK_INTERVAL
+        return interval / ROUNDS_PER_INTERVAL * self.random.uniform(1 - JITTER, 1 + JITTER)
 
     def _idle(self, interval: float) -> list[Deployment]:
         deployments = self.registry.current.deployments
@@ -135,8 +126,3 @@ class HealthChecks:
                 log.exception("health_check_crashed", deployment=deployment.id)
             finally:
                 trial.cancelled()
-
-
-def _report_crash(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("health_checks_stopped", exc_info=error)

@@ -9,16 +9,15 @@ Only deployment ids, error codes, counts and times are shared: no content, no ke
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 from uuid import uuid4
 
 import structlog
 
+from router.background_loop import background_loop
 from router.health.breaker import BreakerSnapshot
 from router.health.breakers import Breakers
 from router.health.rate_limits import MINUTE, RateLimits, UsageByMinute
@@ -76,7 +75,7 @@ class SharedStore(Protocol):
 
 
 class SharedState:
-    """An async context manager that keeps `breakers` and `rate_limits` in sync with other servers.
+    """Keeps `breakers` and `rate_limits` in sync with other servers inside `running()`.
 
     `breakers`, `rate_limits` and this class use the same `clock`. While the store is unavailable, each server decides
     by its own observations; the outage is logged once. Leaving the context closes the store.
@@ -95,20 +94,15 @@ class SharedState:
         self._interval = interval
         self._server = uuid4().hex
         self._stored: Mapping[str, BreakerSnapshot] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._available = True
+        self._pause = 0.0
 
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name="shared state")
-        self._task.add_done_callback(_report_crash)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Sync in the background inside this context; the first sync starts at once."""
         try:
-            if self._task is not None:
-                self._task.cancel()
-                await asyncio.wait([self._task])
+            async with background_loop("shared state", self._sync_or_back_off, pause=lambda: self._pause):
+                yield
         finally:
             await self._store.aclose()
 
@@ -135,34 +129,21 @@ class SharedState:
         stale = tuple(each for each, breaker in self._stored.items() if _is_stale(breaker, now) and each not in newer)
         return StateUpdate(self._server, newer, stale, self._rate_limits.own_usage())
 
-    async def _run(self) -> None:
-        available, interval = True, self._interval
-        while True:
-            try:
-                await self.sync()
-            except StoreUnavailable as exc:
-                if available:
-                    log.warning(
-                        "shared_state_unavailable",
-                        reason=str(exc),
-                        effect="each server decides by its own observations",
-                    )
-                available, interval = False, min(MAX_RETRY_INTERVAL, interval * 2)
-            else:
-                if not available:
-                    log.info("shared_state_recovered")
-                available, interval = True, self._interval
-            if (task := asyncio.current_task()) is not None and task.cancelling():
-                # wait_for, which redis-py uses, can lose a cancellation: https://github.com/python/cpython/issues/86296
-                raise asyncio.CancelledError
-            await asyncio.sleep(interval)
+    async def _sync_or_back_off(self) -> None:
+        try:
+            await self.sync()
+        except StoreUnavailable as exc:
+            if self._available:
+                log.warning(
+                    "shared_state_unavailable", reason=str(exc), effect="each server decides by its own observations"
+                )
+            self._available = False
+            self._pause = min(MAX_RETRY_INTERVAL, max(self._interval, self._pause) * 2)
+        else:
+            if not self._available:
+                log.info("shared_state_recovered")
+            self._available, self._pause = True, self._interval
 
 
 def _is_stale(breaker: BreakerSnapshot, now: float) -> bool:
     return max(breaker.at, breaker.until or 0.0) + STALE < now
-
-
-def _report_crash(task: asyncio.Task[None]) -> None:
-    with suppress(asyncio.CancelledError):
-        if (error := task.exception()) is not None:
-            log.error("shared_state_stopped", exc_info=error)

@@ -191,7 +191,7 @@ async def test_usage_adds_up_over_all_servers_and_counts_once(a: Server, b: Serv
 
 
 async def test_servers_synchronize_in_the_background(a: Server, b: Server) -> None:
-    async with a.shared, b.shared:
+    async with a.shared.running(), b.shared.running():
         a.fail("x")
         await until(lambda: not b.breakers.allows("x"))
         a.succeed("x")
@@ -200,7 +200,7 @@ async def test_servers_synchronize_in_the_background(a: Server, b: Server) -> No
 
 async def test_an_outage_of_the_store_is_logged_once_and_loses_no_state(a: Server, b: Server, backend: Backend) -> None:
     with capture_logs() as logs:
-        async with a.shared:
+        async with a.shared.running():
             b.fail("before")
             await sync(b)
             await until(lambda: not a.breakers.allows("before"))
@@ -223,7 +223,7 @@ async def test_a_store_that_is_unavailable_at_start_up_is_used_when_it_recovers(
 ) -> None:
     await backend.stop()
     with capture_logs() as logs:
-        async with a.shared, b.shared:
+        async with a.shared.running(), b.shared.running():
             a.fail("x")
             await until(lambda: sum(each["event"] == "shared_state_unavailable" for each in logs) == 2)
             assert b.breakers.allows("x")
@@ -232,7 +232,7 @@ async def test_a_store_that_is_unavailable_at_start_up_is_used_when_it_recovers(
 
 
 async def test_nothing_runs_on_after_the_server_ends(a: Server, backend: Backend) -> None:
-    async with a.shared:
+    async with a.shared.running():
         await backend.stop()
         assert len(asyncio.all_tasks()) > 1
     assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -251,7 +251,7 @@ async def contents(redis: RedisServer) -> dict[bytes, dict[bytes, bytes]]:
 
 async def test_redis_holds_only_ids_codes_counts_and_times(redis: RedisServer) -> None:
     server = Server(RedisStore(redis.url))
-    async with server.shared:
+    async with server.shared.running():
         server.fail("group/model")
         server.limits.count_request(Deployment(id="group/model", group="group", model="model", rpm=1))
         await server.sync()
@@ -273,7 +273,7 @@ async def test_what_another_version_wrote_is_ignored(redis: RedisServer) -> None
         )
         await client.hset(f"switchboard:spent:{int(time.time() // 60)}", "other", b"[]")
     server = Server(RedisStore(redis.url))
-    async with server.shared:
+    async with server.shared.running():
         await server.sync()
     assert [each for each in "xyz" if not server.breakers.allows(each)] == ["z"]
 

@@ -13,8 +13,7 @@ import orjson
 
 from config.errors import SwitchboardError
 from config.models.deployments import Deployment
-from router.lanes.base import LaneRequest
-from router.lanes.base import Chunk, Lane
+from router.lanes.base import Chunk, Lane, LaneRequest
 from router.stream.answer_collector import AnswerCollector
 
 KEY = "sk-abcdefghijklmnopqrstuvwxyz012345"

@@ -62,9 +62,8 @@ class Rig:
 def test_an_idle_deployment_is_checked_once_an_interval() -> None:
     async def scenario() -> list[str]:
         rig = Rig(deployment("a"), deployment("b"))
-        task = asyncio.create_task(rig.checks.run())
-        await asyncio.sleep(INTERVAL * 3)
-        task.cancel()
+        async with rig.checks.running():
+            await asyncio.sleep(INTERVAL * 3)
         return rig.providers.checked
 
     assert sorted(run_virtually(scenario())) == ["a", "a", "a", "b", "b", "b"]
@@ -155,31 +154,27 @@ def test_a_deployment_that_is_used_while_its_check_waits_is_not_checked() -> Non
 def test_a_reload_switches_the_checks_on_and_off() -> None:
     async def scenario() -> tuple[int, int, int]:
         rig = Rig(deployment("a"), interval=None)
-        task = asyncio.create_task(rig.checks.run())
-        await asyncio.sleep(100)
-        off = len(rig.providers.checked)
-        rig.switch(INTERVAL)
-        await asyncio.sleep(RECHECK_INTERVAL + INTERVAL * 3.5)
-        on = len(rig.providers.checked)
-        rig.switch(None)
-        await asyncio.sleep(INTERVAL * 10)
-        task.cancel()
+        async with rig.checks.running():
+            await asyncio.sleep(100)
+            off = len(rig.providers.checked)
+            rig.switch(INTERVAL)
+            await asyncio.sleep(RECHECK_INTERVAL + INTERVAL * 3.5)
+            on = len(rig.providers.checked)
+            rig.switch(None)
+            await asyncio.sleep(INTERVAL * 10)
         return off, on, len(rig.providers.checked)
 
     off, on, after = run_virtually(scenario())
     assert off == 0 and on >= 3 and after == on
 
 
-def test_cancelling_ends_running_checks_and_counts_nothing() -> None:
+def test_stopping_ends_running_checks_and_counts_nothing() -> None:
     async def scenario() -> Rig:
         rig = Rig(deployment("a"))
         rig.providers.answer = lambda: asyncio.sleep(1000)
-        task = asyncio.create_task(rig.checks.run())
-        await asyncio.sleep(INTERVAL * 2)
-        assert rig.providers.running == 1
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        async with rig.checks.running():
+            await asyncio.sleep(INTERVAL * 2)
+            assert rig.providers.running == 1
         assert rig.providers.running == 0
         assert asyncio.all_tasks() == {asyncio.current_task()}
         return rig

@@ -138,7 +138,7 @@ def test_while_the_store_is_unavailable_the_retry_interval_grows_up_to_a_limit()
         loop = asyncio.get_running_loop()
         store = MemoryStore(loop.time)
         store.available = False
-        async with Server(store, loop.time).shared:
+        async with Server(store, loop.time).shared.running():
             await asyncio.sleep(100)
             while_unavailable = store.syncs
             store.available = True
@@ -167,13 +167,13 @@ def test_a_crash_of_the_background_task_is_logged_and_the_server_goes_on() -> No
     async def scenario() -> bool:
         loop = asyncio.get_running_loop()
         store = Broken(loop.time)
-        async with Server(store, loop.time).shared:
-            await asyncio.sleep(1)
+        async with Server(store, loop.time).shared.running():
+            await asyncio.sleep(0.5)
         return store.closed
 
     with capture_logs() as logs:
         assert run_virtually(scenario())
-    assert [(each["event"], each["log_level"]) for each in logs] == [("shared_state_stopped", "error")]
+    assert [(each["event"], each["log_level"]) for each in logs] == [("background_loop_crashed", "error")]
 
 
 def test_a_cancellation_that_the_store_swallows_still_ends_the_task() -> None:
@@ -187,7 +187,7 @@ def test_a_cancellation_that_the_store_swallows_still_ends_the_task() -> None:
     async def scenario() -> set[Any]:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(60):
-            async with Server(Swallowing(loop.time), loop.time).shared:
+            async with Server(Swallowing(loop.time), loop.time).shared.running():
                 await asyncio.sleep(0.5)
         return asyncio.all_tasks() - {asyncio.current_task()}
 
