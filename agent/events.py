@@ -1,4 +1,4 @@
-"""What happens in a turn, as values. Every API encodes this one stream; nothing in it knows a wire format.
+"""The events of a turn. Every API encodes this one stream; the events are independent of any wire format.
 
 TextDelta* (ToolStarted* ToolFinished* TextDelta*)* (HandOff* | ReviewRequested*) Usage (TurnFinished | TurnFailed)
 """
@@ -16,14 +16,14 @@ FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "interr
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """Text that the caller is to hear next. Never empty."""
+    """The next piece of the answer's text. Never empty."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ToolStarted:
-    """The agent called one of its own tools. It runs here; an OpenAI caller never sees it."""
+    """The agent calls one of its own tools, which runs in this server. OpenAI callers do not see it."""
 
     call_id: str
     name: str
@@ -32,7 +32,7 @@ class ToolStarted:
 
 @dataclass(frozen=True, slots=True)
 class ToolFinished:
-    """What one of the agent's own tools returned, as the model reads it."""
+    """The result of one of the agent's own tools, as the model sees it."""
 
     call_id: str
     name: str
@@ -42,7 +42,7 @@ class ToolFinished:
 
 @dataclass(frozen=True, slots=True)
 class HandOff:
-    """A tool call that the caller carries out: a transfer, a hang-up, one of its own tools. It ends the turn."""
+    """A tool call that the caller executes: a transfer, a hang-up, or one of its own tools. It ends the turn."""
 
     call_id: str
     name: str
@@ -51,7 +51,7 @@ class HandOff:
 
 @dataclass(frozen=True, slots=True)
 class ReviewRequested:
-    """A tool waits for a person's decision; `question` is what the reviewer is asked. It ends the turn."""
+    """A tool call needs a person's decision; `question` is for the reviewer. It ends the turn."""
 
     interrupt_id: str
     question: Mapping[str, Any]
@@ -59,7 +59,7 @@ class ReviewRequested:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of the whole turn: the sum over the agent's model calls."""
+    """The tokens of all model calls of the turn."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -74,14 +74,14 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TurnFinished:
-    """The turn ended well: "tool_calls" with hand-offs, "interrupted" when it waits for reviews."""
+    """The turn succeeded: "tool_calls" with hand-offs, "interrupted" with pending reviews."""
 
     reason: FinishReason
 
 
 @dataclass(frozen=True, slots=True)
 class TurnFailed:
-    """The turn ended badly; `error` is made for callers and holds no provider's text."""
+    """The turn failed. `error` is safe to show to callers: it contains no text of a provider."""
 
     error: SwitchboardError
 

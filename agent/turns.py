@@ -15,8 +15,8 @@ from agent.chat_model import RoutedChatModel
 from agent.events import Event
 from agent.graph import AgentGraph, compile_graph
 from agent.memory.long_term import LongTermMemory
-from agent.memory.recollection import Recollection
 from agent.memory.trim import system_prompt_length
+from agent.memory.turn_memories import TurnMemories
 from agent.stream import AgentInput, AgentRun
 from agent.tools.caller_tools import CallerTool
 from agent.tools.mcp.connections import McpConnections
@@ -107,7 +107,7 @@ class TurnService:
         tools, graph = self._graph_for(request.caller_tools, remembers=user_id is not None)
         context = TurnContext(
             routed,
-            _prompt(self.profile, self.recollection(user_id)),
+            _prompt(self.profile, self.turn_memories(user_id)),
             request.params,
             request.tool_choice,
             self.profile.max_steps,
@@ -136,12 +136,12 @@ class TurnService:
         result = await self._model.answer(self.router.begin(model), messages, {})
         return str(result.generations[0].message.text)
 
-    def recollection(self, user_id: str | None) -> Recollection | None:
-        """What the prompt is to say about the user; None when nobody remembers."""
+    def turn_memories(self, user_id: str | None) -> TurnMemories | None:
+        """The user's memories for one turn; None without long-term memory."""
         policy = self.profile.memory
         if self.memory is None or user_id is None or not policy.long_term:
             return None
-        return Recollection(self.memory, user_id, policy.recall)
+        return TurnMemories(self.memory, user_id, policy.recall)
 
     def thread_graph(self) -> tuple[ToolSet, AgentGraph]:
         """The agent's tools on stored threads, and the graph that runs them."""
@@ -189,13 +189,13 @@ class TurnService:
         return known
 
 
-def _prompt(profile: AgentProfile, recollection: Recollection | None) -> Prompt:
+def _prompt(profile: AgentProfile, memories: TurnMemories | None) -> Prompt:
     """The prompt of a turn whose messages come with the request: the system prompt, then what is known of the user."""
 
     async def prompt(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
         replaced = profile.system_prompt_mode == "replace" and any(isinstance(each, SystemMessage) for each in messages)
         whole = list(messages) if replaced else [SystemMessage(profile.system_prompt), *messages]
-        known = await recollection.text(messages) if recollection else ""
+        known = await memories.text(messages) if memories else ""
         if known:
             whole.insert(system_prompt_length(whole), SystemMessage(known))
         return whole

@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from agent.memory.long_term import LongTermMemory
-from agent.sessions.opened import open_sessions
+from agent.sessions.lifespan import open_sessions
 from agent.sessions.signals import Signals
 from agent.storage.checkpoints import open_checkpoints
 from agent.tools.mcp.connections import McpConnections

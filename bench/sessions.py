@@ -20,8 +20,8 @@ import httpx
 from pydantic import SecretStr
 from sqlalchemy import insert
 
+from agent.sessions.sessions_table import sessions
 from agent.sessions.store import SessionStore
-from agent.sessions.table import sessions
 from agent.storage.database import Database, open_database
 from api.log import configure_logging
 from tests.support.serving import Served, fake, serving

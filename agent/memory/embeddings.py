@@ -1,6 +1,6 @@
-"""Vectors as they are kept and compared, and an embedder that may be away.
+"""Stores and compares embedding vectors, and wraps an embedder that may fail.
 
-A vector is kept as float32 of length 1, so that nearness (cosine) is a sum of products.
+A vector is stored as float32 of length 1, so that the cosine similarity of two vectors is their dot product.
 """
 
 from __future__ import annotations
@@ -24,96 +24,101 @@ log = structlog.get_logger(__name__)
 
 Key = TypeVar("Key")
 
-REST: Final = 30.0
-"""Seconds for which an embedder that failed is not asked: else every turn would wait for it in vain."""
+COOLDOWN: Final = 30.0
+"""Seconds without requests after a failure. Otherwise every turn would wait for the timeout."""
 
 TEXT_CHARS: Final = 2_000
-"""Characters of a text that its vector is made of; embedding models refuse what is longer than they read."""
+"""Characters of a text that are embedded; embedding models refuse texts beyond their limit."""
 
-HARMLESS: Final = "Good morning."
-"""What every embedding model takes."""
+PROBE_TEXT: Final = "Good morning."
+"""A text that every working embedding model accepts."""
 
 
 def pack(vector: Sequence[float]) -> bytes:
-    """The vector with length 1, as little-endian float32; one of zeros stays as it is, and is near nothing."""
+    """The vector scaled to length 1, as little-endian float32. A zero vector stays zero and is similar to nothing."""
     length = sqrt(sum(map(mul, vector, vector))) or 1.0
     return _little_endian(array("f", [each / length for each in vector])).tobytes()
 
 
 def nearest(query: bytes, rows: Iterable[tuple[Key, bytes]], limit: int) -> list[Key]:
-    """The keys of the rows that are nearest to `query`, best first; equals in the order of the rows.
+    """The keys of the rows whose vectors are most similar to `query`, best first; ties in the order of the rows.
 
-    Rows of another length cannot be compared and are left out. It takes 0.05 ms for a row of 1,536 numbers.
+    Rows of another length cannot be compared and are left out. A row of 1,536 numbers takes 0.05 ms.
     """
-    wanted = _unpack(query)
-    near = ((sum(map(mul, wanted, _unpack(kept))), key) for key, kept in rows if len(kept) == len(query))
-    return [key for _, key in nlargest(limit, near, key=lambda each: each[0])]
+    numbers = _unpack(query)
+    scored = ((sum(map(mul, numbers, _unpack(vector))), key) for key, vector in rows if len(vector) == len(query))
+    return [key for _, key in nlargest(limit, scored, key=lambda each: each[0])]
 
 
-class PatientEmbedder:
-    """Asks `embedder`, and goes without it while it is away. An outage is logged at its beginning and at its end."""
+class CooldownEmbedder:
+    """Wraps `embedder` with a timeout and a cooldown after a failure. Logs the beginning and the end of an outage."""
 
     def __init__(self, embedder: Embedder, clock: Callable[[], float] = time.monotonic) -> None:
         self._embedder = embedder
         self._clock = clock
-        self._rests_until: float | None = None
+        self._cooldown_until: float | None = None
 
     @property
     def space(self) -> str:
         return self._embedder.space
 
-    async def embed(self, texts: Sequence[str], patience: float) -> list[bytes] | None:
-        """One packed vector for each text; None when there is none within `patience` seconds, or while it rests.
+    async def embed(self, texts: Sequence[str], timeout: float) -> list[bytes] | None:
+        """One packed vector for each text; None on a failure, after `timeout` seconds, and during the cooldown.
 
         Raises:
-            RequestError: it refuses these texts, and would take others.
+            RequestError: the model refuses these texts, but accepts others.
         """
-        if self._rests_until is not None and self._clock() < self._rests_until:
+        if self._cooldown_until is not None and self._clock() < self._cooldown_until:
             return None
         try:
-            async with asyncio.timeout(patience):
-                vectors = await self._asked([text[:TEXT_CHARS] for text in texts])
+            async with asyncio.timeout(timeout):
+                vectors = await self._embed([text[:TEXT_CHARS] for text in texts])
         except RequestError:
             raise
         except TimeoutError:
-            reason = f"no answer within {patience:g} s"
+            reason = f"no answer within {timeout:g} s"
         except SwitchboardError as error:
             reason = str(error)
         except Exception:
-            # A bug is ours, and a turn goes on without its memories in their order.
+            # A bug of ours must not end the turn.
             log.exception("embedding_crashed", model=self._embedder.group)
             reason = "it crashed"
         else:
-            self._back()
+            self._report_recovery()
             return [pack(each) for each in vectors]
-        self._away(reason)
+        self._report_outage(reason)
         return None
 
-    async def _asked(self, texts: Sequence[str]) -> list[list[float]]:
+    async def _embed(self, texts: Sequence[str]) -> list[list[float]]:
         try:
             return await self._embedder.embed(texts)
         except RequestError as error:
             try:
-                await self._embedder.embed([HARMLESS])
+                await self._embedder.embed([PROBE_TEXT])
             except RequestError:
-                # A wrong parameter in models.yaml, say: nothing is the matter with the texts.
+                # The texts are not the cause; a parameter in models.yaml may be.
                 raise ModelUnavailable(f"The embedding model refuses every text: {error}") from error
             raise
 
-    def _away(self, reason: str) -> None:
-        if self._rests_until is None:
-            log.warning("embedding_away", model=self._embedder.group, reason=reason, now="the newest memories are used")
-        self._rests_until = self._clock() + REST
+    def _report_outage(self, reason: str) -> None:
+        if self._cooldown_until is None:
+            log.warning(
+                "embedding_unavailable",
+                model=self._embedder.group,
+                reason=reason,
+                effect="the newest memories are used",
+            )
+        self._cooldown_until = self._clock() + COOLDOWN
 
-    def _back(self) -> None:
-        if self._rests_until is not None:
-            self._rests_until = None
-            log.info("embedding_back", model=self._embedder.group)
+    def _report_recovery(self) -> None:
+        if self._cooldown_until is not None:
+            self._cooldown_until = None
+            log.info("embedding_recovered", model=self._embedder.group)
 
 
-def _unpack(kept: bytes) -> array[float]:
+def _unpack(vector: bytes) -> array[float]:
     numbers = array("f")
-    numbers.frombytes(kept)
+    numbers.frombytes(vector)
     return _little_endian(numbers)
 
 

@@ -1,7 +1,7 @@
-"""What the agent remembers about each user, across conversations.
+"""Long-term memory: what the agent knows about each user, across conversations.
 
-One table and an exact search over the user's own rows: with a thousand memories at most it needs no vector extension,
-and is the same on every database.
+All memories are in one table, and a search compares all rows of the user. With at most a thousand memories per user,
+that needs no vector extension and works on every database.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from sqlalchemy import ColumnElement, Row, delete, select
+from sqlalchemy import Row, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from agent.memory.embeddings import PatientEmbedder
+from agent.memory.embeddings import CooldownEmbedder
 from agent.memory.memories_table import NEWEST_FIRST, memories
-from agent.memory.recall import Recall
+from agent.memory.memory_index import MemoryIndex
 from agent.storage.database import Database
 from config.errors import RequestError
 from router.embedding import Embedder
@@ -32,7 +32,7 @@ _NAMESPACE: Final = UUID("5a0c9a4e-61a3-4a52-9b0e-2f1f6f7f3c11")
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """One thing known about a user. `created` is in UTC: when it was last written."""
+    """One fact about a user. `created` is when it was last written, in UTC."""
 
     id: UUID
     content: str
@@ -44,10 +44,10 @@ def _now() -> datetime:
 
 
 class LongTermMemory:
-    """The memories of all users. `limit_per_user` of each are kept: the oldest is forgotten for one more.
+    """The memories of all users. Beyond `limit_per_user`, a user's oldest memories are deleted.
 
-    With an `embedder` they are found by their meaning, without one by their age. Every method raises
-    `StorageUnavailable` while the database is away. Close it before the database.
+    With an `embedder` a search finds memories by meaning, without one the newest. Every method raises
+    `StorageUnavailable` during an outage of the database. Close it before the database.
     """
 
     def __init__(
@@ -59,18 +59,18 @@ class LongTermMemory:
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self._database = database
-        self._recall = Recall(database, PatientEmbedder(embedder)) if embedder else None
+        self._index = MemoryIndex(database, CooldownEmbedder(embedder)) if embedder else None
         self._limit = limit_per_user
         self._clock = clock
 
     async def write(self, user_id: str, content: str) -> Memory:
-        """Remember `content`. The very same text again is the memory that is there, now the newest.
+        """Store `content` as a memory. Writing the same text again makes the existing memory the newest.
 
         Raises:
-            RequestError: there is nothing in it, too much, or what cannot be stored as text.
+            RequestError: `content` is empty, too long, or contains characters that cannot be stored.
         """
-        content = _checked(content)
-        # The text makes the id, so that two servers that write it at once write one row.
+        content = _validated(content)
+        # The id is a hash of the text, so that servers that write it at the same time write one row.
         memory = Memory(uuid5(_NAMESPACE, f"{len(user_id)}:{user_id}{content}"), content, self._clock())
         row = {"id": memory.id, "user_id": user_id, "content": content, "created": memory.created}
         async with self._database.begin() as connection:
@@ -80,9 +80,9 @@ class LongTermMemory:
                 .values(row)
                 .on_conflict_do_update(index_elements=["id"], set_={"created": memory.created})
             )
-            await self._forget_oldest(connection, user_id)
-        if self._recall:
-            self._recall.embed_later(user_id)
+            await self._delete_oldest(connection, user_id)
+        if self._index:
+            self._index.embed_later(user_id)
         return memory
 
     async def list(self, user_id: str, limit: int = 100, offset: int = 0) -> Sequence[Memory]:
@@ -92,8 +92,8 @@ class LongTermMemory:
             return [_memory(row) for row in await connection.execute(wanted)]
 
     async def search(self, user_id: str, query: str, limit: int) -> Sequence[Memory]:
-        """The memories that come nearest to `query`, best first, then the newest of those that have no vector."""
-        ids = await self._recall.nearest(user_id, query, limit) if self._recall and query.strip() else []
+        """The memories most similar to `query`, best first, then the newest of those that have no vector."""
+        ids = await self._index.nearest(user_id, query, limit) if self._index and query.strip() else []
         if not ids:
             return await self.list(user_id, limit)
         async with self._database.read() as connection:
@@ -104,50 +104,37 @@ class LongTermMemory:
         return [*(found[each] for each in ids if each in found), *rest]
 
     async def forget(self, user_id: str, memory_id: UUID) -> bool:
-        """Whether the user had that memory; it is gone."""
-        return await self._forget(memories.c.user_id == user_id, memories.c.id == memory_id) > 0
-
-    async def forget_user(self, user_id: str) -> int:
-        """Forget all of the user's memories; returns how many there were."""
-        return await self._forget(memories.c.user_id == user_id)
+        """Delete a memory; returns whether the user had it."""
+        memory = delete(memories).where(memories.c.user_id == user_id, memories.c.id == memory_id)
+        async with self._database.begin() as connection:
+            return (await connection.execute(memory)).rowcount > 0
 
     async def for_prompt(self, user_id: str, query: str, *, limit: int = 5, max_chars: int = 2_000) -> str:
-        """What the system prompt is to say about the user, "" when nothing is known. Waits 2 s for the embedder at
-        most.
-        """
-        known = await self.list(user_id, limit + 1)
-        if len(known) > limit:  # else all of them are told, and nothing has to be embedded for it
-            known = await self.search(user_id, query, limit)
+        """The section of the system prompt about the user, "" without memories. Waits at most 2 s for the embedder."""
+        found = await self.list(user_id, limit + 1)
+        if len(found) > limit:  # otherwise the prompt has room for all of them
+            found = await self.search(user_id, query, limit)
         text = HEADING
-        for memory in known:
-            # On one line, so that no memory can pass for another part of the prompt.
+        for memory in found:
+            # On one line, so that a memory cannot imitate another part of the prompt.
             text += f"\n- {' '.join(memory.content.split())}"
-        if not known or len(text) <= max_chars:
-            return text if known else ""
+        if not found or len(text) <= max_chars:
+            return text if found else ""
         return f"{text[: max_chars - 1]}…"
 
-    async def settle(self) -> None:
-        """Wait until all that was written is embedded, or cannot be now."""
-        if self._recall:
-            await self._recall.settle()
-
     async def aclose(self) -> None:
-        """Stop the work in the background; a later search takes it up again."""
-        if self._recall:
-            await self._recall.aclose()
+        """Cancel the background tasks; a later search starts them again."""
+        if self._index:
+            await self._index.aclose()
 
-    async def _forget_oldest(self, connection: AsyncConnection, user_id: str) -> None:
+    async def _delete_oldest(self, connection: AsyncConnection, user_id: str) -> None:
         mine = select(memories.c.id, memories.c.created).where(memories.c.user_id == user_id)
         beyond = (await connection.execute(mine.order_by(*NEWEST_FIRST).offset(self._limit))).all()
         if beyond:
-            # By age too: meanwhile another server may have written one of them anew.
+            # Also by age: another server may have written one of them again in the meantime.
             newest = max(row.created for row in beyond)
             old = memories.c.id.in_([row.id for row in beyond])
             await connection.execute(delete(memories).where(old, memories.c.created <= newest))
-
-    async def _forget(self, *which: ColumnElement[bool]) -> int:
-        async with self._database.begin() as connection:
-            return (await connection.execute(delete(memories).where(*which))).rowcount
 
 
 def _of(user_id: str) -> Any:
@@ -158,14 +145,16 @@ def _memory(row: Row[Any]) -> Memory:
     return Memory(row.id, row.content, row.created)
 
 
-def _checked(content: str) -> str:
+def _validated(content: str) -> str:
     content = content.strip()
     if not content:
-        raise RequestError("A memory must hold some text.", param="content")
+        raise RequestError("A memory must contain text.", param="content")
     if len(content) > CONTENT_CHARS:
         raise RequestError(
-            f"A memory may have {CONTENT_CHARS:,} characters; this has {len(content):,}.", param="content"
+            f"A memory may have up to {CONTENT_CHARS:,} characters; this one has {len(content):,}.", param="content"
         )
     if "\0" in content or any("\ud800" <= each <= "\udfff" for each in content):
-        raise RequestError("A memory must be text; this holds a character that cannot be stored.", param="content")
+        raise RequestError(
+            "The memory contains a character that cannot be stored: NUL or a surrogate.", param="content"
+        )
     return content

@@ -1,4 +1,4 @@
-"""The table of long-term memories; the migration `0002_memories` makes the same."""
+"""The table of long-term memories. The migration `0002_memories` creates it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ memories = Table(
     Column("content", Text, nullable=False),
     Column("created", UtcTime, nullable=False),
     Column("embedding_model", Text),
-    # Last, since SQLite reads past a long value to reach the next. As `embeddings.pack` makes it; empty: refused.
+    # A packed vector, see `embeddings.pack`; empty when the model refused the content. It is the last column because
+    # SQLite reads through a long value to reach the columns after it.
     Column("embedding", LargeBinary),
     Index("memories_of_user", "user_id", "created"),
 )

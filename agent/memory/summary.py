@@ -1,7 +1,7 @@
-"""A running summary in the place of what fell out of a conversation.
+"""A running summary that replaces the beginning of a long conversation.
 
-The caller keeps the `RunningSummary` with the session. Before a model call `fitted` says what is sent; what newly fell
-out is summed up by `summarised`, best after the turn, when nobody waits on the line. Until then it is merely left out.
+The caller stores the `RunningSummary` with the session. Before a model call, `fit_to_limit` drops the oldest messages.
+After the turn, when nobody waits, `update_summary` adds the dropped messages to the summary.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from typing import Any, Final
 import structlog
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
 
-from agent.memory.trim import CountTokens, system_prompt_length, trimmed, turn_starts
+from agent.memory.trim import CountTokens, system_prompt_length, trim_messages, turn_starts
 from config.errors import SwitchboardError
 from config.profile.memory import Trim
 
 log = structlog.get_logger(__name__)
 
-Ask = Callable[[Sequence[AnyMessage]], Awaitable[str]]
+AskModel = Callable[[Sequence[AnyMessage]], Awaitable[str]]
+"""Sends messages to a model and returns the text of its answer."""
 
-PATIENCE: Final = 30.0
-"""Seconds for all the asking of one `summarised`."""
+TIMEOUT: Final = 30.0
+"""Seconds for all model calls of one `update_summary`."""
 
 BATCH_CHARS: Final = 24_000
-"""Characters of conversation that the model is asked to sum up at once."""
+"""Characters of conversation in one request for a summary."""
 
 MESSAGE_CHARS: Final = 4_000
-"""Characters of one message that go into a summary: a tool may have returned a whole file."""
+"""Characters of one message in a request for a summary: a tool may have returned a whole file."""
 
 SUMMARY_CHARS: Final = 4_000
 
@@ -46,7 +47,7 @@ _TASK: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RunningSummary:
-    """`text` stands for the first `covered` messages after the system prompt."""
+    """`text` replaces the first `covered` messages after the system prompt."""
 
     text: str
     covered: int
@@ -60,56 +61,59 @@ class RunningSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """`messages` are what the model is sent; `dropped` is left out of them and not in `summary` yet."""
+class FittedConversation:
+    """`messages` are sent to the model; `dropped` are left out and not yet part of `summary`."""
 
     messages: list[AnyMessage]
     dropped: list[AnyMessage]
     summary: RunningSummary | None
 
 
-def fitted(
-    messages: Sequence[AnyMessage], trim: Trim, known: RunningSummary | None, count_tokens: CountTokens
-) -> Fitted:
-    """The conversation within the limit of `trim`, with what is known of its beginning after the system prompt.
+def fit_to_limit(
+    messages: Sequence[AnyMessage], trim: Trim, summary: RunningSummary | None, count_tokens: CountTokens
+) -> FittedConversation:
+    """Fit the conversation into the limit of `trim`, with `summary` in place of the messages that it covers.
 
-    A summary that does not fit the messages, of a conversation that was cut back since, is left aside.
+    A summary that no longer matches the messages, because the conversation was truncated, is ignored.
     """
     start = system_prompt_length(messages)
     head, talk = list(messages[:start]), messages[start:]
-    if known is not None and known.covered not in turn_starts(talk):
-        known = None
-    if known is not None:
-        head, talk = [*head, SystemMessage(f"{HEADING} {known.text}")], talk[known.covered :]
-    rest = trimmed([*head, *talk], trim, count_tokens)
-    return Fitted(rest.kept, rest.dropped, known)
+    if summary is not None and summary.covered not in turn_starts(talk):
+        summary = None
+    if summary is not None:
+        head, talk = [*head, SystemMessage(f"{HEADING} {summary.text}")], talk[summary.covered :]
+    trimmed = trim_messages([*head, *talk], trim, count_tokens)
+    return FittedConversation(trimmed.kept, trimmed.dropped, summary)
 
 
-async def summarised(dropped: Sequence[AnyMessage], known: RunningSummary | None, ask: Ask) -> RunningSummary | None:
-    """`known` brought up to date with `dropped`, both from `fitted`. `ask` has a model answer messages.
+async def update_summary(
+    summary: RunningSummary | None, dropped: Sequence[AnyMessage], ask: AskModel
+) -> RunningSummary | None:
+    """Extend `summary` by the `dropped` messages, both as `fit_to_limit` returned them.
 
-    Never fails: when the model does, what was summed up until then is returned, and the rest is for the next time.
+    Failures are logged, not raised; the result then covers the messages that were summarized before the failure.
     """
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             for batch in _batches(dropped):
-                text = (await ask(_request(batch, known))).strip()
+                text = (await ask(_request(batch, summary))).strip()
                 if not text:
                     log.warning("summary_failed", reason="the model's summary is empty")
                     break
-                known = RunningSummary(_clipped(text, SUMMARY_CHARS), (known.covered if known else 0) + len(batch))
+                covered = (summary.covered if summary else 0) + len(batch)
+                summary = RunningSummary(_clipped(text, SUMMARY_CHARS), covered)
     except TimeoutError:
-        log.warning("summary_failed", reason=f"the model took more than {PATIENCE:.0f} s")
+        log.warning("summary_failed", reason=f"the model took more than {TIMEOUT:.0f} s")
     except SwitchboardError as error:
         log.warning("summary_failed", reason=str(error), error=error.code)
     except Exception:
-        # A bug is ours, and the conversation goes on without the summary.
+        # The conversation goes on without the summary.
         log.exception("summary_crashed")
-    return known
+    return summary
 
 
 def _batches(dropped: Sequence[AnyMessage]) -> Iterator[Sequence[AnyMessage]]:
-    """As many whole turns at once as the model is asked about; a summary that ends within a turn fits nowhere."""
+    """Batches of whole turns: a summary that ends within a turn could not be used."""
     begin = 0
     size = 0
     for start, end in pairwise([0, *(at for at in turn_starts(dropped) if at), len(dropped)]):
@@ -122,9 +126,9 @@ def _batches(dropped: Sequence[AnyMessage]) -> Iterator[Sequence[AnyMessage]]:
         yield dropped[begin:]
 
 
-def _request(batch: Sequence[AnyMessage], known: RunningSummary | None) -> list[AnyMessage]:
+def _request(batch: Sequence[AnyMessage], summary: RunningSummary | None) -> list[AnyMessage]:
     lines = _clipped("\n".join(map(_line, batch)), BATCH_CHARS)
-    before = known.text if known else "(none yet)"
+    before = summary.text if summary else "(none yet)"
     return [SystemMessage(_TASK), HumanMessage(f"Summary until now:\n{before}\n\nNew messages:\n{lines}")]
 
 

@@ -1,7 +1,7 @@
-"""How much of a conversation the model is sent. Pure: the stored messages stay as they are.
+"""Trims a conversation to a limit before a model call. Pure: the stored messages do not change.
 
-A **turn** begins with what the user says. Conversations are cut between turns alone, and never between a tool call and
-its result. (langchain_core's `trim_messages` keeps one system message only, and drops a last turn that is too long.)
+A **turn** begins with a user's message. Conversations are cut between turns only, and never between a tool call and its
+result. (langchain_core's `trim_messages` keeps only one system message, and drops a last turn that is too long.)
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from config.profile.memory import Trim
 
 CountTokens = Callable[[AnyMessage], int]
 
-BYTES_IN_A_TOKEN = 4
-"""Of UTF-8. English has four letters to a token; a Chinese character is three bytes and about three quarters of one."""
+BYTES_PER_TOKEN = 4
+"""In UTF-8. English has about 4 letters per token; a Chinese character has 3 bytes and is about 3/4 of a token."""
 
 MESSAGE_TOKENS = 4
-"""What a provider adds to each message: its role and its borders."""
+"""What a provider adds to each message for its role and its delimiters."""
 
 MEDIA = ("image", "audio", "input_audio", "video", "file")
-"""How the types of such content parts begin."""
+"""Prefixes of the types of media content parts."""
 
 MEDIA_TOKENS = 800
-"""For a picture or a sound: providers count what it shows, not its bytes."""
+"""Estimate for an image or a sound; providers count its content, not its bytes."""
 
-ROOM = 0.75
-"""Share of the limit that a conversation is cut down to when it is summarised: then that happens seldom."""
+SUMMARIZE_TARGET = 0.75
+"""Share of the limit to which a summarized conversation is trimmed, so that summaries are rarely needed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trimmed:
-    """`kept` is what the model is sent, `dropped` what stood between its system prompt and the rest."""
+class TrimmedMessages:
+    """`kept` are sent to the model; `dropped` stood between their system prompt and the rest."""
 
     kept: list[AnyMessage]
     dropped: list[AnyMessage]
 
 
-def trimmed(messages: Sequence[AnyMessage], trim: Trim, count_tokens: CountTokens) -> Trimmed:
-    """`messages` without the oldest turns, as many as it takes to come within the limit.
+def trim_messages(messages: Sequence[AnyMessage], trim: Trim, count_tokens: CountTokens) -> TrimmedMessages:
+    """Drop the oldest turns until the conversation is within the limit.
 
-    What is never dropped: the leading system messages and the last turn, however long they are. A conversation in which
-    no user speaks is cut between the agent's messages instead.
+    The leading system messages and the last turn are always kept, however long they are. A conversation without user
+    messages is cut between the agent's messages instead.
     """
     start = system_prompt_length(messages)
     head, talk = messages[:start], messages[start:]
@@ -53,31 +53,31 @@ def trimmed(messages: Sequence[AnyMessage], trim: Trim, count_tokens: CountToken
         limit, fixed, sizes = trim.max_messages or len(talk), 0, [1] * len(talk)
     size = fixed + sum(sizes)
     if size <= limit:
-        return Trimmed(list(messages), [])
-    target = limit * ROOM if trim.summarize else limit
+        return TrimmedMessages(list(messages), [])
+    target = limit * SUMMARIZE_TARGET if trim.summarize else limit
     cut = 0
     for place in turn_starts(talk):
         if size <= target:
             break
         size -= sum(sizes[cut:place])
         cut = place
-    return Trimmed([*head, *talk[cut:]], list(talk[:cut]))
+    return TrimmedMessages([*head, *talk[cut:]], list(talk[:cut]))
 
 
 def system_prompt_length(messages: Sequence[AnyMessage]) -> int:
-    """How many system messages stand at the beginning."""
+    """The number of leading system messages."""
     return next((at for at, each in enumerate(messages) if not isinstance(each, SystemMessage)), len(messages))
 
 
 def turn_starts(talk: Sequence[AnyMessage]) -> list[int]:
-    """Where `talk` may be cut: what begins there stands on its own. Oldest first."""
+    """The positions where `talk` may be cut, oldest first: no later message needs an earlier one."""
     opening = HumanMessage if any(isinstance(each, HumanMessage) for each in talk) else AIMessage
-    whole_from = _callers(talk)
-    return [at for at, each in enumerate(talk) if isinstance(each, opening) and whole_from[at] >= at]
+    needed = _earliest_needed(talk)
+    return [at for at, each in enumerate(talk) if isinstance(each, opening) and needed[at] >= at]
 
 
 def estimated_tokens(message: AnyMessage) -> int:
-    """About how many tokens a message takes; no provider's tokenizer is at hand without the network."""
+    """An estimate of the message's tokens. The providers' tokenizers are not available offline."""
     texts, media = [], 0
     for part in message.content if isinstance(message.content, list) else [message.content]:
         if isinstance(part, dict) and str(part.get("type")).startswith(MEDIA):
@@ -87,13 +87,13 @@ def estimated_tokens(message: AnyMessage) -> int:
     if isinstance(message, AIMessage):
         texts += [f"{call['name']}{call['args']}" for call in message.tool_calls]
     size = sum(len(each.encode(errors="surrogatepass")) for each in texts)
-    return MESSAGE_TOKENS + size // BYTES_IN_A_TOKEN + media * MEDIA_TOKENS
+    return MESSAGE_TOKENS + size // BYTES_PER_TOKEN + media * MEDIA_TOKENS
 
 
-def _callers(talk: Sequence[AnyMessage]) -> list[int]:
-    """For each place the earliest message that something from there on is the result of; the place itself if none.
+def _earliest_needed(talk: Sequence[AnyMessage]) -> list[int]:
+    """For each position, that of the earliest tool call whose result is at or after it; else the position itself.
 
-    Ids are not unique in a conversation: some providers count the calls of each answer from 0.
+    Tool call ids are not unique in a conversation: some providers count the calls of each answer from 0.
     """
     called: dict[str | None, int] = {}
     needed = list(range(len(talk)))

@@ -1,4 +1,4 @@
-"""What happens in a turn on a session: SessionOpened, then the turn's own events, then SessionEnded."""
+"""The events of a turn on a session: SessionOpened, then the turn's own events, then SessionEnded."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from agent.sessions.record import SessionRecord
 
 @dataclass(frozen=True, slots=True)
 class SessionOpened:
-    """The turn is about to begin on this session."""
+    """The turn begins on this session."""
 
     session_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded:
-    """The turn is over and stored. `messages` are those that it added to the thread; `record` is as it left it."""
+    """The turn has ended and is stored. `record` is the session after it, `messages` are those that it added."""
 
     record: SessionRecord
     messages: Sequence[AnyMessage]

@@ -1,80 +1,53 @@
-"""Keeps the leases of this process's turns while they run, and ends those that somebody else wants ended."""
+"""Renews the leases of the turns that run in this process, and ends turns that were cancelled elsewhere."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Final
-
-import structlog
 
 from agent.sessions.store import SessionStore
 from config.errors import StorageUnavailable, SwitchboardError, TurnCancelled
+from router.background_loop import background_loop
 
-log = structlog.get_logger(__name__)
+RENEW_INTERVAL: Final = 1.0
+"""Seconds between two renewals. A cancellation by another server takes effect within this time."""
 
-INTERVAL: Final = 1.0
-"""Seconds between two looks: so soon a turn ends that another server was asked to cancel."""
-
-End = Callable[[SwitchboardError], None]
+EndTurn = Callable[[SwitchboardError], None]
 
 
 class Leases:
-    """The turns that run here, by their ids."""
+    """The leases of this process, by turn id."""
 
-    def __init__(
-        self,
-        store: SessionStore,
-        *,
-        interval: float = INTERVAL,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
+    def __init__(self, store: SessionStore, *, interval: float = RENEW_INTERVAL) -> None:
         self._store = store
         self._interval = interval
-        self._sleep = sleep
-        self._held: dict[str, End] = {}
+        self._held: dict[str, EndTurn] = {}
 
     @contextmanager
-    def held(self, turn_id: str, end: End) -> Iterator[None]:
-        """Renew the lease of the turn inside; `end` is called when it is to end."""
+    def hold(self, turn_id: str, end: EndTurn) -> Iterator[None]:
+        """Renew the turn's lease inside the block. `end` is called when the turn was cancelled or lost its lease."""
         self._held[turn_id] = end
         try:
             yield
         finally:
             del self._held[turn_id]
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Renew in the background while this is entered."""
-        renewing = asyncio.create_task(self._renew_for_ever(), name="session leases")
-        try:
-            yield
-        finally:
-            renewing.cancel()
-            with suppress(asyncio.CancelledError):
-                await renewing
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Renew the leases in the background while this is entered."""
+        return background_loop("session leases", self.renew, pause=lambda: self._interval)
 
-    async def look(self) -> None:
+    async def renew(self) -> None:
         """Renew every lease once."""
         if not self._held:
             return
         try:
             leases = await self._store.renew_all(list(self._held))
         except StorageUnavailable:
-            return  # logged where it was noticed; a lease outlives a short outage
-        for turn_id, lease in leases.items():
+            return  # already logged; a lease outlives a short outage
+        for turn_id, state in leases.items():
             end = self._held.get(turn_id)
-            if end is None or lease == "held":
+            if end is None or state == "held":
                 continue
-            stopped = "The turn was cancelled."
-            end(TurnCancelled(stopped if lease == "stop" else "The session was deleted or has expired."))
-
-    async def _renew_for_ever(self) -> None:
-        while True:
-            await self._sleep(self._interval)
-            try:
-                await self.look()
-            except Exception:
-                # A bug must not end the renewing of all other turns.
-                log.exception("lease_renewal_crashed")
+            cancelled = "The turn was cancelled."
+            end(TurnCancelled(cancelled if state == "stop" else "The session was deleted or has expired."))

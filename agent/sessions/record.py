@@ -1,4 +1,4 @@
-"""What is known of one session, apart from its messages: those are in its thread's checkpoints."""
+"""A session's record: everything but its messages, which are in the checkpoints of its thread."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from datetime import datetime
 from typing import Any, Literal
 
 Status = Literal["idle", "running", "interrupted", "completed", "error"]
-"""`idle`: no turn has run yet; `interrupted`: waits for a person's answer."""
+"""`idle`: no turn has run yet, or the last one was cancelled; `interrupted`: a review is pending."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """A session of a user. `thread_id` is its own: one that was deleted and made again has another.
+    """A user's session. A session that is deleted and created again gets a new `thread_id`.
 
-    `summary` stands for the beginning of a long conversation, see `agent.memory.summary`.
-    `message` tells people about the status. `interrupts` are what it waits for when it is interrupted. `updated` is
-    when a turn last began or ended, `expires_at` None means never; times are UTC and know it.
+    `message` explains the status to people. `interrupts` are the pending reviews. `summary` replaces the beginning of
+    a long conversation, see `agent.memory.summary`. `updated` is when a turn last began or ended; `expires_at` None
+    means never. Times are timezone-aware, in UTC.
     """
 
     user_id: str

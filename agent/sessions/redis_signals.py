@@ -1,7 +1,7 @@
-"""Signals through Redis: what one process says, all that share it hear at once.
+"""Signals between processes through Redis pub/sub.
 
-One channel, switchboard:signals; a message is a word as it is. Nothing is stored: who was cut off has missed what was
-said meanwhile, and finds it in the database a moment later.
+All topics share one channel, switchboard:signals; a message is the topic's text. Redis stores nothing: a process that
+was disconnected misses signals and finds the change in the database a moment later.
 """
 
 from __future__ import annotations
@@ -18,125 +18,106 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from agent.sessions.signals import Signals
+from router.background_loop import background_loop, raise_lost_cancellation
 
 log = structlog.get_logger(__name__)
 
 CHANNEL: Final = "switchboard:signals"
 
-PATIENCE: Final = 1.0
-"""Seconds to wait for Redis, to connect and for each answer. Only the background tasks wait."""
+TIMEOUT: Final = 1.0
+"""Seconds to wait for Redis: to connect, and for each answer. Only the background tasks wait."""
 
-SHORTEST_PAUSE: Final = 0.05
-LONGEST_PAUSE: Final = 2.0
-"""Seconds between attempts to reach a Redis that is away."""
+MIN_RETRY_PAUSE: Final = 0.05
+MAX_RETRY_PAUSE: Final = 2.0
+"""Seconds between two attempts to connect: they double from the minimum to the maximum."""
 
-BACKLOG: Final = 1000
-"""Words that wait to be sent; what comes on top of that is heard in this process alone."""
+MAX_QUEUED: Final = 1000
+"""Signals that wait to be published. Further ones are delivered in this process only."""
 
 
 class RedisSignals(Signals):
-    """Delivers within this process at once, and to the others through the Redis at `url` while `running()` is entered.
+    """Delivers a signal in this process at once, and in the others through Redis while `running()` is entered.
 
-    A Redis that is away costs one warning; words then take the way through the database. Raises ValueError when `url`
-    is none.
+    An outage of Redis is logged once; other processes then find changes in the database. Raises ValueError when `url`
+    is not a Redis URL.
     """
 
-    def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
+    def __init__(self, url: str, *, timeout: float = TIMEOUT) -> None:
         super().__init__()
-        self._patience = patience
-        self._away = False
-        self._unsent: asyncio.Queue[str] = asyncio.Queue(BACKLOG)
+        self._timeout = timeout
+        self._unavailable = False
+        self._retry_pause = 0.0
+        self._queue: asyncio.Queue[str] = asyncio.Queue(MAX_QUEUED)
         self._redis = Redis.from_url(
             url,
-            socket_timeout=patience,
-            socket_connect_timeout=patience,
-            retry=Retry(NoBackoff(), 0),  # this class tries again, and says so
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),  # this class retries, and logs it
         )
 
-    async def send(self, word: str) -> None:
-        """Have everybody hear `word`, here at once. Never raises, and waits for nobody."""
-        self.deliver(word)
+    async def publish(self, topic: str) -> None:
+        """Deliver a signal here at once, and queue it for the other processes. Never blocks and never raises."""
+        self.deliver(topic)
         with suppress(asyncio.QueueFull):
-            self._unsent.put_nowait(word)
+            self._queue.put_nowait(topic)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Talk with Redis in the background while this is entered."""
-        tasks = [
-            asyncio.create_task(self._listen_for_ever(), name="signals from Redis"),
-            asyncio.create_task(self._publish_for_ever(), name="signals to Redis"),
-        ]
-        for task in tasks:
-            task.add_done_callback(_report_crash)
+        """Exchange signals with Redis in the background while this is entered."""
         try:
-            yield
+            async with (
+                background_loop("signals from Redis", self._receive, pause=lambda: self._retry_pause),
+                background_loop("signals to Redis", self._publish_next, pause=lambda: 0.0),
+            ):
+                yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
             await self._redis.aclose()
 
-    async def _publish_for_ever(self) -> None:
-        while True:
-            word = await self._unsent.get()
-            if self._away:
-                continue  # it would wait in vain, and those behind it as well
-            try:
-                await self._redis.publish(CHANNEL, word)
-            except (RedisError, OSError) as exc:
-                self._is_away(exc)
-            _raise_lost_cancellation()
+    async def _publish_next(self) -> None:
+        topic = await self._queue.get()
+        if self._unavailable:
+            return  # it would time out, and delay the signals behind it
+        try:
+            await self._redis.publish(CHANNEL, topic)
+        except (RedisError, OSError) as exc:
+            self._report_outage(exc)
 
-    async def _listen_for_ever(self) -> None:
-        pause = SHORTEST_PAUSE
-        while True:
-            try:
-                await self._listen()
-            except (RedisError, OSError) as exc:
-                pause = min(LONGEST_PAUSE, pause * 2) if self._away else SHORTEST_PAUSE
-                self._is_away(exc)
-            _raise_lost_cancellation()
-            await asyncio.sleep(pause)
+    async def _receive(self) -> None:
+        """Deliver the signals of other processes until the connection fails."""
+        try:
+            await self._deliver_messages()
+        except (RedisError, OSError) as exc:
+            pause = 2 * self._retry_pause if self._unavailable else 0.0
+            self._retry_pause = min(MAX_RETRY_PAUSE, max(MIN_RETRY_PAUSE, pause))
+            self._report_outage(exc)
 
-    async def _listen(self) -> None:
-        """Hear words until Redis goes away. Raises RedisError or OSError."""
+    async def _deliver_messages(self) -> None:
         async with aclosing(self._redis.pubsub()) as subscription:
             await subscription.subscribe(CHANNEL)
-            asked = True
+            awaits_answer = True
             while True:
-                message = await subscription.get_message(timeout=self._patience)
-                _raise_lost_cancellation()
+                message = await subscription.get_message(timeout=self._timeout)
+                raise_lost_cancellation()
                 if message is None:
-                    if asked:
+                    if awaits_answer:
                         raise RedisError("no answer")
-                    # A connection that was cut without a word is silent like one on which nobody speaks.
+                    # A dead connection is as silent as an idle one.
                     await subscription.ping()
-                    asked = True
+                    awaits_answer = True
                     continue
-                asked = False
-                self._is_back()
+                awaits_answer = False
+                self._report_recovery()
                 if message["type"] == "message":
                     self.deliver(message["data"].decode(errors="replace"))
 
-    def _is_away(self, exc: Exception) -> None:
-        if not self._away:
+    def _report_outage(self, exc: Exception) -> None:
+        if not self._unavailable:
             log.warning(
-                "signals_away", reason=f"Redis: {exc}", effect="what other servers want is noticed a second later"
+                "signals_unavailable", reason=f"Redis: {exc}", effect="requests of other servers take a second longer"
             )
-        self._away = True
+        self._unavailable = True
 
-    def _is_back(self) -> None:
-        if self._away:
-            log.info("signals_back")
-        self._away = False
-
-
-def _raise_lost_cancellation() -> None:
-    # wait_for, which redis-py uses, can lose a cancellation: https://github.com/python/cpython/issues/86296
-    if (task := asyncio.current_task()) is not None and task.cancelling():
-        raise asyncio.CancelledError
-
-
-def _report_crash(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("signals_stopped", exc_info=error)
+    def _report_recovery(self) -> None:
+        if self._unavailable:
+            log.info("signals_recovered")
+        self._unavailable = False

@@ -1,4 +1,4 @@
-"""What a caller may ask of a session."""
+"""Requests to the session service."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Literal
 from agent.tools.review import ReviewResponse
 
 OnBusy = Literal["reject", "supersede", "enqueue"]
-"""What to do while another turn runs: refuse (409), end that one, or wait for it."""
+"""What to do while another turn runs: refuse with 409, end that turn, or wait for it."""
 OnPending = Literal["refuse", "reject"]
-"""What to do while a review waits: refuse (409), or decline what waits and go on."""
+"""What to do while a review is pending: refuse with 409, or reject the reviewed call and continue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A user's message. `session_id` None: the user's latest live session, else a new one.
+    """A user's message. `session_id` None means the user's latest session, or a new one.
 
-    `system_message` stands where a system message of the caller would. `ttl` (seconds) sets the session's expiry anew
-    when `sets_ttl`; None is never.
+    `system_message` replaces or extends the agent's system prompt, as a caller's system message does. With `sets_ttl`
+    the session expires `ttl` seconds from now; None means never.
     """
 
     user_id: str
@@ -35,10 +35,12 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """A reviewer's answers, by the id of what they answer. A list answers all that waits, in its order."""
+    """A reviewer's answers by interrupt id; the key None means the only pending one.
+
+    A tuple answers all pending interrupts in their order.
+    """
 
     user_id: str
     session_id: str
     answers: Mapping[str | None, ReviewResponse] | tuple[ReviewResponse, ...]
-    """Under None stands the answer to the only thing that waits."""
     model: str | None = None

@@ -1,6 +1,6 @@
-"""Words that the processes of a server pass to each other about sessions.
+"""Publish/subscribe between the processes of a server, for sessions.
 
-A word that is lost costs time alone, since everybody also looks at the database now and then.
+A lost signal only costs time: subscribers also poll the database.
 """
 
 from __future__ import annotations
@@ -10,35 +10,35 @@ from contextlib import contextmanager
 
 
 class Signals:
-    """Delivers within this process."""
+    """Delivers signals within this process. A signal has a topic and no content."""
 
     def __init__(self) -> None:
-        self._listeners: dict[str, list[Callable[[], None]]] = {}
+        self._callbacks: dict[str, list[Callable[[], None]]] = {}
 
     @contextmanager
-    def on(self, word: str, react: Callable[[], None]) -> Iterator[None]:
-        """Call `react` whenever `word` is heard, while this is entered."""
-        listeners = self._listeners.setdefault(word, [])
-        listeners.append(react)
+    def subscribe(self, topic: str, callback: Callable[[], None]) -> Iterator[None]:
+        """Call `callback` at each signal on `topic` while this is entered."""
+        callbacks = self._callbacks.setdefault(topic, [])
+        callbacks.append(callback)
         try:
             yield
         finally:
-            listeners.remove(react)
-            if not listeners:
-                self._listeners.pop(word, None)
+            callbacks.remove(callback)
+            if not callbacks:
+                self._callbacks.pop(topic, None)
 
-    async def send(self, word: str) -> None:
-        """Have everybody hear `word`. Never raises."""
-        self.deliver(word)
+    async def publish(self, topic: str) -> None:
+        """Send a signal to all subscribers of `topic`. Never raises."""
+        self.deliver(topic)
 
-    def deliver(self, word: str) -> None:
-        """Tell those who listen here."""
-        for react in list(self._listeners.get(word, ())):
-            react()
+    def deliver(self, topic: str) -> None:
+        """Call the subscribers of this process."""
+        for callback in list(self._callbacks.get(topic, ())):
+            callback()
 
 
 def stop_topic(turn_id: str) -> str:
-    """Somebody wants the turn to end."""
+    """The turn is asked to end."""
     return f"stop:{turn_id}"
 
 

@@ -1,7 +1,7 @@
-"""Where sessions are kept: rows of the database, which alone says who may run a turn on which session.
+"""Stores sessions and their leases in the database.
 
-A turn claims its session's lease, renews it while it runs and releases it when it finishes. When a process dies its
-leases lapse, and each session can go on.
+A turn claims the lease of its session, renews it while it runs and releases it when it finishes. When a process dies,
+its leases lapse and other turns can run on the sessions.
 """
 
 from __future__ import annotations
@@ -16,28 +16,39 @@ from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from agent.sessions.record import SessionRecord, Status
-from agent.sessions.row import as_read, as_stored, has_expired, is_held, named, not_expired, over
-from agent.sessions.table import sessions
+from agent.sessions.sessions_table import (
+    current_record,
+    has_expired,
+    has_id,
+    is_leased,
+    not_expired,
+    removable,
+    sessions,
+    stored_record,
+)
 from agent.storage.database import Database
 from config.errors import SessionBusy, SessionExists, SessionNotFound, SessionNotReady
 
-Lease = Literal["held", "stop", "lost"]
+LeaseState = Literal["held", "stop", "lost"]
+"""`stop`: held, but the turn is asked to end; `lost`: another turn or nobody holds it."""
 
-LEASE: Final = 10.0
+DEFAULT_LEASE: Final = 10.0
 """Seconds."""
 
 NEWEST_FIRST = (sessions.c.updated.desc(), sessions.c.thread_id)
 
 
 class SessionStore:
-    """Sessions in `database`. Several stores, in any number of processes, may share one.
+    """Sessions in `database`, which any number of processes may share.
 
-    `clock` gives seconds since 1970, and all processes must agree on it to well within `lease`, which is the seconds
-    after which a turn that has not renewed counts as dead. Every method raises StorageUnavailable when the database is
-    away. Ids are up to 256 characters, without NUL; other text is stored whatever it holds.
+    A turn that has not renewed its lease for `lease` seconds counts as crashed. `clock` gives seconds since 1970; the
+    clocks of all processes must differ by much less than `lease`. Ids have up to 256 characters and no NUL; other text
+    may contain anything. Every method raises StorageUnavailable during an outage.
     """
 
-    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time, lease: float = LEASE) -> None:
+    def __init__(
+        self, database: Database, *, clock: Callable[[], float] = time.time, lease: float = DEFAULT_LEASE
+    ) -> None:
         self._database = database
         self._clock = clock
         self._lease = timedelta(seconds=lease)
@@ -51,10 +62,10 @@ class SessionStore:
         system_message: str | None = None,
         ttl: float | None = None,
     ) -> SessionRecord:
-        """A new session, which expires in `ttl` seconds; None is never. Of two that do this at once one wins.
+        """Create a session that expires in `ttl` seconds; None means never.
 
         Raises:
-            SessionExists: the user has it already.
+            SessionExists: the user already has a session with this id.
         """
         now = self._now()
         new = insert(sessions).values(
@@ -74,30 +85,30 @@ class SessionStore:
         )
         try:
             async with self._database.begin() as connection:
-                present = and_(named(user_id, session_id), sessions.c.expires_at <= now)
-                await connection.execute(update(sessions).where(present).values(gone=True))
-                return as_read((await connection.execute(new.returning(sessions))).one(), now)
+                expired = and_(has_id(user_id, session_id), sessions.c.expires_at <= now)
+                await connection.execute(update(sessions).where(expired).values(gone=True))
+                return current_record((await connection.execute(new.returning(sessions))).one(), now)
         except IntegrityError as exc:
-            raise SessionExists("There is a session of that id already.") from exc
+            raise SessionExists("A session with this id already exists.") from exc
 
     async def find(self, user_id: str, session_id: str) -> SessionRecord | None:
-        """The session, None when there is none or it has expired. A turn whose owner died reads as an error."""
+        """The session, None when there is none or it has expired. A crashed turn reads as status `error`."""
         now = self._now()
-        found = select(sessions).where(named(user_id, session_id), not_expired(now))
+        found = select(sessions).where(has_id(user_id, session_id), not_expired(now))
         async with self._database.read() as connection:
             row = (await connection.execute(found)).one_or_none()
-        return None if row is None else as_read(row, now)
+        return None if row is None else current_record(row, now)
 
     async def latest(self, user_id: str) -> SessionRecord | None:
-        """The user's session that was last active."""
+        """The user's most recently active session."""
         now = self._now()
         newest = select(sessions).where(sessions.c.user_id == user_id, ~sessions.c.gone, not_expired(now))
         async with self._database.read() as connection:
             row = (await connection.execute(newest.order_by(*NEWEST_FIRST).limit(1))).one_or_none()
-        return None if row is None else as_read(row, now)
+        return None if row is None else current_record(row, now)
 
     async def ids(self, user_id: str, limit: int = 100, offset: int = 0) -> list[str]:
-        """The ids of the user's sessions, the last active first."""
+        """The ids of the user's sessions, most recently active first."""
         theirs = select(sessions.c.session_id).where(
             sessions.c.user_id == user_id, ~sessions.c.gone, not_expired(self._now())
         )
@@ -114,63 +125,63 @@ class SessionStore:
         *,
         from_statuses: Collection[Status] | None = None,
     ) -> SessionRecord:
-        """Begin the turn `turn_id`, if no other runs; returns the session as it was before.
+        """Claim the session's lease for the turn `turn_id`; returns the session as it was before.
 
-        There `running` means that the turn before died with its process. Of the statuses that are allowed that one
-        counts as `error`, as `find` has it. `query` None leaves the last one. The interrupts are cleared: who cannot go
-        on after all gives them back to `finish`.
+        A returned status of `running` means that the previous turn crashed; `from_statuses` sees it as `error`, as
+        `find` does. `query` None keeps the last query. The claim clears the interrupts: a turn that cannot run after
+        all passes them to `finish`.
 
         Raises:
-            SessionNotFound: there is none, or it has expired.
+            SessionNotFound: there is no such session, or it has expired.
             SessionBusy: another turn holds the lease.
-            SessionNotReady: its status is none of `from_statuses`.
+            SessionNotReady: the status is not in `from_statuses`.
         """
-        row_of_it = select(sessions).where(named(user_id, session_id)).with_for_update()
+        lock_row = select(sessions).where(has_id(user_id, session_id)).with_for_update()
         async with self._database.begin() as connection:
-            row = (await connection.execute(row_of_it)).one_or_none()
-            now = self._now()  # not earlier: the row may have been held by another for a while
+            row = (await connection.execute(lock_row)).one_or_none()
+            now = self._now()  # read after the wait for the row's lock
             if row is None or has_expired(row, now):
                 raise _not_found()
-            if is_held(row, now):
+            if is_leased(row, now):
                 message = "Another turn runs on this session. Wait for it to end, or cancel it."
                 raise SessionBusy(message, retry_after=(row.lease_until - now).total_seconds())
-            status = as_read(row, now).status
+            status = current_record(row, now).status
             if from_statuses is not None and status not in from_statuses:
-                message = f"The session is {status}; this needs one that is {' or '.join(sorted(from_statuses))}."
+                message = f"The session is {status}, but must be {' or '.join(sorted(from_statuses))}."
                 raise SessionNotReady(message, status=status)
             values = {"status": "running", "message": "", "interrupts": (), "updated": now, "turn_id": turn_id}
             values |= {"lease_until": now + self._lease, "stop_asked": False}
             values |= {} if query is None else {"last_query": query}
             await connection.execute(update(sessions).where(sessions.c.thread_id == row.thread_id).values(values))
-        return as_stored(row)
+        return stored_record(row)
 
-    async def renew(self, turn_id: str) -> Lease:
-        """Extend the turn's lease. `stop` (it is extended too): somebody asks the turn to end; `lost`: end at once.
+    async def renew(self, turn_id: str) -> LeaseState:
+        """Extend the turn's lease, even a lapsed one that no other turn has claimed.
 
-        A lease that lapsed is held again, as long as nobody has taken it over.
+        A turn whose lease is `stop` or `lost` must end.
         """
         return (await self.renew_all([turn_id]))[turn_id]
 
-    async def renew_all(self, turn_ids: Collection[str]) -> Mapping[str, Lease]:
-        """`renew` for many at once."""
+    async def renew_all(self, turn_ids: Collection[str]) -> Mapping[str, LeaseState]:
+        """`renew` for several turns at once."""
         now = self._now()
         mine = and_(sessions.c.turn_id.in_(turn_ids), ~sessions.c.gone, not_expired(now))
         extend = update(sessions).where(mine).values(lease_until=now + self._lease)
         async with self._database.begin() as connection:
             rows = await connection.execute(extend.returning(sessions.c.turn_id, sessions.c.stop_asked))
-            held: dict[str, Lease] = {row.turn_id: "stop" if row.stop_asked else "held" for row in rows}
+            held: dict[str, LeaseState] = {row.turn_id: "stop" if row.stop_asked else "held" for row in rows}
         return {each: held.get(each, "lost") for each in turn_ids}
 
-    async def runs(self, turn_id: str) -> bool:
+    async def is_running(self, turn_id: str) -> bool:
         """Whether the turn holds its lease."""
         held = select(sessions.c.turn_id).where(sessions.c.turn_id == turn_id, sessions.c.lease_until > self._now())
         async with self._database.read() as connection:
             return (await connection.execute(held)).one_or_none() is not None
 
     async def request_stop(self, user_id: str, session_id: str) -> str | None:
-        """Ask the turn that runs to end; returns its id, None when none runs. Its owner learns of it by `renew`."""
+        """Ask the running turn to end; returns its id, None when none runs. Its process learns of it from `renew`."""
         now = self._now()
-        running = and_(named(user_id, session_id), not_expired(now), sessions.c.lease_until > now)
+        running = and_(has_id(user_id, session_id), not_expired(now), sessions.c.lease_until > now)
         ask = update(sessions).where(running).values(stop_asked=True).returning(sessions.c.turn_id)
         async with self._database.begin() as connection:
             turn_id: str | None = (await connection.execute(ask)).scalar_one_or_none()
@@ -186,9 +197,9 @@ class SessionStore:
         last_response: str | None = None,
         interrupts: Iterable[Mapping[str, Any]] = (),
     ) -> bool:
-        """Release the turn's lease and store how it ended; `last_query` and `last_response` None leave the last ones.
+        """Release the turn's lease and store its outcome; `last_query` and `last_response` None keep the last ones.
 
-        False when there is nothing to store it for: the session was taken over, deleted, or has expired.
+        Returns False when the turn has lost its lease, or the session was deleted or has expired.
         """
         now = self._now()
         values = {"status": status, "message": message, "interrupts": tuple(interrupts), "updated": now}
@@ -200,29 +211,21 @@ class SessionStore:
             row = (await connection.execute(release.returning(sessions.c.gone, sessions.c.expires_at))).one_or_none()
         return row is not None and not row.gone and not has_expired(row, now)
 
-    async def set_response(self, user_id: str, session_id: str, text: str) -> SessionRecord:
-        """Put `text`, what was heard of a cancelled answer, in the place of the last response.
-
-        Raises:
-            SessionNotFound: there is none, or it has expired.
-        """
-        return await self._change(user_id, session_id, last_response=text)
-
     async def set_summary(self, thread_id: str, summary: Mapping[str, Any]) -> None:
-        """Keep what stands for the beginning of the thread's conversation."""
-        keep = update(sessions).where(sessions.c.thread_id == thread_id).values(summary=summary)
+        """Store the summary of the beginning of the thread's conversation."""
+        store = update(sessions).where(sessions.c.thread_id == thread_id).values(summary=summary)
         async with self._database.begin() as connection:
-            await connection.execute(keep)
+            await connection.execute(store)
 
     async def set_expiry(self, user_id: str, session_id: str, ttl: float | None) -> SessionRecord:
-        """Let it expire `ttl` seconds from now; None is never. Raises SessionNotFound."""
+        """Make the session expire `ttl` seconds from now; None means never. Raises SessionNotFound."""
         return await self._change(user_id, session_id, expires_at=_expiry(self._now(), ttl))
 
     async def delete(self, user_id: str, session_id: str) -> SessionRecord | None:
-        """Delete the session at once; returns it, None when there is none. A turn on it loses its lease.
+        """Mark the session as deleted; returns it, None when there is none. A turn on it loses its lease.
 
-        Its thread's checkpoints are left: delete them, then `remove` the record. What is not removed comes up in
-        `expired`, so a crash in between leaves nothing behind.
+        Afterwards delete the checkpoints of its thread, then `remove` the record. After a crash in between, `expired`
+        returns the record.
         """
         try:
             return await self._change(user_id, session_id, gone=True, expires_at=self._now())
@@ -230,35 +233,35 @@ class SessionStore:
             return None
 
     async def expired(self, limit: int) -> list[SessionRecord]:
-        """Up to `limit` sessions that are over, the longest ago first, and on which no turn runs any more.
+        """Up to `limit` sessions that are expired or deleted and on which no turn runs, oldest first.
 
-        Delete their threads' checkpoints, then `remove` them.
+        Delete the checkpoints of their threads, then `remove` them.
         """
         now = self._now()
-        found = select(sessions).where(over(now)).order_by(sessions.c.expires_at).limit(limit)
+        found = select(sessions).where(removable(now)).order_by(sessions.c.expires_at).limit(limit)
         async with self._database.read() as connection:
             rows = await connection.execute(found)
-            return [as_read(row, now) for row in rows]
+            return [current_record(row, now) for row in rows]
 
     async def remove(self, records: Sequence[SessionRecord]) -> None:
-        """Forget sessions that are over, after their threads' checkpoints have been deleted.
+        """Delete the rows of expired or deleted sessions whose checkpoints are already deleted.
 
-        One on which a turn still runs stays, since the turn may write another checkpoint: it comes up in `expired`.
+        A session on which a turn still runs is kept, because the turn may write another checkpoint.
         """
         threads = [record.thread_id for record in records]
-        forget = delete(sessions).where(sessions.c.thread_id.in_(threads), over(self._now()))
+        rows = delete(sessions).where(sessions.c.thread_id.in_(threads), removable(self._now()))
         async with self._database.begin() as connection:
-            await connection.execute(forget)
+            await connection.execute(rows)
 
     async def _change(self, user_id: str, session_id: str, **values: Any) -> SessionRecord:
         now = self._now()
-        present = and_(named(user_id, session_id), not_expired(now))
+        present = and_(has_id(user_id, session_id), not_expired(now))
         change = update(sessions).where(present).values(values).returning(sessions)
         async with self._database.begin() as connection:
             row = (await connection.execute(change)).one_or_none()
         if row is None:
             raise _not_found()
-        return as_read(row, now)
+        return current_record(row, now)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)

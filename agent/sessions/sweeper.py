@@ -1,17 +1,16 @@
-"""Removes what is left of sessions that have expired or were deleted: nobody sees them any more, but they take room."""
+"""Deletes expired and deleted sessions together with their checkpoints."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import structlog
 
 from agent.sessions.store import SessionStore
-from agent.sessions.thread import Threads
+from agent.sessions.threads import Threads
 from config.errors import StorageUnavailable
+from router.background_loop import background_loop
 
 log = structlog.get_logger(__name__)
 
@@ -22,17 +21,18 @@ BATCH: Final = 100
 
 
 class Sweeper:
-    """Several servers may sweep at once: what one has removed the other does not find."""
+    """Several servers may sweep at the same time."""
 
-    def __init__(
-        self, store: SessionStore, threads: Threads, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    ) -> None:
+    def __init__(self, store: SessionStore, threads: Threads) -> None:
         self._store = store
         self._threads = threads
-        self._sleep = sleep
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Sweep in the background while this is entered."""
+        return background_loop("session sweeper", self._sweep_and_log, pause=lambda: INTERVAL)
 
     async def sweep(self) -> int:
-        """Remove all that is over; returns how many sessions that were."""
+        """Delete all sessions that are expired or deleted; returns their number."""
         removed = 0
         while batch := await self._store.expired(BATCH):
             for record in batch:
@@ -41,24 +41,10 @@ class Sweeper:
             removed += len(batch)
         return removed
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Sweep in the background while this is entered."""
-        sweeping = asyncio.create_task(self._sweep_for_ever(), name="session sweeper")
+    async def _sweep_and_log(self) -> None:
         try:
-            yield
-        finally:
-            sweeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeping
-
-    async def _sweep_for_ever(self) -> None:
-        while True:
-            await self._sleep(INTERVAL)
-            try:
-                if removed := await self.sweep():
-                    log.info("sessions_removed", count=removed)
-            except StorageUnavailable:
-                continue  # logged where it was noticed
-            except Exception:
-                log.exception("sweep_crashed")
+            removed = await self.sweep()
+        except StorageUnavailable:
+            return  # already logged
+        if removed:
+            log.info("sessions_removed", count=removed)

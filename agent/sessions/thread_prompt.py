@@ -6,37 +6,37 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AnyMessage, SystemMessage
 
-from agent.memory.recollection import Recollection
-from agent.memory.summary import RunningSummary, fitted
+from agent.memory.summary import RunningSummary, fit_to_limit
 from agent.memory.trim import estimated_tokens
+from agent.memory.turn_memories import TurnMemories
 from config.profile.memory import Trim
 
 
 class ThreadPrompt:
-    """The system prompt with what is known of the user, then as much of the thread as `trim` allows.
+    """The system prompt with the user's memories, then as much of the thread as `trim` allows.
 
-    `dropped` are the messages that the last call left out and that no `summary` covers yet.
+    `dropped` are the messages that the last model call left out and that `summary` does not cover yet.
     """
 
     def __init__(
-        self, prompt: str, recollection: Recollection | None, trim: Trim | None, summary: RunningSummary | None
+        self, prompt: str, memories: TurnMemories | None, trim: Trim | None, summary: RunningSummary | None
     ) -> None:
         self._prompt = prompt
-        self._recollection = recollection
+        self._memories = memories
         self._trim = trim
         self.summary = summary
         self.dropped: list[AnyMessage] = []
 
     async def __call__(self, messages: Sequence[AnyMessage]) -> list[AnyMessage]:
-        known = await self._recollection.text(messages) if self._recollection else ""
-        whole = [SystemMessage("\n\n".join(filter(None, (self._prompt, known)))), *messages]
+        memories = await self._memories.text(messages) if self._memories else ""
+        conversation = [SystemMessage("\n\n".join(filter(None, (self._prompt, memories)))), *messages]
         if self._trim is None:
-            return whole
-        shown = fitted(whole, self._trim, self.summary, estimated_tokens)
-        self.dropped = shown.dropped
-        return shown.messages
+            return conversation
+        fitted = fit_to_limit(conversation, self._trim, self.summary, estimated_tokens)
+        self.dropped = fitted.dropped
+        return fitted.messages
 
     @property
     def summary_is_due(self) -> bool:
-        """Something fell out, and agent.yaml wants it summed up."""
+        """Whether messages were dropped and agent.yaml asks for a summary of them."""
         return bool(self.dropped) and self._trim is not None and self._trim.summarize

@@ -1,6 +1,4 @@
-"""Book a hotel room (simulated): the tool to try agents, and later reviews, with. It has no effect outside the
-answer.
-"""
+"""Simulates a hotel booking, for trying out agents and reviews. It has no side effects."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Tools that a caller sends along with its request. They are offered to the model and handed back when it calls
-them.
-"""
+"""Tools that a caller sends with its request. When the model calls one, the call is handed off to the caller."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ from config.profile.agent_file import Destination
 
 @dataclass(frozen=True, slots=True)
 class CallerTool:
-    """One function of the caller's: `parameters` is its JSON schema."""
+    """One function of the caller. `parameters` is a JSON schema."""
 
     name: str
     description: str = ""
@@ -24,7 +22,7 @@ class CallerTool:
 
 
 def hand_off_tool(tool: CallerTool, destinations: Sequence[Destination]) -> HandOffTool:
-    """The caller's tool as one that ends the turn. A transfer stays bound to the allow-list, whoever advertises it."""
+    """Convert the caller's tool. Transfers are restricted to the allow-list, even under the caller's own tool."""
     if tool.name in TRANSFER_TOOLS:
         return transfer_tool(tool.name, destinations, description=tool.description, parameters=tool.parameters)
     if tool.name in END_TOOLS:

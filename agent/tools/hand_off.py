@@ -1,7 +1,7 @@
-"""Tools that are not carried out here but handed to the caller: its own tools, transfers, hang-ups.
+"""Hand-off tools: the caller executes them, not this server. Its own tools, transfers and hang-ups.
 
-Calling one ends the turn (`return_direct`) and leaves a tool message, so the thread stays valid for the next turn. A
-call that is refused leaves an error message instead, and the agent goes on and tells the caller.
+A call ends the turn (`return_direct`) and leaves a tool message, so that the thread stays valid for the next turn. A
+refused call leaves an error message instead, and the agent continues and tells the caller.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ HANDED_OVER = "Handed over to the caller's side, which carries it out."
 
 
 class HandOffTool(BaseTool):
-    """A tool that ends the turn. `args_schema` is the JSON schema that the model sees; the caller validates the rest.
+    """A tool that ends the turn. `args_schema` is the JSON schema for the model; the caller validates the arguments.
 
-    The tool message's artifact is the arguments to hand over.
+    The artifact of its tool message is the arguments to hand off.
     """
 
     args_schema: dict[str, Any]
@@ -26,10 +26,10 @@ class HandOffTool(BaseTool):
     handle_tool_error: bool = True
 
     def accept(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The arguments to hand over.
+        """The arguments to hand off.
 
         Raises:
-            ToolException: the call is refused; its text is what the model is told.
+            ToolException: the call is refused; the model sees the text.
         """
         return arguments
 

@@ -1,4 +1,4 @@
-"""Exact arithmetic, since models guess."""
+"""Exact multiplication: models guess."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The agent's own tool that keeps a fact about the user for later conversations."""
+"""The tool with which the agent stores a fact about the user for later conversations."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from agent.memory.long_term import LongTermMemory
 from config.errors import RequestError, StorageUnavailable
 
 
-class Remembering(Protocol):
-    """What the tool reads of the turn's context: whose turn it is, and where that user's memories are kept."""
+class MemoryContext(Protocol):
+    """The part of the turn's context that the tool reads."""
 
     @property
     def user_id(self) -> str | None: ...
@@ -27,10 +27,10 @@ async def remember(content: str, runtime: ToolRuntime[Any, Any]) -> str:
 
     Write it as one sentence that is understood on its own. Never store passwords or card numbers.
     """
-    turn: Remembering = runtime.context
+    turn: MemoryContext = runtime.context
     user_id, memory = turn.user_id, turn.memory
     if user_id is None or memory is None:
-        raise ToolException("Nothing can be remembered in this conversation: nobody knows whose it is.")
+        raise ToolException("Nothing can be remembered in this conversation: the user is unknown.")
     try:
         await memory.write(user_id, content)
     except (RequestError, StorageUnavailable) as error:
@@ -38,4 +38,4 @@ async def remember(content: str, runtime: ToolRuntime[Any, Any]) -> str:
     return "Remembered."
 
 
-remember.handle_tool_error = True  # the model reads the reason as it is
+remember.handle_tool_error = True  # the model sees the error text

@@ -1,7 +1,7 @@
-"""A person decides before a tool runs: the graph stops, and goes on with the decision.
+"""Human review of tool calls: the graph interrupts before the tool runs and resumes with the reviewer's decision.
 
-The question and the four answers are those of LangGraph's agent inbox. The tool runs after the decision alone, so what
-it does to the world happens once, and not at all when it was declined.
+The question and the four decisions are those of LangGraph's agent inbox. The tool runs only after the decision, so its
+effects happen once, or not at all when the call was rejected.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ from langgraph.types import Command, interrupt
 Decision = Literal["accept", "reject", "edit", "response"]
 
 DECLINED = "A person who reviews such calls declined this one: it was not made. Do not try it again unless asked to."
-UNREVIEWED = "The user went on before this call was reviewed: it was not made."
-UNKNOWN = "The turn ended before this call did: whether it had its effect is not known. Check before trying again."
+NOT_REVIEWED = "The user went on before this call was reviewed: it was not made."
+OUTCOME_UNKNOWN = (
+    "The turn ended before this call did: whether it had its effect is not known. Check before trying again."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewResponse:
-    """What the reviewer decided: `edit` brings `arguments`, `response` and `reject` may bring `words`.
+    """A reviewer's answer.
 
-    `accept` may bring the arguments that the reviewer saw; `action` is the tool that the reviewer meant, if named.
+    `arguments` are the new arguments of an `edit`, or those that the reviewer saw before `accept`. `words` is the text
+    of a `response`, or the reason for a `reject`. `action` is the name of the tool, if the reviewer sent it.
     """
 
     decision: Decision
@@ -35,8 +38,8 @@ class ReviewResponse:
     action: str | None = None
 
 
-def question(name: str, arguments: Mapping[str, Any], call_id: str, description: str) -> dict[str, Any]:
-    """What the reviewer is asked."""
+def review_question(name: str, arguments: Mapping[str, Any], call_id: str, description: str) -> dict[str, Any]:
+    """The question to the reviewer about one tool call."""
     return {
         "action_request": {"action": name, "args": dict(arguments)},
         "config": {"allow_accept": True, "allow_edit": True, "allow_respond": True, "allow_ignore": True},
@@ -45,9 +48,10 @@ def question(name: str, arguments: Mapping[str, Any], call_id: str, description:
     }
 
 
-class Reviewing(Protocol):
-    """What is read of the turn's context: the ids of the calls whose answers this turn brings, and how often the model
-    was asked in it.
+class ReviewContext(Protocol):
+    """The part of the turn's context that a review reads.
+
+    `answered` are the ids of the tool calls that this turn answers; `steps` is the number of its model calls so far.
     """
 
     @property
@@ -60,50 +64,53 @@ class Reviewing(Protocol):
 Execute = Callable[[ToolCallRequest], Awaitable["ToolMessage | Command[Any]"]]
 
 
-def reviewing(
+def review_calls(
     reviewed: Collection[str],
 ) -> Callable[[ToolCallRequest, Execute], Awaitable[ToolMessage | Command[Any]]]:
-    """For `ToolNode`: stops before each call of a tool in `reviewed`, until its `ReviewResponse` comes."""
+    """`ToolNode`'s `awrap_tool_call`: interrupts before each call of a `reviewed` tool, until its `ReviewResponse`."""
 
     async def review(request: ToolCallRequest, execute: Execute) -> ToolMessage | Command[Any]:
         call = request.tool_call
         if call["name"] not in reviewed and not _is_answered(request):
             return await execute(request)
-        about = request.tool.description if request.tool else ""
-        answer = ReviewResponse(**interrupt(question(call["name"], call["args"], str(call["id"]), about)))
+        description = request.tool.description if request.tool else ""
+        question = review_question(call["name"], call["args"], str(call["id"]), description)
+        answer = ReviewResponse(**interrupt(question))
         match answer.decision:
             case "accept":
                 return await execute(request)
             case "edit":
-                return await _edited(request, execute, dict(answer.arguments or {}))
+                return await _execute_edited(request, execute, dict(answer.arguments or {}))
             case "response":
-                return _instead(request, answer.words, "success")
+                return _result(request, answer.words, "success")
             case "reject":
-                return _instead(request, " ".join(filter(None, (DECLINED, answer.words))), "error")
+                return _result(request, " ".join(filter(None, (DECLINED, answer.words))), "error")
 
     return review
 
 
 def _is_answered(request: ToolCallRequest) -> bool:
-    """Whether the turn brings the call's answer. A later one may have its id: providers repeat them."""
-    context: Reviewing = request.runtime.context  # type: ignore[assignment]  # LangGraph types it as None
+    """Whether this turn answers the call's review. Providers repeat ids, so a later step may have the same one."""
+    context: ReviewContext = request.runtime.context  # type: ignore[assignment]  # LangGraph types it as None
     return context.steps == 0 and request.tool_call["id"] in context.answered
 
 
 def resume_value(answer: ReviewResponse) -> dict[str, Any]:
-    """The answer in the form that LangGraph stores and hands to the waiting tool."""
+    """The answer as plain values, which LangGraph stores and passes to `interrupt`."""
     return asdict(answer)
 
 
-async def _edited(request: ToolCallRequest, execute: Execute, arguments: dict[str, Any]) -> ToolMessage | Command[Any]:
+async def _execute_edited(
+    request: ToolCallRequest, execute: Execute, arguments: dict[str, Any]
+) -> ToolMessage | Command[Any]:
     result = await execute(request.override(tool_call={**request.tool_call, "args": arguments}))
     if not isinstance(result, ToolMessage) or arguments == request.tool_call["args"]:
         return result
-    # The model's own call stands in the history; without a word it would report what it had asked for.
+    # The history still shows the model's own arguments; without a note the model would report those.
     note = f"(The reviewer changed the arguments to {orjson.dumps(arguments).decode()}.)"
     return result.model_copy(update={"content": f"{note}\n{result.text}"})
 
 
-def _instead(request: ToolCallRequest, words: str, status: Literal["success", "error"]) -> ToolMessage:
+def _result(request: ToolCallRequest, text: str, status: Literal["success", "error"]) -> ToolMessage:
     call = request.tool_call
-    return ToolMessage(words, tool_call_id=call["id"], name=call["name"], status=status)
+    return ToolMessage(text, tool_call_id=call["id"], name=call["name"], status=status)

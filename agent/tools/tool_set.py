@@ -1,4 +1,4 @@
-"""The tools of one turn: the agent's own and the caller's, and the way the model is told of them."""
+"""The tools of one turn: the agent's and the caller's, with the definitions that the model sees."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from agent.tools.transfer_call import END_TOOLS, TRANSFER_TOOLS, end_tool, trans
 from config.profile.agent_file import AgentProfile
 
 SERVER_TOOLS: dict[str, BaseTool] = {each.name: each for each in (multiply, book_hotel)}
-"""The tools that run here, by the name under which agent.yaml switches them on."""
+"""The tools that run in this server, by their name in agent.yaml."""
 
 
 @dataclass(frozen=True)
 class ToolSet:
-    """Tools by their order of offering, and the same as OpenAI tool dicts. `reviewed` need a person's decision."""
+    """`offered` are the OpenAI definitions of `tools`. `reviewed` are the names of those that need a review."""
 
     tools: tuple[BaseTool, ...]
     offered: tuple[dict[str, Any], ...]
@@ -33,7 +33,7 @@ class ToolSet:
 
     @cached_property
     def hand_offs(self) -> frozenset[str]:
-        """The names of those that end the turn."""
+        """The names of the tools that end the turn."""
         return frozenset(each.name for each in self.tools if isinstance(each, HandOffTool))
 
     @cached_property
@@ -49,22 +49,21 @@ def tool_set(
     remembers: bool = False,
     can_review: bool = False,
 ) -> ToolSet:
-    """The agent's tools and the caller's; where both have one of a name or of a kind (transfer, end), the caller's
-    stands.
+    """Combine the agent's tools with the caller's.
 
-    `remembers`: the agent may store facts about the user. Tools that need a review are left out where there
-    `can_review` nobody.
+    A tool of the caller replaces the agent's tool with the same name or of the same kind (transfer, end). With
+    `remembers` the agent may store facts about the user. Without `can_review`, tools that need a review are left out.
     """
     advertised = {each.name for each in caller_tools}
-    named = [_own(name, profile) for name in profile.tools]
-    own = [each for each in (*named, *mcp_tools, *[remember] * remembers) if not _taken(each.name, advertised)]
+    named = [_agent_tool(name, profile) for name in profile.tools]
+    own = [each for each in (*named, *mcp_tools, *[remember] * remembers) if not _is_replaced(each.name, advertised)]
     reviewed = frozenset(each.name for each in own if _is_reviewed(each, profile))
     if not can_review:
         own = [each for each in own if each.name not in reviewed]
     callers = [hand_off_tool(each, profile.transfer_destinations) for each in caller_tools]
     strict = {each.name: each.strict for each in caller_tools}
     tools = (*own, *callers)
-    offered = tuple(_offered(each, strict.get(each.name)) for each in tools)
+    offered = tuple(_definition(each, strict.get(each.name)) for each in tools)
     return ToolSet(tools, offered, reviewed if can_review else frozenset())
 
 
@@ -74,20 +73,20 @@ def _is_reviewed(tool: BaseTool, profile: AgentProfile) -> bool:
     return profile.reviewed(tool.name, None)
 
 
-def _taken(name: str, advertised: Iterable[str]) -> bool:
+def _is_replaced(name: str, advertised: Iterable[str]) -> bool:
     kind = next((kind for kind in (frozenset(TRANSFER_TOOLS), END_TOOLS) if name in kind), {name})
     return any(each in kind for each in advertised)
 
 
-def _own(name: str, profile: AgentProfile) -> BaseTool:
+def _agent_tool(name: str, profile: AgentProfile) -> BaseTool:
     if name in TRANSFER_TOOLS:
         return transfer_tool(name, profile.transfer_destinations)
     return end_tool(name) if name in END_TOOLS else SERVER_TOOLS[name]
 
 
-def _offered(tool: BaseTool, strict: bool | None) -> dict[str, Any]:
+def _definition(tool: BaseTool, strict: bool | None) -> dict[str, Any]:
     if isinstance(tool, HandOffTool | McpTool):
-        # As the caller or the server wrote it: a conversion would tidy its schema.
+        # Unchanged: convert_to_openai_tool would rewrite the caller's or the server's schema.
         function = {"name": tool.name, "description": tool.description, "parameters": tool.args_schema}
         return {"type": "function", "function": function if strict is None else {**function, "strict": strict}}
     return convert_to_openai_tool(tool)

@@ -1,7 +1,7 @@
-"""Hand a phone call over, or end it.
+"""Tools that transfer a phone call or end it.
 
-A number that a model made up, or that a caller talked it into, is toll fraud: only destinations of the allow-list in
-agent.yaml pass, whatever tool the caller advertises. The allow-list's own spelling of the number is what goes out.
+A number that the model made up, or that a caller talked it into, is toll fraud. So a transfer, whoever advertises the
+tool, only goes to a destination of the allow-list in agent.yaml, and with the number as the allow-list has it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TRANSFER_TOOLS: Mapping[str, str] = {
     "transfer_call": "destination",
     "transfer_to_number": "transfer_number",  # ElevenLabs
 }
-"""The names under which voice platforms know a transfer, and the argument that holds the number."""
+"""The voice platforms' names for a transfer tool, and the argument that contains the number."""
 
 END_TOOLS = frozenset({"endCall", "end_call"})
 
@@ -32,13 +32,13 @@ END_DESCRIPTION = "End the phone call. Call it after the goodbye, when the calle
 
 
 class TransferTool(HandOffTool):
-    """A transfer to a destination of the allow-list; `argument` names the parameter that holds it."""
+    """A transfer to one of the allowed `destinations`. `argument` is the parameter that contains it."""
 
     argument: str
     destinations: tuple[Destination, ...]
 
     def accept(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        """`arguments` with the destination in the allow-list's spelling; the first one when it is left out.
+        """`arguments` with the destination as the allow-list has it; without one, the first of the list.
 
         Raises:
             ToolException: the destination is not on the allow-list.
@@ -60,7 +60,7 @@ def transfer_tool(
     description: str | None = None,
     parameters: Mapping[str, Any] | None = None,
 ) -> TransferTool:
-    """The transfer tool under one of the names of `TRANSFER_TOOLS`; a caller's own wording and parameters are kept."""
+    """The transfer tool `name`, one of `TRANSFER_TOOLS`. A caller's own description and parameters are kept."""
     argument = TRANSFER_TOOLS[name]
     schema = dict(parameters or {"type": "object", "properties": {}})
     described = "Where to: " + "; ".join(_described(each) for each in destinations)
@@ -80,7 +80,7 @@ def transfer_tool(
 
 
 def end_tool(name: str, *, description: str | None = None, parameters: Mapping[str, Any] | None = None) -> HandOffTool:
-    """The hang-up tool under one of the names of `END_TOOLS`."""
+    """The hang-up tool `name`, one of `END_TOOLS`."""
     schema = dict(parameters or {"type": "object", "properties": {}})
     return HandOffTool(name=name, description=description or END_DESCRIPTION, args_schema=schema)
 

@@ -14,8 +14,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 from structlog.testing import capture_logs
 
+from agent.sessions.sessions_table import sessions
 from agent.sessions.store import SessionStore
-from agent.sessions.table import sessions
 from agent.storage.database import Database, open_database
 from agent.storage.migrations.upgrade import VERSION_TABLE
 from config.errors import ConfigError, StorageUnavailable

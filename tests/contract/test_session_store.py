@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent.sessions.record import SessionRecord
-from agent.sessions.row import CRASHED
+from agent.sessions.sessions_table import CRASHED
 from agent.sessions.store import SessionStore
 from agent.storage.database import Database
 from config.errors import SessionBusy, SessionExists, SessionNotFound, SessionNotReady, StorageUnavailable
@@ -355,17 +355,6 @@ async def test_a_stop_that_came_before_a_crash_does_not_stop_the_next_turn(store
     assert await store.renew("t2") == "held"
 
 
-async def test_what_was_heard_takes_the_place_of_the_answer(store: SessionStore, clock: Clock) -> None:
-    await store.create("u", "s")
-    await store.claim("u", "s", "t", "q")
-    await store.finish("t", "completed", last_response="One two three.")
-    ended = await found(store)
-    clock.go_on(1)
-    assert (await store.set_response("u", "s", "One two")).last_response == "One two"
-    assert (await found(store)).last_response == "One two"
-    assert (await found(store)).updated == ended.updated
-
-
 async def test_a_summary_stays_with_its_thread_through_turns(store: SessionStore) -> None:
     made, other = await store.create("u", "s"), await store.create("u", "other")
     await store.claim("u", "s", "t", "q")
@@ -382,7 +371,6 @@ async def test_where_there_is_no_session_nothing_can_be_done(store: SessionStore
         for call in (
             store.claim("u", name, "t", "q"),
             store.set_expiry("u", name, None),
-            store.set_response("u", name, "text"),
         ):
             with pytest.raises(SessionNotFound):
                 await call

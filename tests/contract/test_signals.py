@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-import agent.sessions.opened
+import agent.sessions.lifespan
 from agent.events import TurnFailed
 from agent.sessions.events import SessionEnded
 from agent.sessions.redis_signals import CHANNEL, RedisSignals
@@ -45,19 +45,19 @@ async def signals(request: pytest.FixtureRequest) -> AsyncIterator[Signals]:
 
 async def test_who_listens_hears_the_word_before_it_is_even_sent_on(signals: Signals) -> None:
     heard: list[str] = []
-    with signals.on("a", lambda: heard.append("first")), signals.on("a", lambda: heard.append("second")):
-        await signals.send("b")
+    with signals.subscribe("a", lambda: heard.append("first")), signals.subscribe("a", lambda: heard.append("second")):
+        await signals.publish("b")
         assert heard == []
-        await signals.send("a")
+        await signals.publish("a")
         assert heard == ["first", "second"]
 
 
 async def test_who_does_not_listen_any_more_hears_nothing(signals: Signals) -> None:
     heard: list[str] = []
-    with signals.on("a", lambda: heard.append("left")):
+    with signals.subscribe("a", lambda: heard.append("left")):
         pass
-    with signals.on("a", lambda: heard.append("stays")):
-        await signals.send("a")
+    with signals.subscribe("a", lambda: heard.append("stays")):
+        await signals.publish("a")
     assert heard == ["stays"]
 
 
@@ -65,9 +65,9 @@ async def test_who_stops_listening_while_the_word_is_told_disturbs_nobody(signal
     heard: list[str] = []
     async with AsyncExitStack() as listening:
         leave = AsyncExitStack()
-        leave.enter_context(signals.on("a", lambda: listening.push_async_callback(leave.aclose)))
-        with signals.on("a", lambda: heard.append("second")):
-            await signals.send("a")
+        leave.enter_context(signals.subscribe("a", lambda: listening.push_async_callback(leave.aclose)))
+        with signals.subscribe("a", lambda: heard.append("second")):
+            await signals.publish("a")
     assert heard == ["second"]
 
 
@@ -77,10 +77,10 @@ async def test_who_stops_listening_while_the_word_is_told_disturbs_nobody(signal
 async def hears(listener: Signals, speaker: Signals, word: str = "hello") -> None:
     """Say it until it is heard: who has only just come, or come back, may have missed the first."""
     heard = asyncio.Event()
-    with listener.on(word, heard.set):
+    with listener.subscribe(word, heard.set):
 
         async def said() -> bool:
-            await speaker.send(word)
+            await speaker.publish(word)
             return heard.is_set()
 
         await becomes(said)
@@ -91,12 +91,12 @@ async def test_a_word_reaches_the_other_processes(redis: RedisServer) -> None:
     async with here.running(), there.running():
         await hears(there, here)
         await hears(here, there)
-        with there.on("other", lambda: pytest.fail("another word was heard")):
+        with there.subscribe("other", lambda: pytest.fail("another word was heard")):
             await hears(there, here, "grüße 🙂")
 
 
 async def test_redis_that_goes_and_comes_back_costs_one_warning_and_no_error(redis: RedisServer) -> None:
-    here, there = RedisSignals(redis.url, patience=0.2), RedisSignals(redis.url, patience=0.2)
+    here, there = RedisSignals(redis.url, timeout=0.2), RedisSignals(redis.url, timeout=0.2)
     async with there.running():
         with capture_logs() as logs:
             async with here.running():
@@ -104,15 +104,15 @@ async def test_redis_that_goes_and_comes_back_costs_one_warning_and_no_error(red
                 await redis.kill()
                 await becomes(lambda: len(logs) == 2)
                 heard: list[str] = []
-                with here.on("meanwhile", lambda: heard.append("here")):
+                with here.subscribe("meanwhile", lambda: heard.append("here")):
                     for _ in range(3):
-                        await here.send("meanwhile")
+                        await here.publish("meanwhile")
                 assert heard == ["here"] * 3
                 await redis.start()
                 await hears(here, there)
                 await hears(there, here)
     told = sorted((each["event"], each["log_level"]) for each in logs)
-    assert told == [("signals_away", "warning")] * 2 + [("signals_back", "info")] * 2  # both say it, once each
+    assert told == [("signals_recovered", "info")] * 2 + [("signals_unavailable", "warning")] * 2  # one pair each
 
 
 async def test_redis_that_is_away_at_the_start_is_joined_when_it_comes(redis: RedisServer) -> None:
@@ -126,7 +126,7 @@ async def test_redis_that_is_away_at_the_start_is_joined_when_it_comes(redis: Re
 
 
 async def test_redis_that_says_nothing_holds_nobody_up_and_is_noticed(redis: RedisServer) -> None:
-    here = RedisSignals(redis.url, patience=0.1)
+    here = RedisSignals(redis.url, timeout=0.1)
     with capture_logs() as logs:
         async with here.running():
             await becomes(lambda: subscribers(redis))
@@ -134,9 +134,9 @@ async def test_redis_that_says_nothing_holds_nobody_up_and_is_noticed(redis: Red
             loop = asyncio.get_running_loop()
             began = loop.time()
             for _ in range(2000):
-                await here.send("word")
+                await here.publish("word")
             assert loop.time() - began < 0.1  # not one wait for an answer
-            await becomes(lambda: [each["event"] for each in logs] == ["signals_away"])
+            await becomes(lambda: [each["event"] for each in logs] == ["signals_unavailable"])
 
 
 async def subscribers(redis: RedisServer) -> int:
@@ -175,7 +175,7 @@ async def two(
     open_it: OpenDatabase, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[SessionRig, SessionRig]]:
     """Two processes on one database. Neither looks there whether somebody wants a turn to end."""
-    monkeypatch.setattr(agent.sessions.opened, "INTERVAL", 3600.0)
+    monkeypatch.setattr(agent.sessions.lifespan, "RENEW_INTERVAL", 3600.0)
     async with AsyncExitStack() as running:
         rigs = []
         for _ in range(2):
@@ -211,5 +211,5 @@ async def test_a_newer_message_in_another_process_takes_over(two: tuple[SessionR
 
 
 async def is_running(rig: SessionRig) -> bool:
-    record = await rig.service.look_up(USER, SESSION)
+    record = await rig.service.find(USER, SESSION)
     return record is not None and record.status == "running"

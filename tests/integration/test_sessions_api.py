@@ -14,10 +14,10 @@ from langchain_core.runnables import RunnableConfig
 from pydantic import SecretStr
 from sqlalchemy import select
 
+from agent.sessions.sessions_table import sessions
 from agent.sessions.store import SessionStore
 from agent.sessions.sweeper import Sweeper
-from agent.sessions.table import sessions
-from agent.sessions.thread import Threads
+from agent.sessions.threads import Threads
 from agent.storage.checkpoints import open_checkpoints
 from agent.storage.database import open_database
 from agent.turns import TurnService

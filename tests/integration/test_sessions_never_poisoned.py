@@ -18,8 +18,8 @@ from sqlalchemy import select
 
 from agent.events import ToolStarted
 from agent.sessions.events import SessionEnded
+from agent.sessions.sessions_table import sessions
 from agent.sessions.store import SessionStore
-from agent.sessions.table import sessions
 from agent.storage.database import Database, open_database
 from agent.tools.tool_set import SERVER_TOOLS
 from config.errors import ModelNotFound
@@ -187,7 +187,7 @@ async def test_a_turn_that_cannot_begin_leaves_the_mending_to_the_next(
     await long_ago.claim(USER, SESSION, "dead", "Are you there?")
     with pytest.raises(ModelNotFound):
         await rig.asked("Hi").whole()
-    assert (await rig.service.find(USER, SESSION)).last_query == "Are you there?"
+    assert (await rig.service.get(USER, SESSION)).last_query == "Are you there?"
     await rig.asked(NEXT, model="main").whole()
     assert queries(await rig.history()) == ["Are you there?", NEXT]
 
@@ -216,7 +216,7 @@ async def test_a_turn_that_lost_its_session_leaves_the_thread_to_the_next(
     await newer.read(2)
     await lost.aclose()
     await newer.whole()
-    found = await rig.service.find(USER, SESSION)
+    found = await rig.service.get(USER, SESSION)
     assert (found.status, found.last_query, found.last_response) == ("completed", NEXT, newer.heard)
     history = await rig.history()
     assert_whole(history)

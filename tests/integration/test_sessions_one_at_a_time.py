@@ -154,7 +154,7 @@ async def test_cancelling_waits_for_the_turn_and_not_for_those_in_line(database:
     line = [asyncio.create_task(rig.asked(f"/say {n}\n/wait 60s", on_busy="enqueue").whole()) for n in range(4)]
 
     async def has_begun(query: str) -> bool:
-        found = await rig.service.look_up("ann", "s")
+        found = await rig.service.find("ann", "s")
         return found is not None and (found.status, found.last_query) == ("running", query)
 
     # Another process looks now and then, and by that time the next turn runs.

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from agent.sessions.row import CRASHED
-from agent.tools.review import UNKNOWN
+from agent.sessions.sessions_table import CRASHED
+from agent.tools.review import OUTCOME_UNKNOWN
 from tests.support.marks import Marks
 from tests.support.server_process import LEASE, client_of_process, running, server_in
 from tests.support.serving import fake
@@ -135,7 +135,7 @@ async def test_killed_during_a_tool(restarted: Restarted) -> None:
     await reads_as_an_error(client)
     said = await goes_on(client)
     assert [role for role, _ in said] == ["user", "assistant", "tool", "user", "assistant"]
-    assert said[2][1] == UNKNOWN
+    assert said[2][1] == OUTCOME_UNKNOWN
     assert restarted.marks.of("calls") == 1
 
 

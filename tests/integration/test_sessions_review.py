@@ -11,7 +11,7 @@ import pytest
 from langchain_core.tools import tool
 from pydantic import SecretStr
 
-from agent.tools.review import DECLINED, UNREVIEWED
+from agent.tools.review import DECLINED, NOT_REVIEWED
 from agent.tools.tool_set import SERVER_TOOLS
 from router.fake.server.fake_provider import FakeProvider
 from tests.support.serving import Served, direct, fake, serving
@@ -333,7 +333,7 @@ async def test_a_message_may_decline_what_waits_and_go_on(client: SessionClient,
     answer = await client.invoke("Never mind.", on_pending="reject")
     assert (answer["status"], answer["message"]) == ("completed", "You said: Never mind.")
     assert booked == ["Savoy"]
-    assert sorted(await results(client)) == sorted([UNREVIEWED, "Booked a room at Savoy.", UNREVIEWED])
+    assert sorted(await results(client)) == sorted([NOT_REVIEWED, "Booked a room at Savoy.", NOT_REVIEWED])
     assert_error(
         await client.post("resume", session_id="s", interrupt_id=ids[0], response_type="accept"), 409, "not_pending"
     )

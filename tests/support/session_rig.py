@@ -12,11 +12,11 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMes
 
 from agent.events import TextDelta
 from agent.sessions.events import SessionEvent
-from agent.sessions.opened import open_sessions
+from agent.sessions.lifespan import open_sessions
 from agent.sessions.requests import Invocation, OnBusy, Resumption
 from agent.sessions.service import SessionService
 from agent.sessions.signals import Signals
-from agent.sessions.store import LEASE
+from agent.sessions.store import DEFAULT_LEASE
 from agent.storage.checkpoints import open_checkpoints
 from agent.storage.database import Database
 from agent.tools.review import ReviewResponse
@@ -58,7 +58,7 @@ class SessionRig:
         return await self.service.history(USER, SESSION)
 
     async def status(self) -> str:
-        return (await self.service.find(USER, SESSION)).status
+        return (await self.service.get(USER, SESSION)).status
 
 
 class Turn:
@@ -91,7 +91,7 @@ class Turn:
 
 @asynccontextmanager
 async def session_rig(
-    database: Database, profile: AgentProfile, *, signals: Signals | None = None, lease: float = LEASE
+    database: Database, profile: AgentProfile, *, signals: Signals | None = None, lease: float = DEFAULT_LEASE
 ) -> AsyncIterator[SessionRig]:
     live = LiveRegistry(Registry((Deployment(id="main/fake", group="main", model="fake/echo"),), RouterSettings()))
     router = FailoverRouter(live, _FakeLanes(), Breakers(lambda: live.current.settings))

@@ -72,10 +72,10 @@ async def test_the_model_cannot_say_whose_fact_it_is(forged: dict[str, Any]) -> 
 async def test_without_a_user_or_a_memory_the_model_is_told(context: Context) -> None:
     answer = await call(compiled(), context, content="Likes tea.")
     assert answer.status == "error"
-    assert answer.content == "Nothing can be remembered in this conversation: nobody knows whose it is."
+    assert answer.content == "Nothing can be remembered in this conversation: the user is unknown."
 
 
-@pytest.mark.parametrize("error", [RequestError("A memory must hold some text."), StorageUnavailable()])
+@pytest.mark.parametrize("error", [RequestError("A memory must contain text."), StorageUnavailable()])
 async def test_what_cannot_be_stored_is_told_in_plain_words_and_ends_no_turn(error: Exception) -> None:
     answer = await call(compiled(), Context("ann", Notes(error)), content=" ")
     assert answer.status == "error" and answer.content == str(error)

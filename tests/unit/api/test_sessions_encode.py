@@ -20,13 +20,13 @@ from agent.events import (
 )
 from agent.sessions.events import SessionEnded, SessionEvent, SessionOpened
 from agent.sessions.record import SessionRecord
-from agent.tools.review import question
+from agent.tools.review import review_question
 from api.sessions import encode
 from config.errors import AllDeploymentsFailed, SessionBusy, SwitchboardError, TurnCancelled
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_900, tzinfo=UTC)
-BOOK = question("book_hotel", {"hotel_name": "Ritz"}, "c1", "Book a room.")
-ADD = question("multiply", {"a": 1}, "c2", "")
+BOOK = review_question("book_hotel", {"hotel_name": "Ritz"}, "c1", "Book a room.")
+ADD = review_question("multiply", {"a": 1}, "c2", "")
 WAITING = ({"interrupt_id": "1", **BOOK}, {"interrupt_id": "2", **ADD})
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from agent.memory.embeddings import REST, TEXT_CHARS, PatientEmbedder, nearest, pack
+from agent.memory.embeddings import COOLDOWN, TEXT_CHARS, CooldownEmbedder, nearest, pack
 from config.errors import RequestRejected
 from config.models.deployments import Deployment
 from router.embedding import Embedder
@@ -50,24 +50,24 @@ def test_a_vector_of_zeros_is_near_nothing() -> None:
 
 
 class Rig:
-    """A patient embedder over `fake/...` deployments that the test exchanges."""
+    """An embedder embedder over `fake/...` deployments that the test exchanges."""
 
     def __init__(self, model: str) -> None:
         self.model = model
         self.now = 0.0
         self.asked = 0
-        self.patient = PatientEmbedder(Embedder("vectors", self._deployments), lambda: self.now)
+        self.embedder = CooldownEmbedder(Embedder("vectors", self._deployments), lambda: self.now)
 
     def _deployments(self) -> list[Deployment]:
         self.asked += 1
         return [Deployment(id="v", group="vectors", model=self.model)]
 
     async def embed(self, text: str = "Hi") -> list[bytes] | None:
-        return await self.patient.embed([text], 2.0)
+        return await self.embedder.embed([text], 2.0)
 
 
 async def test_it_gives_packed_vectors() -> None:
-    vectors = await Rig("fake/embedding").patient.embed(["Hi", "Ho"], 2.0)
+    vectors = await Rig("fake/embedding").embedder.embed(["Hi", "Ho"], 2.0)
     assert vectors is not None and [len(each) for each in vectors] == [1024, 1024]
 
 
@@ -75,10 +75,10 @@ async def test_one_that_failed_rests_and_is_asked_again_later() -> None:
     rig = Rig("fake/503")
     with capture_logs():
         assert await rig.embed() is None
-        rig.model, rig.asked, rig.now = "fake/embedding", 0, REST - 0.1
+        rig.model, rig.asked, rig.now = "fake/embedding", 0, COOLDOWN - 0.1
         assert await rig.embed() is None
         assert rig.asked == 0
-        rig.now = REST
+        rig.now = COOLDOWN
         assert await rig.embed() is not None
 
 
@@ -87,12 +87,12 @@ async def test_an_outage_is_told_once_and_so_is_its_end() -> None:
     with capture_logs() as logs:
         for _ in range(3):
             assert await rig.embed() is None
-            rig.now += REST
+            rig.now += COOLDOWN
         rig.model = "fake/embedding"
         await rig.embed()
         await rig.embed()
-    ours = [each["event"] for each in logs if each["event"] in ("embedding_away", "embedding_back")]
-    assert ours == ["embedding_away", "embedding_back"]
+    ours = [each["event"] for each in logs if each["event"] in ("embedding_unavailable", "embedding_recovered")]
+    assert ours == ["embedding_unavailable", "embedding_recovered"]
 
 
 def test_a_slow_one_is_waited_for_only_so_long() -> None:

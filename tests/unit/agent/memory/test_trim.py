@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
-from agent.memory.trim import ROOM, estimated_tokens, system_prompt_length, trimmed, turn_starts
+from agent.memory.trim import SUMMARIZE_TARGET, estimated_tokens, system_prompt_length, trim_messages, turn_starts
 from config.profile.memory import Trim
 
 PROMPT = SystemMessage("Be kind.")
@@ -36,59 +36,59 @@ def said(messages: list[AnyMessage]) -> list[Any]:
 
 def test_a_conversation_within_the_limit_is_sent_as_it_is() -> None:
     messages = [PROMPT, AIMessage("Hello, this is the front desk."), *talk(2)]
-    assert trimmed(messages, Trim(max_messages=5), one_each).kept == messages
-    assert trimmed(messages, Trim(max_tokens=6), one_each).kept == messages
+    assert trim_messages(messages, Trim(max_messages=5), one_each).kept == messages
+    assert trim_messages(messages, Trim(max_tokens=6), one_each).kept == messages
 
 
 def test_the_oldest_turns_fall_out_first() -> None:
-    cut = trimmed([PROMPT, *talk(4)], Trim(max_messages=5), one_each)
+    cut = trim_messages([PROMPT, *talk(4)], Trim(max_messages=5), one_each)
     assert said(cut.kept) == ["Be kind.", "q2", "a2", "q3", "a3"]
     assert said(cut.dropped) == ["q0", "a0", "q1", "a1"]
 
 
 def test_every_leading_system_message_stays_and_later_ones_fall_out_like_others() -> None:
     messages = [PROMPT, SystemMessage("Be brief."), HumanMessage("q0"), SystemMessage("Later."), *talk(1)]
-    assert said(trimmed(messages, Trim(max_messages=2), one_each).kept) == ["Be kind.", "Be brief.", "q0", "a0"]
+    assert said(trim_messages(messages, Trim(max_messages=2), one_each).kept) == ["Be kind.", "Be brief.", "q0", "a0"]
 
 
 def test_tokens_are_counted_with_the_system_prompt_and_messages_without() -> None:
     messages = [PROMPT, PROMPT, *talk(3)]
-    assert len(trimmed(messages, Trim(max_tokens=6), one_each).kept) == 6
-    assert len(trimmed(messages, Trim(max_messages=6), one_each).kept) == 8
+    assert len(trim_messages(messages, Trim(max_tokens=6), one_each).kept) == 6
+    assert len(trim_messages(messages, Trim(max_messages=6), one_each).kept) == 8
 
 
 def test_the_last_turn_stays_however_long_it_is() -> None:
     last = [HumanMessage("Now?"), calls("x", "y"), result("x"), result("y"), calls("z"), result("z")]
-    assert trimmed([PROMPT, *talk(2), *last], Trim(max_tokens=1), one_each).kept == [PROMPT, *last]
+    assert trim_messages([PROMPT, *talk(2), *last], Trim(max_tokens=1), one_each).kept == [PROMPT, *last]
 
 
 def test_parallel_calls_stay_with_all_their_results_also_when_the_user_speaks_in_between() -> None:
     messages = [HumanMessage("q"), calls("x", "y"), result("x"), HumanMessage("Still there?"), result("y"), *talk(1)]
-    assert said(trimmed(messages, Trim(max_messages=4), one_each).kept) == ["q0", "a0"]
-    assert trimmed(messages[:-2], Trim(max_messages=2), one_each).kept == messages[:-2]
+    assert said(trim_messages(messages, Trim(max_messages=4), one_each).kept) == ["q0", "a0"]
+    assert trim_messages(messages[:-2], Trim(max_messages=2), one_each).kept == messages[:-2]
 
 
 def test_providers_that_number_the_calls_of_each_answer_from_0_do_not_confuse_it() -> None:
     turn = [HumanMessage("q"), calls("call_0"), result("call_0"), AIMessage("a")]
-    assert trimmed([*turn, *turn, *turn], Trim(max_messages=4), one_each).kept == turn
+    assert trim_messages([*turn, *turn, *turn], Trim(max_messages=4), one_each).kept == turn
 
 
 def test_a_call_whose_arguments_nobody_could_read_keeps_its_result_too() -> None:
     broken = AIMessage("", invalid_tool_calls=[{"name": "f", "args": "{", "id": "x", "error": None}])
     messages = [HumanMessage("q"), broken, HumanMessage("Hm?"), result("x")]
-    assert trimmed(messages, Trim(max_messages=2), one_each).kept == messages
+    assert trim_messages(messages, Trim(max_messages=2), one_each).kept == messages
 
 
 def test_where_no_user_speaks_it_is_cut_before_an_answer() -> None:
     messages = [AIMessage("a"), calls("x"), result("x"), AIMessage("b")]
-    assert trimmed(messages, Trim(max_messages=2), one_each).kept == messages[3:]
-    assert trimmed(messages, Trim(max_messages=3), one_each).kept == messages[1:]
+    assert trim_messages(messages, Trim(max_messages=2), one_each).kept == messages[3:]
+    assert trim_messages(messages, Trim(max_messages=3), one_each).kept == messages[1:]
 
 
 def test_with_a_summary_more_falls_out_at_once_so_that_it_happens_seldom() -> None:
     messages = talk(11)
-    assert len(trimmed(messages, Trim(max_messages=20, summarize=True), one_each).kept) <= 20 * ROOM
-    assert trimmed(messages, Trim(max_messages=22, summarize=True), one_each).dropped == []
+    assert len(trim_messages(messages, Trim(max_messages=20, summarize=True), one_each).kept) <= 20 * SUMMARIZE_TARGET
+    assert trim_messages(messages, Trim(max_messages=22, summarize=True), one_each).dropped == []
 
 
 # Properties
@@ -153,7 +153,7 @@ def callers(messages: list[AnyMessage]) -> dict[int, int]:
 @given(st.one_of(conversations, any_order), trims)
 def test_what_is_kept_and_what_falls_out_is_the_conversation_and_the_prompt_stays(messages: Any, trim: Trim) -> None:
     before = deepcopy(messages)
-    cut = trimmed(messages, trim, estimated_tokens)
+    cut = trim_messages(messages, trim, estimated_tokens)
     start = system_prompt_length(messages)
     assert [*cut.kept[:start], *cut.dropped, *cut.kept[start:]] == messages == before
 
@@ -161,13 +161,13 @@ def test_what_is_kept_and_what_falls_out_is_the_conversation_and_the_prompt_stay
 @given(st.one_of(conversations, any_order), trims)
 def test_a_call_and_its_results_stay_or_fall_together(messages: Any, trim: Trim) -> None:
     start = system_prompt_length(messages)
-    border = start + len(trimmed(messages, trim, estimated_tokens).dropped)
+    border = start + len(trim_messages(messages, trim, estimated_tokens).dropped)
     assert all((place < border) == (caller < border) for place, caller in callers(messages).items())
 
 
 @given(conversations, trims)
 def test_the_last_turn_stays_and_what_is_left_begins_with_the_user(messages: Any, trim: Trim) -> None:
-    cut = trimmed(messages, trim, estimated_tokens)
+    cut = trim_messages(messages, trim, estimated_tokens)
     asked = [at for at, each in enumerate(messages) if isinstance(each, HumanMessage)]
     if asked:
         last = messages[asked[-1] :]
@@ -178,13 +178,13 @@ def test_the_last_turn_stays_and_what_is_left_begins_with_the_user(messages: Any
 
 @given(conversations, trims)
 def test_no_more_falls_out_than_it_takes_and_what_is_left_is_within_the_limit(messages: Any, trim: Trim) -> None:
-    cut = trimmed(messages, trim, estimated_tokens)
+    cut = trim_messages(messages, trim, estimated_tokens)
     start = system_prompt_length(messages)
 
     def size(kept: list[AnyMessage]) -> int:
         return sum(map(estimated_tokens, kept)) if trim.max_tokens else len(kept[start:])
 
-    limit = (trim.max_tokens or trim.max_messages or 0) * (ROOM if trim.summarize else 1)
+    limit = (trim.max_tokens or trim.max_messages or 0) * (SUMMARIZE_TARGET if trim.summarize else 1)
     last_turn_only = turn_starts(cut.kept[start:])[1:] == []
     if cut.dropped:
         assert size(cut.kept) <= limit or last_turn_only

@@ -37,34 +37,34 @@ async def answer(rig: SessionRig, interrupt_id: str) -> None:
 async def late(rig: SessionRig, monkeypatch: pytest.MonkeyPatch, record: SessionRecord, interrupt_id: str) -> None:
     """An answer whose request read `record` before somebody else was faster."""
 
-    async def find(*_: Any) -> SessionRecord:
+    async def get(*_: Any) -> SessionRecord:
         return record
 
     with monkeypatch.context() as patched:
-        patched.setattr(rig.service, "find", find)
+        patched.setattr(rig.service, "get", get)
         with pytest.raises(NotPending, match="answered already"):
             await answer(rig, interrupt_id)
 
 
 async def test_one_that_comes_after_the_last_changes_nothing(rig: SessionRig, monkeypatch: pytest.MonkeyPatch) -> None:
     await rig.asked(TWO.splitlines()[0]).whole()
-    before = await rig.service.find(USER, SESSION)
+    before = await rig.service.get(USER, SESSION)
     await answer(rig, before.interrupts[0]["interrupt_id"])
-    after, history = await rig.service.find(USER, SESSION), await rig.history()
+    after, history = await rig.service.get(USER, SESSION), await rig.history()
     assert after.status == "completed"
     await late(rig, monkeypatch, before, before.interrupts[0]["interrupt_id"])
-    assert (await rig.service.find(USER, SESSION), await rig.history()) == (after, history)
+    assert (await rig.service.get(USER, SESSION), await rig.history()) == (after, history)
 
 
 async def test_one_to_what_was_answered_meanwhile_leaves_the_rest_waiting(
     rig: SessionRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await rig.asked(TWO).whole()
-    before = await rig.service.find(USER, SESSION)
+    before = await rig.service.get(USER, SESSION)
     first, second = (each["interrupt_id"] for each in before.interrupts)
     await answer(rig, first)
     await late(rig, monkeypatch, before, first)
-    waits = await rig.service.find(USER, SESSION)
+    waits = await rig.service.get(USER, SESSION)
     assert (waits.status, [each["interrupt_id"] for each in waits.interrupts]) == ("interrupted", [second])
     await answer(rig, second)
     assert [str(each.text) for each in await rig.history() if each.type == "tool"] == ["42", "6"]

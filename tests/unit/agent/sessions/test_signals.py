@@ -6,35 +6,35 @@ from agent.sessions.signals import Signals, stop_topic, turn_ended_topic
 async def test_a_word_reaches_all_who_listen_for_it_and_nobody_else() -> None:
     signals, heard = Signals(), list[str]()
     with (
-        signals.on("a", lambda: heard.append("first")),
-        signals.on("a", lambda: heard.append("second")),
-        signals.on("b", lambda: heard.append("other")),
+        signals.subscribe("a", lambda: heard.append("first")),
+        signals.subscribe("a", lambda: heard.append("second")),
+        signals.subscribe("b", lambda: heard.append("other")),
     ):
-        await signals.send("a")
+        await signals.publish("a")
     assert heard == ["first", "second"]
 
 
 async def test_who_has_stopped_listening_hears_nothing_while_others_do() -> None:
     signals, heard = Signals(), list[str]()
-    with signals.on("a", lambda: heard.append("stays")):
-        with signals.on("a", lambda: heard.append("leaves")):
+    with signals.subscribe("a", lambda: heard.append("stays")):
+        with signals.subscribe("a", lambda: heard.append("leaves")):
             pass
-        await signals.send("a")
-    await signals.send("a")
+        await signals.publish("a")
+    await signals.publish("a")
     assert heard == ["stays"]
 
 
 async def test_a_word_that_nobody_waits_for_does_no_harm() -> None:
-    await Signals().send("a")
+    await Signals().publish("a")
 
 
 async def test_one_may_stop_listening_because_of_the_word() -> None:
     signals, heard = Signals(), list[str]()
-    listening = signals.on("a", lambda: (heard.append("once"), listening.__exit__(None, None, None))[0])
+    listening = signals.subscribe("a", lambda: (heard.append("once"), listening.__exit__(None, None, None))[0])
     listening.__enter__()
-    with signals.on("a", lambda: heard.append("other")):
-        await signals.send("a")
-        await signals.send("a")
+    with signals.subscribe("a", lambda: heard.append("other")):
+        await signals.publish("a")
+        await signals.publish("a")
     assert heard == ["once", "other", "other"]
 
 

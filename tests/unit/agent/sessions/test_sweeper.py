@@ -10,7 +10,7 @@ import pytest
 from agent.sessions.record import SessionRecord
 from agent.sessions.store import SessionStore
 from agent.sessions.sweeper import BATCH, INTERVAL, Sweeper
-from agent.sessions.thread import Threads
+from agent.sessions.threads import Threads
 from config.errors import StorageUnavailable
 from tests.support.virtual_clock import run_virtually
 

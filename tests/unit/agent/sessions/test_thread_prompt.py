@@ -6,8 +6,8 @@ from typing import Any, cast
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
 
-from agent.memory.recollection import Recollection
 from agent.memory.summary import HEADING, RunningSummary
+from agent.memory.turn_memories import TurnMemories
 from agent.sessions.thread_prompt import ThreadPrompt
 from config.profile.memory import Trim
 
@@ -20,7 +20,7 @@ TALK: list[AnyMessage] = [
 ]
 
 
-class SharedSnapshot:
+class FixedMemories:
     """Knows `text` about the user."""
 
     def __init__(self, text: str) -> None:
@@ -30,50 +30,52 @@ class SharedSnapshot:
         return self._text
 
 
-def view(trim: Trim | None = None, known: str | None = None, summary: RunningSummary | None = None) -> ThreadPrompt:
-    recollection: Any = None if known is None else SharedSnapshot(known)
-    return ThreadPrompt("Be kind.", cast(Recollection | None, recollection), trim, summary)
+def thread_prompt(
+    trim: Trim | None = None, known: str | None = None, summary: RunningSummary | None = None
+) -> ThreadPrompt:
+    memories: Any = None if known is None else FixedMemories(known)
+    return ThreadPrompt("Be kind.", cast(TurnMemories | None, memories), trim, summary)
 
 
 async def test_the_prompt_comes_first_and_the_thread_as_it_is() -> None:
     before = list(TALK)
-    assert await view()(TALK) == [SystemMessage("Be kind."), *TALK]
+    assert await thread_prompt()(TALK) == [SystemMessage("Be kind."), *TALK]
     assert before == TALK
 
 
 @pytest.mark.parametrize(("known", "prompt"), [("Likes tea.", "Be kind.\n\nLikes tea."), ("", "Be kind.")])
 async def test_what_is_known_of_the_user_follows_the_prompt(known: str, prompt: str) -> None:
-    assert (await view(known=known)(TALK))[0] == SystemMessage(prompt)
+    assert (await thread_prompt(known=known)(TALK))[0] == SystemMessage(prompt)
 
 
 async def test_what_falls_out_is_kept_for_the_summary() -> None:
-    shown = view(Trim(max_messages=4, summarize=True))
-    assert await shown(TALK) == [SystemMessage("Be kind."), *TALK[2:]]
-    assert shown.dropped == TALK[:2]
-    assert shown.summary_is_due
+    prompt = thread_prompt(Trim(max_messages=4, summarize=True))
+    assert await prompt(TALK) == [SystemMessage("Be kind."), *TALK[2:]]
+    assert prompt.dropped == TALK[:2]
+    assert prompt.summary_is_due
 
 
 async def test_without_a_wish_for_summaries_none_is_due() -> None:
-    shown = view(Trim(max_messages=4))
-    await shown(TALK)
-    assert shown.dropped == TALK[:2]
-    assert not shown.summary_is_due
+    prompt = thread_prompt(Trim(max_messages=4))
+    await prompt(TALK)
+    assert prompt.dropped == TALK[:2]
+    assert not prompt.summary_is_due
 
 
 async def test_nothing_is_due_while_all_fits() -> None:
-    shown = view(Trim(max_messages=5, summarize=True))
-    assert await shown(TALK) == [SystemMessage("Be kind."), *TALK]
-    assert not shown.summary_is_due
+    prompt = thread_prompt(Trim(max_messages=5, summarize=True))
+    assert await prompt(TALK) == [SystemMessage("Be kind."), *TALK]
+    assert not prompt.summary_is_due
 
 
 async def test_the_summary_stands_for_what_it_covers() -> None:
-    shown = view(Trim(max_messages=4, summarize=True), summary=RunningSummary("They counted.", 2))
-    assert await shown(TALK) == [SystemMessage("Be kind."), SystemMessage(f"{HEADING} They counted."), *TALK[2:]]
-    assert not shown.summary_is_due
+    prompt = thread_prompt(Trim(max_messages=4, summarize=True), summary=RunningSummary("They counted.", 2))
+    assert await prompt(TALK) == [SystemMessage("Be kind."), SystemMessage(f"{HEADING} They counted."), *TALK[2:]]
+    assert not prompt.summary_is_due
 
 
 async def test_only_the_last_call_counts_for_what_fell_out() -> None:
-    shown = view(Trim(max_messages=4, summarize=True))
-    await shown(TALK)
-    await shown(TALK[2:])
-    assert shown.dropped == []
+    prompt = thread_prompt(Trim(max_messages=4, summarize=True))
+    await prompt(TALK)
+    await prompt(TALK[2:])
+    assert prompt.dropped == []

@@ -5,30 +5,29 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-import agent.sessions.background
-from agent.sessions.background import Background
-from agent.sessions.shielded import run_shielded
+import agent.sessions.tasks
+from agent.sessions.tasks import BackgroundTasks, run_shielded
 
 
 async def test_what_is_left_is_waited_for_when_the_server_stops() -> None:
-    background, done = Background(), list[str]()
+    background, done = BackgroundTasks(), list[str]()
 
     async def work() -> None:
         await asyncio.sleep(0)
         done.append("done")
 
-    background.do(work())
-    await background.settle()
+    background.start(work())
+    await background.aclose()
     assert done == ["done"]
-    await background.settle()
+    await background.aclose()
 
 
 async def test_what_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent.sessions.background, "PATIENCE", 0)
-    background = Background()
-    background.do(asyncio.sleep(3600))
+    monkeypatch.setattr(agent.sessions.tasks, "SHUTDOWN_TIMEOUT", 0)
+    background = BackgroundTasks()
+    background.start(asyncio.sleep(3600))
     with capture_logs() as logs:
-        await background.settle()
+        await background.aclose()
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert logs == []
 
@@ -37,11 +36,11 @@ async def test_work_that_crashes_is_logged() -> None:
     async def crash() -> None:
         raise ValueError("a bug")
 
-    background = Background()
+    background = BackgroundTasks()
     with capture_logs() as logs:
-        background.do(crash())
-        await background.settle()
-    assert [(each["event"], str(each["exc_info"])) for each in logs] == [("session_work_crashed", "a bug")]
+        background.start(crash())
+        await background.aclose()
+    assert [(each["event"], str(each["exc_info"])) for each in logs] == [("background_task_crashed", "a bug")]
 
 
 async def test_a_cancellation_waits_until_the_work_is_done() -> None:

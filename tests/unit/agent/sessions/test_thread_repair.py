@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langgraph.graph.message import add_messages
 
-from agent.sessions.thread import cut_to_heard, missing_results, not_stored
-from agent.tools.review import UNKNOWN, UNREVIEWED
+from agent.sessions.thread_repair import missing_results, not_stored, truncate_to_heard
+from agent.tools.review import NOT_REVIEWED, OUTCOME_UNKNOWN
 
 
 def calling(*ids: str, text: str = "") -> AIMessage:
@@ -47,14 +47,14 @@ def test_a_conversation_that_is_whole_lacks_nothing() -> None:
 def test_a_call_without_a_result_gets_one_that_says_so() -> None:
     [made] = missing_results([HumanMessage("Hi"), calling("a")])
     assert isinstance(made, ToolMessage)
-    assert (made.content, made.tool_call_id, made.name, made.status) == (UNKNOWN, "a", "tool_a", "error")
+    assert (made.content, made.tool_call_id, made.name, made.status) == (OUTCOME_UNKNOWN, "a", "tool_a", "error")
 
 
 def test_what_waited_for_a_review_did_not_run_and_the_rest_is_not_known() -> None:
     made = missing_results([calling("a", "b", "c"), result("b")], frozenset({"c"}))
     assert [(each.tool_call_id, each.content) for each in made if isinstance(each, ToolMessage)] == [
-        ("a", UNKNOWN),
-        ("c", UNREVIEWED),
+        ("a", OUTCOME_UNKNOWN),
+        ("c", NOT_REVIEWED),
     ]
 
 
@@ -84,7 +84,7 @@ TURN: list[AnyMessage] = [
 
 
 def after(messages: list[AnyMessage], heard: str) -> tuple[list[AnyMessage], str]:
-    changes, kept = cut_to_heard(messages, heard)
+    changes, kept = truncate_to_heard(messages, heard)
     left: Any = add_messages(list(messages), list(changes))  # type: ignore[arg-type]
     return left, kept
 
@@ -98,7 +98,7 @@ def spoken(messages: list[AnyMessage]) -> list[str]:
 
 
 def test_an_answer_that_was_heard_whole_stays_as_it_is() -> None:
-    assert cut_to_heard(TURN, "Let me  look.\nIt is forty-two, I think. ") == (
+    assert truncate_to_heard(TURN, "Let me  look.\nIt is forty-two, I think. ") == (
         [],
         "Let me  look.\nIt is forty-two, I think.",
     )
@@ -122,7 +122,7 @@ def test_what_was_not_heard_at_all_goes_and_a_call_stays_with_its_result() -> No
 
 def test_nothing_of_an_earlier_turn_is_touched() -> None:
     messages: list[AnyMessage] = [*TURN, HumanMessage("And?", id="h3")]
-    assert cut_to_heard(messages, "") == ([], "")
+    assert truncate_to_heard(messages, "") == ([], "")
 
 
 def test_texts_without_spaces_are_told_apart() -> None:
@@ -132,7 +132,7 @@ def test_texts_without_spaces_are_told_apart() -> None:
         result("x"),
         AIMessage("答案是四十二。", id="a"),
     ]
-    assert cut_to_heard(turn, "请稍等。答案是四十二。") == ([], "请稍等。答案是四十二。")
+    assert truncate_to_heard(turn, "请稍等。答案是四十二。") == ([], "请稍等。答案是四十二。")
     messages, kept = after(turn, "请稍等。答案")
     assert (spoken(messages), kept) == (["请稍等。", "答案"], "请稍等。答案")
 

@@ -1,4 +1,4 @@
-"""What is remembered of the user, as one turn reads it."""
+"""The user's memories for one turn."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from config.errors import StorageUnavailable
 log = structlog.get_logger(__name__)
 
 
-class Recollection:
-    """What the prompt says about `user_id`: looked up once in a turn, by what the user said last.
+class TurnMemories:
+    """The memories of `user_id` that match the user's last message, looked up once per turn.
 
-    A turn goes on without it while the database is away.
+    While the database is unavailable the turn runs without memories.
     """
 
     def __init__(self, memory: LongTermMemory, user_id: str, limit: int) -> None:
@@ -26,12 +26,12 @@ class Recollection:
         self._text: str | None = None
 
     async def text(self, messages: Sequence[AnyMessage]) -> str:
-        """The addition to the system prompt, "" when nothing is known."""
+        """The addition to the system prompt, "" without memories."""
         if self._text is None:
             query = next((str(each.text) for each in reversed(messages) if isinstance(each, HumanMessage)), "")
             try:
                 self._text = await self._memory.for_prompt(self._user_id, query, limit=self._limit)
             except StorageUnavailable:
-                log.warning("turn_without_memories", reason="the database is away")
+                log.warning("turn_without_memories", reason="the database is unavailable")
                 self._text = ""
         return self._text

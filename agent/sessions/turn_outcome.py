@@ -1,4 +1,4 @@
-"""How a turn on a session ended, gathered while it runs, and what is stored of it."""
+"""The outcome of a turn on a session, collected from its events."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from config.errors import TurnCancelled, TurnSuperseded
 
 
 @dataclass(slots=True)
-class TurnEnd:
-    """Fed with the turn's events. A turn that brings no last event was hung up on."""
+class TurnOutcome:
+    """What is stored of a turn. Pass every event to `add`; a turn without a final event was abandoned by its caller."""
 
     usage: Usage = field(default_factory=Usage)
     interrupts: list[Mapping[str, Any]] = field(default_factory=list)
     _text: list[str] = field(default_factory=list)
-    _last: TurnFinished | TurnFailed | None = None
+    _final: TurnFinished | TurnFailed | None = None
 
-    def take(self, event: Event) -> None:
+    def add(self, event: Event) -> None:
         match event:
             case TextDelta(text):
                 self._text.append(text)
@@ -29,21 +29,21 @@ class TurnEnd:
             case Usage():
                 self.usage = event
             case TurnFinished() | TurnFailed():
-                self._last = event
+                self._final = event
 
     @property
-    def broke_off(self) -> bool:
-        """The thread is left in the middle of a step."""
-        return not isinstance(self._last, TurnFinished)
+    def is_incomplete(self) -> bool:
+        """Whether the turn stopped in the middle of a step."""
+        return not isinstance(self._final, TurnFinished)
 
     @property
     def text(self) -> str:
-        """All that was said."""
+        """The text of all TextDelta events."""
         return "".join(self._text)
 
     @property
     def status(self) -> Status:
-        match self._last:
+        match self._final:
             case TurnFinished("interrupted"):
                 return "interrupted"
             case TurnFinished():
@@ -55,8 +55,8 @@ class TurnEnd:
 
     @property
     def message(self) -> str:
-        """The status in words."""
-        match self._last:
+        """Explains the status to people."""
+        match self._final:
             case TurnFinished("interrupted"):
                 actions = ", ".join(each["action_request"]["action"] for each in self.interrupts)
                 return f"Waiting for a person's decision about {actions}."

@@ -6,19 +6,19 @@ from typing import Any
 import pytest
 from langchain_core.tools import BaseTool
 
-from agent.sessions.decisions import decided
+from agent.sessions.review_answers import match_answers
 from agent.tools.book_hotel import book_hotel
 from agent.tools.mcp.tool import McpTool
 from agent.tools.multiply import multiply
 from agent.tools.remember import remember
-from agent.tools.review import ReviewResponse, question
+from agent.tools.review import ReviewResponse, review_question
 from config.errors import NotPending, RequestError
 
 ACCEPT, REJECT = ReviewResponse("accept"), ReviewResponse("reject")
 
 
 def waiting(*calls: tuple[str, str, dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{"interrupt_id": id, **question(name, args, f"call-{id}", "")} for id, name, args in calls]
+    return [{"interrupt_id": id, **review_question(name, args, f"call-{id}", "")} for id, name, args in calls]
 
 
 ONE = waiting(("1", "multiply", {"a": 6, "b": 7}))
@@ -33,7 +33,7 @@ def mcp_tool(schema: dict[str, Any]) -> McpTool:
 
 
 def decide(asked: Any, answers: Any, *more: BaseTool) -> dict[str, ReviewResponse]:
-    return decided(asked, answers, {each.name: each for each in (multiply, book_hotel, remember, *more)})
+    return match_answers(asked, answers, {each.name: each for each in (multiply, book_hotel, remember, *more)})
 
 
 def refusal(asked: Any, answers: Any, *more: BaseTool) -> RequestError:
@@ -54,7 +54,7 @@ def test_answers_by_id_need_not_be_to_all() -> None:
 def test_with_several_waiting_the_id_is_needed_and_the_error_says_which_there_are() -> None:
     error = refusal(TWO, {None: ACCEPT})
     assert error.param == "interrupt_id"
-    assert str(error) == "Several calls wait, so interrupt_id has to name one: 1, 2."
+    assert str(error) == "Several reviews are pending: set interrupt_id to one of 1, 2."
 
 
 def test_a_list_answers_all_in_their_order_and_no_fewer_or_more() -> None:
@@ -64,7 +64,7 @@ def test_a_list_answers_all_in_their_order_and_no_fewer_or_more() -> None:
 
 
 def test_an_answer_to_what_does_not_wait_is_told_what_does() -> None:
-    with pytest.raises(NotPending, match=r"'3'.*Waiting: 1, 2\."):
+    with pytest.raises(NotPending, match=r"'3'.*Pending: 1, 2\."):
         decide(TWO, {"3": ACCEPT})
 
 
@@ -74,14 +74,14 @@ def test_an_answer_to_what_does_not_wait_is_told_what_does() -> None:
         ({}, "a: Field required"),
         ({"a": 1}, "b: Field required"),
         ({"a": "six", "b": 7}, "a: Input should be a valid number"),
-        ({"a": 1, "b": 2, "c": 3, "_d": 4}, "it has no argument _d, c"),
+        ({"a": 1, "b": 2, "c": 3, "_d": 4}, "unknown argument _d, c"),
         (None, "a: Field required"),
     ],
 )
 def test_edited_arguments_have_to_fit_the_tool(arguments: Any, says: str) -> None:
     error = refusal(ONE, {"1": ReviewResponse("edit", arguments)})
     assert error.param == "args"
-    assert str(error).startswith(f"The edited arguments do not fit multiply: {says}")
+    assert str(error).startswith(f"The edited arguments are invalid for multiply: {says}")
     assert "pydantic" not in str(error)
 
 
@@ -93,27 +93,27 @@ def test_edited_arguments_that_fit_pass() -> None:
 def test_a_reviewer_cannot_fill_in_what_the_server_does() -> None:
     asked = waiting(("1", "remember", {"content": "x"}))
     edit = ReviewResponse("edit", {"content": "x", "runtime": {"context": {"user_id": "bob"}}})
-    assert "no argument runtime" in str(refusal(asked, {"1": edit}))
+    assert "unknown argument runtime" in str(refusal(asked, {"1": edit}))
 
 
 @pytest.mark.parametrize("decision", ["edit", "accept"])
 def test_an_answer_for_another_tool_than_the_one_that_waits_is_refused(decision: Any) -> None:
     error = refusal(ONE, {"1": ReviewResponse(decision, {"a": 6, "b": 7}, action="book_hotel")})
     assert error.param == "args"
-    assert "multiply waits" in str(error) and "for book_hotel" in str(error)
+    assert "is for multiply" in str(error) and "names book_hotel" in str(error)
 
 
 def test_accept_may_repeat_the_arguments_but_not_change_them() -> None:
     same = ReviewResponse("accept", {"b": 7, "a": 6}, action="multiply")
     assert decide(ONE, {"1": same}) == {"1": same}
-    assert "send them as an edit" in str(refusal(ONE, {"1": ReviewResponse("accept", {"a": 6, "b": 8})}))
+    assert "Use edit to change them" in str(refusal(ONE, {"1": ReviewResponse("accept", {"a": 6, "b": 8})}))
 
 
 def test_a_tool_that_is_away_can_be_declined_and_not_edited() -> None:
     asked = waiting(("1", "gone", {}))
     assert decide(asked, {"1": REJECT}) == {"1": REJECT}
-    assert "gone is not there just now" in str(refusal(asked, {"1": ReviewResponse("edit", {})}))
-    assert "gone is not there just now" in str(refusal(asked, {"1": ReviewResponse("accept")}))
+    assert "gone is unavailable at the moment" in str(refusal(asked, {"1": ReviewResponse("edit", {})}))
+    assert "gone is unavailable at the moment" in str(refusal(asked, {"1": ReviewResponse("accept")}))
 
 
 # Tools of MCP servers, whose schemas are JSON schemas of any quality
@@ -139,7 +139,7 @@ SCHEMA = {
 )
 def test_edited_arguments_of_an_mcp_tool_have_to_fit_its_schema(arguments: dict[str, Any], says: str) -> None:
     error = refusal(SEARCH, {"1": ReviewResponse("edit", arguments)}, mcp_tool(SCHEMA))
-    assert str(error) == f"The edited arguments do not fit search: {says}."
+    assert str(error) == f"The edited arguments are invalid for search: {says}."
 
 
 @pytest.mark.parametrize(

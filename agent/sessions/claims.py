@@ -1,0 +1,121 @@
+"""Claims: the right to run a turn on a session, which only one turn has at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+from uuid import uuid4
+
+from agent.sessions.record import SessionRecord, Status
+from agent.sessions.requests import OnBusy
+from agent.sessions.signals import Signals, stop_topic, turn_ended_topic
+from agent.sessions.store import SessionStore
+from agent.sessions.tasks import run_shielded
+from config.errors import SessionBusy, SwitchboardError
+
+POLL_INTERVAL: Final = 0.1
+"""Seconds between two looks at a session whose turn runs in another process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The turn `turn_id` holds the session's lease. `before` is the session as it was before."""
+
+    turn_id: str
+    before: SessionRecord
+
+
+class Claims:
+    """Claims sessions and stops turns. `timeout` (seconds) limits each wait for a turn to end."""
+
+    def __init__(self, store: SessionStore, signals: Signals, *, timeout: float = 60.0) -> None:
+        self._store = store
+        self._signals = signals
+        self._timeout = timeout
+
+    async def claim(
+        self,
+        record: SessionRecord,
+        query: str | None = None,
+        *,
+        from_statuses: Collection[Status] | None = None,
+        on_busy: OnBusy = "reject",
+    ) -> Claim:
+        """Claim the session; while another turn runs, do what `on_busy` says. Raises as `SessionStore.claim` does."""
+        turn_id = uuid4().hex
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        turn_ended = asyncio.Event()
+        with self._signals.subscribe(turn_ended_topic(record.thread_id), turn_ended.set):
+            while True:
+                turn_ended.clear()
+                try:
+                    return await self._try_claim(record, turn_id, query, from_statuses)
+                except SessionBusy:
+                    if on_busy == "reject" or asyncio.get_running_loop().time() > deadline:
+                        raise
+                if on_busy == "supersede":
+                    await self.stop(record)
+                await _wait_for(turn_ended, POLL_INTERVAL)
+
+    async def release(self, claim: Claim, last_response: str | None = None) -> None:
+        """Give up the claim without a turn and restore the session.
+
+        If the turn before crashed, the session still reads as an error, and the next turn closes the crashed one.
+        """
+        before = claim.before
+        await self._store.finish(
+            claim.turn_id,
+            before.status,
+            message=before.message,
+            last_query=before.last_query,
+            last_response=last_response,
+            interrupts=before.interrupts,
+        )
+        await self._signals.publish(turn_ended_topic(before.thread_id))
+
+    async def stop(self, record: SessionRecord) -> str | None:
+        """Ask the running turn to end; returns its id, None when none runs."""
+        turn_id = await self._store.request_stop(record.user_id, record.session_id)
+        if turn_id is not None:
+            await self._signals.publish(stop_topic(turn_id))
+        return turn_id
+
+    async def wait_for_end(self, record: SessionRecord, turn_id: str) -> None:
+        """Wait until the turn has ended. Raises SessionBusy on timeout."""
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        turn_ended = asyncio.Event()
+        with self._signals.subscribe(turn_ended_topic(record.thread_id), turn_ended.set):
+            while await self._store.is_running(turn_id):
+                if asyncio.get_running_loop().time() > deadline:
+                    raise SessionBusy("The turn did not end in time.", retry_after=1.0)
+                await _wait_for(turn_ended, POLL_INTERVAL)
+                turn_ended.clear()
+
+    async def _try_claim(
+        self, record: SessionRecord, turn_id: str, query: str | None, from_statuses: Collection[Status] | None
+    ) -> Claim:
+        claim = self._store.claim(record.user_id, record.session_id, turn_id, query, from_statuses=from_statuses)
+        claiming = asyncio.ensure_future(claim)
+        try:
+            return Claim(turn_id, await asyncio.shield(claiming))
+        except asyncio.CancelledError:
+            # The store may already have granted the lease, and nobody else would release it.
+            await run_shielded(self._release_when_claimed(turn_id, claiming))
+            raise
+
+    async def _release_when_claimed(self, turn_id: str, claiming: asyncio.Future[SessionRecord]) -> None:
+        try:
+            before = await claiming
+        except SwitchboardError:
+            return
+        await self.release(Claim(turn_id, before))
+
+
+async def _wait_for(event: asyncio.Event, timeout: float) -> None:
+    try:
+        async with asyncio.timeout(timeout):
+            await event.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,47 @@
+"""Builds the session service and runs its background tasks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from agent.sessions.claims import Claims
+from agent.sessions.leases import RENEW_INTERVAL, Leases
+from agent.sessions.runner import SessionRunner
+from agent.sessions.service import SessionService
+from agent.sessions.signals import Signals
+from agent.sessions.store import DEFAULT_LEASE, SessionStore
+from agent.sessions.sweeper import Sweeper
+from agent.sessions.tasks import BackgroundTasks
+from agent.sessions.threads import Threads
+from agent.storage.checkpoints import Checkpoints
+from agent.storage.database import Database
+from agent.turns import TurnService
+
+
+@asynccontextmanager
+async def open_sessions(
+    turns: TurnService,
+    database: Database,
+    checkpoints: Checkpoints,
+    signals: Signals,
+    *,
+    ttl: float | None,
+    lease: float = DEFAULT_LEASE,
+) -> AsyncIterator[SessionService]:
+    """The session service, with its records in `database` and its messages in `checkpoints`.
+
+    A new session expires after `ttl` seconds; None means never. A turn that has not renewed its lease for `lease`
+    seconds counts as crashed.
+    """
+    store = SessionStore(database, lease=lease)
+    threads = Threads(turns, checkpoints)
+    leases = Leases(store, interval=min(RENEW_INTERVAL, lease / 4))
+    claims = Claims(store, signals)
+    background = BackgroundTasks()
+    runner = SessionRunner(turns, store, threads, claims, leases, signals, background)
+    async with AsyncExitStack() as running:
+        await running.enter_async_context(leases.running())
+        await running.enter_async_context(Sweeper(store, threads).running())
+        running.push_async_callback(background.aclose)
+        yield SessionService(turns, store, threads, claims, runner, signals, ttl=ttl)

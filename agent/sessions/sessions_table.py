@@ -1,0 +1,102 @@
+"""The table of sessions: its columns, query conditions, and the conversion of a row to a SessionRecord."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Boolean, Column, ColumnElement, Index, MetaData, Row, String, Table, and_, or_
+
+from agent.sessions.record import SessionRecord
+from agent.storage.columns import AnyText, Json, UtcTime
+
+CRASHED: Final = "The server stopped during this turn. The session can go on."
+
+sessions: Final = Table(
+    "sessions",
+    MetaData(),
+    Column("thread_id", String(32), primary_key=True),
+    Column("user_id", String(256), nullable=False),
+    Column("session_id", String(256), nullable=False),
+    # Deleted, or expired and created again. The row stays until the checkpoints of its thread are deleted.
+    Column("gone", Boolean, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("message", AnyText, nullable=False),
+    Column("last_query", AnyText),
+    Column("last_response", AnyText),
+    Column("model", AnyText),
+    Column("system_message", AnyText),
+    Column("interrupts", Json, nullable=False),
+    Column("summary", Json),
+    Column("created", UtcTime, nullable=False),
+    Column("updated", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+    # The running turn and the end of its lease. A lapsed lease means that the process of the turn has died.
+    Column("turn_id", String(256)),
+    Column("lease_until", UtcTime),
+    Column("stop_asked", Boolean, nullable=False),
+)
+
+Index(
+    "sessions_present",
+    sessions.c.user_id,
+    sessions.c.session_id,
+    unique=True,
+    sqlite_where=~sessions.c.gone,
+    postgresql_where=~sessions.c.gone,
+)
+Index("sessions_updated", sessions.c.user_id, sessions.c.updated)
+Index("sessions_expires_at", sessions.c.expires_at)
+Index("sessions_turn_id", sessions.c.turn_id, unique=True)
+
+
+def has_id(user_id: str, session_id: str) -> ColumnElement[bool]:
+    """The one row of this session that is not gone. It may have expired."""
+    return and_(sessions.c.user_id == user_id, sessions.c.session_id == session_id, ~sessions.c.gone)
+
+
+def not_expired(now: datetime) -> ColumnElement[bool]:
+    return or_(sessions.c.expires_at.is_(None), sessions.c.expires_at > now)
+
+
+def removable(now: datetime) -> ColumnElement[bool]:
+    """Expired or deleted rows on which no turn runs."""
+    return and_(sessions.c.expires_at <= now, or_(sessions.c.turn_id.is_(None), sessions.c.lease_until <= now))
+
+
+def has_expired(row: Row[Any], now: datetime) -> bool:
+    return row.expires_at is not None and row.expires_at <= now
+
+
+def is_leased(row: Row[Any], now: datetime) -> bool:
+    """Whether a turn runs on the session."""
+    return row.turn_id is not None and row.lease_until > now
+
+
+def stored_record(row: Row[Any]) -> SessionRecord:
+    """The record with the stored status, which is still `running` after a crash."""
+    return SessionRecord(
+        user_id=row.user_id,
+        session_id=row.session_id,
+        thread_id=row.thread_id,
+        status=row.status,
+        message=row.message,
+        last_query=row.last_query,
+        last_response=row.last_response,
+        model=row.model,
+        system_message=row.system_message,
+        interrupts=tuple(row.interrupts),
+        summary=row.summary,
+        created=row.created,
+        updated=row.updated,
+        expires_at=row.expires_at,
+    )
+
+
+def current_record(row: Row[Any], now: datetime) -> SessionRecord:
+    """The record with its status at the time `now`: `running` with a lapsed lease reads as `error`."""
+    record = stored_record(row)
+    if record.status == "running" and not is_leased(row, now):
+        return replace(record, status="error", message=CRASHED)
+    return record

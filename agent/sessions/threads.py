@@ -1,0 +1,117 @@
+"""The messages of sessions, stored as the checkpoints of one LangGraph thread each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langgraph.constants import END
+
+from agent.sessions.thread_repair import (
+    Change,
+    DeliveredOutput,
+    messages_of_turn,
+    missing_results,
+    not_stored,
+    truncate_to_delivered,
+    truncate_to_heard,
+)
+from agent.storage.checkpoints import Checkpoints, delete_thread, prune
+from agent.storage.database import storage_errors
+from agent.turns import TurnService
+
+
+class Threads:
+    """Reads, closes and truncates threads. Every method raises StorageUnavailable during an outage.
+
+    A thread is "closed" when the next turn can begin on it, see `agent.sessions.thread_repair`.
+    """
+
+    def __init__(self, turns: TurnService, checkpoints: Checkpoints) -> None:
+        self._turns = turns
+        self._checkpoints = checkpoints
+
+    async def messages(self, thread_id: str) -> list[AnyMessage]:
+        """All messages of the thread, oldest first."""
+        messages, _ = await self._state(thread_id)
+        return messages
+
+    async def close(
+        self,
+        thread_id: str,
+        *,
+        query: HumanMessage | None = None,
+        answered: Collection[str] = (),
+        delivered: DeliveredOutput | None = None,
+    ) -> None:
+        """Close the thread of an incomplete turn, and keep its `query`.
+
+        The turn began with `query`, or with the answers to the tool calls `answered`. Its messages are truncated to
+        what was `delivered`; None keeps them.
+        """
+        messages, changes = await self._end_step(thread_id)
+        if query is not None and all(each.id != query.id for each in messages):
+            changes.append(query)
+        if delivered is not None:
+            turn = messages_of_turn(messages, query, answered)
+            lost = not_stored(turn, delivered.produced)
+            results = {each.tool_call_id for each in lost if isinstance(each, ToolMessage)}
+            changes = [each for each in changes if getattr(each, "tool_call_id", None) not in results]
+            changes += [*truncate_to_delivered(turn, delivered), *lost]
+            if any(isinstance(each, AIMessage) for each in lost):
+                changes += missing_results([*turn, *lost])
+        await self._write(thread_id, changes)
+
+    async def close_crashed(self, thread_id: str, query: str | None) -> None:
+        """Close the thread of a turn whose process died, perhaps before its `query` was stored."""
+        messages, changes = await self._end_step(thread_id)
+        last = next((each for each in reversed(messages) if isinstance(each, HumanMessage)), None)
+        if query and (last is None or last.text != query):
+            changes.append(HumanMessage(query))
+        await self._write(thread_id, changes)
+
+    async def truncate(self, thread_id: str, heard: str) -> str:
+        """Truncate the last turn's answer to what the user `heard`; returns the text that stays."""
+        messages, _ = await self._state(thread_id)
+        changes, kept = truncate_to_heard(messages, heard)
+        await self._write(thread_id, changes)
+        return kept
+
+    async def prune(self, thread_id: str) -> None:
+        """Delete all checkpoints of the thread but the newest."""
+        await prune(self._checkpoints, thread_id)
+
+    async def delete(self, thread_id: str) -> None:
+        await delete_thread(self._checkpoints, thread_id)
+
+    async def _state(self, thread_id: str) -> tuple[list[AnyMessage], frozenset[str]]:
+        """The messages, with those of an incomplete step, and the ids of the tool calls with a pending review."""
+        _, graph = self._turns.thread_graph()
+        with storage_errors():
+            state = await graph.aget_state(_config(thread_id))
+        pending = frozenset(each.value["tool_call_id"] for each in state.interrupts)
+        return list(state.values.get("messages", ())), pending
+
+    async def _end_step(self, thread_id: str) -> tuple[list[AnyMessage], list[Change]]:
+        """End the current step; returns the thread's messages and the tool results that they lack."""
+        _, pending = await self._state(thread_id)
+        # Applies the step's finished writes and drops the rest. LangGraph may still store a result of a cancelled run,
+        # so the messages are read only afterwards, when no more results can arrive.
+        await self._update(thread_id, None, as_node=END)
+        messages, _ = await self._state(thread_id)
+        return messages, [*missing_results(messages, pending)]
+
+    async def _write(self, thread_id: str, changes: Sequence[Change]) -> None:
+        if changes:
+            # As the agent node: no further step follows it.
+            await self._update(thread_id, {"messages": list(changes)}, as_node="agent")
+
+    async def _update(self, thread_id: str, values: dict[str, Any] | None, *, as_node: str) -> None:
+        _, graph = self._turns.thread_graph()
+        with storage_errors():
+            await graph.aupdate_state(_config(thread_id), values, as_node=as_node)
+
+
+def _config(thread_id: str) -> Any:
+    return {"configurable": {"thread_id": thread_id}}
