@@ -19,7 +19,7 @@ from agent.memory.trim import system_prompt_length
 from agent.memory.turn_memories import TurnMemories
 from agent.stream import AgentInput, AgentRun
 from agent.tools.caller_tools import CallerTool
-from agent.tools.mcp.connections import McpConnections
+from agent.tools.mcp.host import McpHost
 from agent.tools.tool_set import ToolSet, tool_set
 from agent.turn import Turn
 from agent.turn_context import Prompt, TurnContext
@@ -77,13 +77,13 @@ class TurnService:
         self,
         router: FailoverRouter,
         profile: AgentProfile,
-        mcp: McpConnections | None = None,
+        mcp: McpHost | None = None,
         checkpointer: BaseCheckpointSaver[Any] | None = None,
         memory: LongTermMemory | None = None,
     ) -> None:
         self.router = router
         self.profile = profile
-        self.mcp = mcp or McpConnections(())
+        self.mcp = mcp or McpHost(())
         self.memory = memory
         self._checkpointer = checkpointer
         self._model = RoutedChatModel()

@@ -17,7 +17,7 @@ from agent.memory.long_term import LongTermMemory
 from agent.sessions.lifespan import open_sessions
 from agent.sessions.signals import Signals
 from agent.storage.checkpoints import open_checkpoints
-from agent.tools.mcp.connections import McpConnections
+from agent.tools.mcp.host import McpHost
 from agent.turns import TurnService
 from api import garbage_collection
 from api.database import open_configured_database
@@ -71,7 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
             checkpoints = await running.enter_async_context(open_checkpoints(database))
             memories = LongTermMemory(database, _embedder(profile, live))
             running.push_async_callback(memories.aclose)
-            mcp = McpConnections(profile.mcp_servers)
+            mcp = McpHost(profile.mcp_servers)
             await running.enter_async_context(mcp.running())
             await mcp.warm_up(MCP_STARTUP_TIMEOUT)
             turns = TurnService(router, profile, mcp, checkpoints, memories)

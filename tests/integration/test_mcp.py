@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 
 import agent.tools.mcp.session
 from agent.tools.mcp.connection import McpConnection
-from agent.tools.mcp.connections import McpConnections
+from agent.tools.mcp.host import McpHost
 from agent.tools.mcp.tool import McpTool
 from config.profile.mcp_servers import McpServer, StdioTransport
 from tests.support.mcp_server import TOOLS, HttpMcpServer, of_the_old_kind, over_stdio
@@ -72,9 +72,9 @@ both = pytest.mark.parametrize("server", ["stdio", "http"], indirect=True)
 
 
 @asynccontextmanager
-async def connected(*servers: McpServer, pauses: Pauses | None = None) -> AsyncIterator[McpConnections]:
+async def connected(*servers: McpServer, pauses: Pauses | None = None) -> AsyncIterator[McpHost]:
     connect = partial(McpConnection, sleep=pauses) if pauses else McpConnection
-    connections = McpConnections(servers, connect=connect)
+    connections = McpHost(servers, connect=connect)
     async with connections.running():
         await connections.warm_up(PATIENCE)
         yield connections
@@ -86,11 +86,11 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def names(connections: McpConnections) -> list[str]:
+def names(connections: McpHost) -> list[str]:
     return [each.name for each in connections.tools()]
 
 
-def tool(connections: McpConnections, name: str) -> McpTool:
+def tool(connections: McpHost, name: str) -> McpTool:
     return next(each for each in connections.tools() if each.name == name)
 
 
@@ -135,7 +135,7 @@ async def test_only_allowed_tools_are_offered(server: McpServer) -> None:
     with capture_logs() as lines:
         async with connected(allowed) as connections:
             assert names(connections) == ["add", "pid"]
-    (warning,) = [line for line in lines if line["event"] == "mcp_tools_not_there"]
+    (warning,) = [line for line in lines if line["event"] == "mcp_tools_missing"]
     assert warning["tools"] == ["no_such_tool"]
 
 
@@ -175,7 +175,7 @@ async def test_a_tool_that_hangs_costs_its_call_alone(server: McpServer) -> None
     async with connected(McpServer(server.name, server.transport, timeout=0.3)) as connections:
         hang, seen, pid = (tool(connections, name) for name in ("hang", "seen_calls", "pid"))
         before = await said(pid)
-        assert await said(hang) == ("error", "The tool did not answer within 0.3 seconds. Go on without it.")
+        assert await said(hang) == ("error", "The tool did not answer within 0.3 seconds. Continue without it.")
         async with asyncio.timeout(PATIENCE):
             while await said(seen) != ("success", "1 1"):  # the server was told, and gave the call up
                 pass
@@ -284,7 +284,7 @@ async def test_a_program_that_is_not_there_at_the_start_is_tried_until_it_is(tmp
 
 async def test_a_start_does_not_wait_for_a_server_that_says_nothing() -> None:
     silent = McpServer("it", StdioTransport(sys.executable, ("-c", "import sys; sys.stdin.read()")))
-    connections = McpConnections([silent])
+    connections = McpHost([silent])
     async with connections.running():
         await connections.warm_up(0.05)
         assert connections.tools() == ()
@@ -292,7 +292,7 @@ async def test_a_start_does_not_wait_for_a_server_that_says_nothing() -> None:
 
 
 async def test_a_server_that_does_not_come_up_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent.tools.mcp.session, "CONNECT_WITHIN", 0.2)
+    monkeypatch.setattr(agent.tools.mcp.session, "CONNECT_TIMEOUT", 0.2)
     silent = McpServer("it", StdioTransport(sys.executable, ("-c", "import sys; sys.stdin.read()")))
     async with connected(silent, pauses=Pauses()) as connections:
         assert connections.status()["it"]["reason"] == "it did not answer in time"
@@ -303,15 +303,15 @@ async def test_a_connection_lasts_longer_than_it_may_take_to_make() -> None:
         pid = tool(connections, "pid")
         before = await said(pid)
         loop, late = asyncio.get_running_loop(), asyncio.Event()
-        loop.call_later(agent.tools.mcp.session.CONNECT_WITHIN + 1, late.set)
+        loop.call_later(agent.tools.mcp.session.CONNECT_TIMEOUT + 1, late.set)
         time = loop.time
-        loop.time = lambda: time() + agent.tools.mcp.session.CONNECT_WITHIN + 1  # type: ignore[method-assign]
+        loop.time = lambda: time() + agent.tools.mcp.session.CONNECT_TIMEOUT + 1  # type: ignore[method-assign]
         await late.wait()
         assert await said(pid) == before
 
 
 async def test_a_server_that_stands_still_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent.tools.mcp.session, "LIST_WITHIN", 0.2)
+    monkeypatch.setattr(agent.tools.mcp.session, "LIST_TIMEOUT", 0.2)
     monkeypatch.setattr(mcp.client.stdio, "PROCESS_TERMINATION_TIMEOUT", 0.1)
     monkeypatch.setattr(mcp.client.stdio, "FORCE_KILL_TIMEOUT", 0.1)
     pauses = Pauses()
@@ -319,7 +319,7 @@ async def test_a_server_that_stands_still_is_replaced(monkeypatch: pytest.Monkey
         pid = tool(connections, "pid")
         before = await said(pid)
         os.kill(int(before[1]), signal.SIGSTOP)
-        assert await said(pid) == ("error", "The tool did not answer within 0.2 seconds. Go on without it.")
+        assert await said(pid) == ("error", "The tool did not answer within 0.2 seconds. Continue without it.")
         await until(lambda: pauses.begun == [1.0])
         assert connections.status()["it"]["reason"] == "it did not answer in time"
         assert gone(int(before[1]))
@@ -444,10 +444,10 @@ async def test_a_call_to_a_server_that_reads_nothing_can_be_cancelled_at_once() 
 async def test_what_a_child_writes_to_its_standard_error_is_logged_without_secrets() -> None:
     with capture_logs() as lines:
         async with connected(over_stdio("it", env={"KEY": "s3cret-value"})):
-            await until(lambda: any(line["event"] == "mcp_server_says" for line in lines))
-    (line,) = [line for line in lines if line["event"] == "mcp_server_says"]
+            await until(lambda: any(line["event"] == "mcp_server_stderr" for line in lines))
+    (line,) = [line for line in lines if line["event"] == "mcp_server_stderr"]
     assert (line["line"], line["log_level"]) == ("this line is for the log: ***", "debug")
-    assert sum(line["event"] == "mcp_server_prints_rubbish" for line in lines) == 1
+    assert sum(line["event"] == "mcp_server_sent_invalid_message" for line in lines) == 1
     assert "s3cret" not in str(lines)
 
 

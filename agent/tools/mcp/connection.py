@@ -1,4 +1,4 @@
-"""The connection to one MCP server: kept up in the background, and made again whenever it breaks."""
+"""The connection to one MCP server, which a background task opens and reopens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import structlog
 from langchain_core.tools import ToolException
 
-from agent.tools.mcp.failure import McpFailure
+from agent.tools.mcp.errors import McpServerError
 from agent.tools.mcp.tool import ListedTool
 from config.profile.mcp_servers import McpServer
 
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-FIRST_PAUSE = 1.0
-LONGEST_PAUSE = 60.0
-"""Seconds between two attempts to connect: they double from the first to the longest."""
+MIN_RETRY_PAUSE = 1.0
+MAX_RETRY_PAUSE = 60.0
+"""Seconds between two attempts to connect: they double from the minimum to the maximum."""
 
-LOOK_EVERY = 60.0
-"""Seconds after which the tools are listed again though nothing was heard: not every death of a server is."""
+REFRESH_INTERVAL = 60.0
+"""Seconds after which the tools are listed again without a notification: a server may die silently."""
 
-State = Literal["connected", "connecting", "down"]
-Dial = Callable[[McpServer, Callable[[], None]], Awaitable[AbstractAsyncContextManager["McpSession"]]]
+ConnectionState = Literal["connected", "connecting", "down"]
+Connect = Callable[[McpServer, Callable[[], None]], Awaitable[AbstractAsyncContextManager["McpSession"]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """How it stands with a server. `reason` says in words why it is down; `since` is in UTC."""
+class ConnectionStatus:
+    """`reason` says why the server is down. `since` is in UTC."""
 
-    state: State
+    state: ConnectionState
     since: datetime
     reason: str | None = None
 
 
-async def dial(server: McpServer, stale: Callable[[], None]) -> AbstractAsyncContextManager[McpSession]:
-    """`session.open_session`, imported when it is first needed."""
+async def connect(server: McpServer, stale: Callable[[], None]) -> AbstractAsyncContextManager[McpSession]:
+    """`session.open_session`, which is imported with the first call."""
     return (await asyncio.to_thread(_import_session))(server, stale)
 
 
@@ -54,9 +54,10 @@ def _import_session() -> Callable[[McpServer, Callable[[], None]], AbstractAsync
 
 
 class McpConnection:
-    """One server. `listed` are its tools as they were last seen, also while it is down.
+    """The connection to `server`. `listed` are its tools as last listed, also while it is down.
 
-    `changed` is called whenever the tools, or whether they can be called, may have changed.
+    `changed` is called when the tools or their availability may have changed. `first_attempt_done` is set after the
+    first attempt to connect.
     """
 
     def __init__(
@@ -64,16 +65,16 @@ class McpConnection:
         server: McpServer,
         changed: Callable[[], None],
         *,
-        dial: Dial = dial,
+        connect: Connect = connect,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.server = server
         self.listed: tuple[ListedTool, ...] = ()
-        self.condition = Condition("connecting", now())
-        self.tried = asyncio.Event()
+        self.status = ConnectionStatus("connecting", now())
+        self.first_attempt_done = asyncio.Event()
         self._changed = changed
-        self._dial = dial
+        self._connect = connect
         self._sleep = sleep
         self._now = now
         self._session: McpSession | None = None
@@ -83,15 +84,15 @@ class McpConnection:
         self._closing = False
 
     @property
-    def is_up(self) -> bool:
+    def is_connected(self) -> bool:
         return self._session is not None
 
     def start(self) -> None:
-        """Connect in the background, until `stop`."""
+        """Connect and reconnect in the background until `stop`."""
         self._task = asyncio.create_task(self._run(), name=f"MCP server {self.server.name}")
 
     async def stop(self) -> None:
-        """Give the connection up, and end what was started for it. Calls that are under way fail."""
+        """Close the connection, with its process and its background task. Running calls fail."""
         self._closing = True
         if self._task is not None:
             self._task.cancel()
@@ -101,105 +102,105 @@ class McpConnection:
         """Call one of the server's tools, within the server's timeout.
 
         Raises:
-            ToolException: it failed, or there is no connection; the text is for the model.
+            ToolException: the call failed, or the server is down; the text is for the model.
         """
         if self._session is None:
-            raise ToolException("This tool cannot be used just now: its server is down. Go on without it.")
-        # A task of its own: telling the server that nobody waits any more may itself have to wait.
+            raise ToolException("This tool is unavailable: its server is down. Continue without it.")
+        # In a task of its own: cancelling a call notifies the server, which may take a while.
         call = asyncio.create_task(self._session.call(name, arguments), name=f"call of MCP tool {name}")
         self._calls.add(call)
-        call.add_done_callback(self._forget)
+        call.add_done_callback(self._on_call_done)
         try:
             await asyncio.wait([call], timeout=self.server.timeout)
         finally:
             call.cancel()
         if not call.done():
             self._stale.set()
-            raise ToolException(f"The tool did not answer within {self.server.timeout:g} seconds. Go on without it.")
-        return self._text_of(call)
+            raise ToolException(f"The tool did not answer within {self.server.timeout:g} seconds. Continue without it.")
+        return self._result_of(call)
 
-    def _text_of(self, call: asyncio.Task[ToolResult]) -> str:
+    def _result_of(self, call: asyncio.Task[ToolResult]) -> str:
         try:
-            answer = call.result()
-        except McpFailure as exc:
+            result = call.result()
+        except McpServerError as exc:
             self._stale.set()
             raise ToolException(f"The tool failed: {exc}") from exc
-        if answer.tool_is_unknown:
+        if result.tool_is_unknown:
             self._stale.set()
-        if answer.is_error:
-            raise ToolException(answer.text)
-        return answer.text
+        if result.is_error:
+            raise ToolException(result.text)
+        return result.text
 
-    def _forget(self, call: asyncio.Task[ToolResult]) -> None:
+    def _on_call_done(self, call: asyncio.Task[ToolResult]) -> None:
         self._calls.discard(call)
         if not call.cancelled():
-            call.exception()  # nobody waits for that of a call which was given up
+            call.exception()  # marks it as retrieved: nobody awaits an abandoned call
 
     async def _run(self) -> None:
         if self.server.missing:
-            self._fails(f"not set in the environment: {', '.join(self.server.missing)}")
+            self._report_down(f"not set in the environment: {', '.join(self.server.missing)}")
             return
-        pause = FIRST_PAUSE
-        # A cancellation can get lost behind an error of the teardown that it brings about.
+        pause = MIN_RETRY_PAUSE
+        # An error while the session closes can hide the cancellation that closes it.
         while not self._closing:
             began = self._now()
             try:
-                await self._stay_connected()
-            except McpFailure as exc:
-                self._fails(str(exc))
+                await self._run_session()
+            except McpServerError as exc:
+                self._report_down(str(exc))
             except Exception as exc:
                 log.exception("mcp_connection_crashed", server=self.server.name)
-                self._goes_down(f"the connection failed ({type(exc).__name__})")
-            if (self._now() - began).total_seconds() >= LONGEST_PAUSE:
-                pause = FIRST_PAUSE
+                self._set_down(f"the connection failed ({type(exc).__name__})")
+            if (self._now() - began).total_seconds() >= MAX_RETRY_PAUSE:
+                pause = MIN_RETRY_PAUSE
             if not self._closing:
                 await self._sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, MAX_RETRY_PAUSE)
 
-    async def _stay_connected(self) -> None:
-        """Connect, and follow what the server offers until it fails."""
-        async with await self._dial(self.server, self._stale.set) as session:
+    async def _run_session(self) -> None:
+        """Connect, and keep the list of tools up to date until the connection fails."""
+        async with await self._connect(self.server, self._stale.set) as session:
             self._stale.clear()
-            self.listed = await self._allowed(session)
+            self.listed = await self._list_allowed(session)
             self._session = session
-            self.condition = Condition("connected", self._now())
-            self.tried.set()
+            self.status = ConnectionStatus("connected", self._now())
+            self.first_attempt_done.set()
             log.info("mcp_server_connected", server=self.server.name, tools=len(self.listed))
             self._changed()
             try:
                 while True:
                     await self._until_stale()
-                    self.listed = await self._allowed(session)
+                    self.listed = await self._list_allowed(session)
                     self._changed()
             finally:
-                # Before the session is taken down, which may take a while.
-                self._goes_down("the connection was lost")
+                # Before the session closes, which may take a while.
+                self._set_down("the connection was lost")
 
     async def _until_stale(self) -> None:
         try:
-            async with asyncio.timeout(LOOK_EVERY):
+            async with asyncio.timeout(REFRESH_INTERVAL):
                 await self._stale.wait()
         except TimeoutError:
             pass
         self._stale.clear()
 
-    async def _allowed(self, session: McpSession) -> tuple[ListedTool, ...]:
+    async def _list_allowed(self, session: McpSession) -> tuple[ListedTool, ...]:
         tools = await session.list_tools()
         if self.server.allow is None:
             return tools
         absent = sorted(set(self.server.allow) - {each.name for each in tools})
         if absent and self._session is None:
-            log.warning("mcp_tools_not_there", server=self.server.name, tools=absent, key="allow")
+            log.warning("mcp_tools_missing", server=self.server.name, tools=absent, key="allow")
         return tuple(each for each in tools if each.name in self.server.allow)
 
-    def _fails(self, reason: str) -> None:
-        if reason != self.condition.reason:  # each outage is told of once
+    def _report_down(self, reason: str) -> None:
+        if reason != self.status.reason:  # each outage is logged once
             log.warning("mcp_server_down", server=self.server.name, reason=reason)
-        self._goes_down(reason)
+        self._set_down(reason)
 
-    def _goes_down(self, reason: str) -> None:
-        was_down = self.condition.state == "down"
+    def _set_down(self, reason: str) -> None:
+        was_down = self.status.state == "down"
         self._session = None
-        self.condition = Condition("down", self.condition.since if was_down else self._now(), reason)
-        self.tried.set()
+        self.status = ConnectionStatus("down", self.status.since if was_down else self._now(), reason)
+        self.first_attempt_done.set()
         self._changed()

@@ -1,4 +1,4 @@
-"""A tool of an MCP server, as LangChain knows tools."""
+"""Tools of MCP servers as LangChain tools."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import Field
 
 @dataclass(frozen=True, slots=True)
 class ListedTool:
-    """A tool as its server lists it; `parameters` is a JSON schema."""
+    """A tool in its server's list. `parameters` is a JSON schema."""
 
     name: str
     description: str
@@ -20,10 +20,9 @@ class ListedTool:
 
 
 class McpTool(BaseTool):
-    """Calls the tool `mcp_name` of `server`. `name` is what the model knows it by; the server checks the arguments.
+    """Calls the tool `mcp_name` of `server`. The model knows it as `name`; the server validates the arguments.
 
-    `send` makes the call and raises ToolException for whatever goes wrong, which the model is told and the turn
-    survives.
+    `send` makes the call. It raises ToolException for every failure: the model sees its text, and the turn goes on.
     """
 
     server: str
@@ -33,8 +32,8 @@ class McpTool(BaseTool):
     send: Callable[[str, Mapping[str, Any]], Awaitable[str]] = Field(exclude=True, repr=False)
 
     def _run(self, /, **arguments: Any) -> str:
-        raise NotImplementedError("a tool of an MCP server runs in the event loop alone: use ainvoke")
+        raise NotImplementedError("MCP tools are async only: use ainvoke")
 
-    # `self` must not stand in the way of an argument of that name.
+    # Positional-only, so that a tool may have an argument named `self`.
     async def _arun(self, /, **arguments: Any) -> str:
         return await self.send(self.mcp_name, arguments)

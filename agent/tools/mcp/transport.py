@@ -1,4 +1,4 @@
-"""How an MCP server is reached: a child's pipes, or streamable HTTP."""
+"""Transports to MCP servers: the pipes of a child process, or streamable HTTP."""
 
 from __future__ import annotations
 
@@ -14,68 +14,68 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
 from pydantic import SecretStr
 
-from agent.tools.mcp.child_log import child_log
+from agent.tools.mcp.stderr_log import stderr_log
 from config.profile.mcp_servers import HttpTransport, StdioTransport
 
-# What mcp's transports hand out, without the names that it keeps to itself.
+# What mcp's transports yield; their types are private.
 Streams = tuple[Any, Any]
 Incoming = SessionMessage | Exception
 
 
 @asynccontextmanager
-async def child(server: str, at: StdioTransport, ended: Callable[[], None]) -> AsyncIterator[Streams]:
-    """Start the program, and end it with the block. `ended` is called when it closes its standard output."""
+async def stdio_transport(server: str, at: StdioTransport, ended: Callable[[], None]) -> AsyncIterator[Streams]:
+    """Start the program, and stop it with the block. `ended` is called when it closes its standard output."""
     parameters = StdioServerParameters(
         command=at.command,
         args=list(at.args),
         env=_plain(at.env),
         cwd=at.cwd,
-        encoding_error_handler="replace",  # what it prints beside messages may be anything
+        encoding_error_handler="replace",  # programs also print things that are no messages
     )
     async with (
-        child_log(server, _plain(at.env).values()) as errors,
+        stderr_log(server, _plain(at.env).values()) as errors,
         stdio_client(parameters, errlog=errors) as (incoming, outgoing),
     ):
-        yield _Watched(incoming, ended), outgoing
+        yield _EndNotifier(incoming, ended), outgoing
 
 
 @asynccontextmanager
-async def remote(at: HttpTransport, http: Http) -> AsyncIterator[Streams]:
-    """Talk to the address through `http`, which is closed with the block."""
+async def http_transport(at: HttpTransport, http: HttpClient) -> AsyncIterator[Streams]:
+    """Connect to the address with `http`, which is closed with the block."""
     async with http, streamable_http_client(at.url, http_client=http) as streams:
         yield streams
 
 
-class Http(httpx2.AsyncClient):
-    """A client whose requests never raise for what the network does: they answer 502 instead.
+class HttpClient(httpx2.AsyncClient):
+    """Answers a request with status 502 instead of raising a network error.
 
-    mcp gives up a whole connection, and with it the calls of everyone else, when one request raises. `trouble` says in
-    words what went wrong last; None after a request that went well.
+    When one request raises, mcp closes the whole connection and with it all other calls. `problem` describes the
+    failure of the last request; None after a success.
     """
 
-    trouble: str | None = None
+    problem: str | None = None
 
     @classmethod
-    async def open(cls, at: HttpTransport, connect: float) -> Http:
-        """A client for that address; `connect` is in seconds. Reading has no limit of its own, calls have."""
-        timeout = httpx2.Timeout(connect, read=None, pool=None)
+    async def open(cls, at: HttpTransport, connect_timeout: float) -> HttpClient:
+        """A client for the address. Reads have no timeout: the tool calls have one."""
+        timeout = httpx2.Timeout(connect_timeout, read=None, pool=None)
         limits = httpx2.Limits(max_connections=None)
-        # In a thread: it reads the certificates of this machine from the disk.
+        # In a thread, because it loads the certificates from the disk.
         return await asyncio.to_thread(cls, headers=_plain(at.headers), timeout=timeout, limits=limits)
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         try:
             response = await super().send(request, **options)
         except httpx2.TransportError as exc:
-            self.trouble = _in_words(exc)
+            self.problem = _description(exc)
             return httpx2.Response(502, request=request)
         status = response.status_code
-        self.trouble = f"it answered with HTTP status {status}" if status >= 400 else None
+        self.problem = f"it answered with HTTP status {status}" if status >= 400 else None
         return response
 
 
-class _Watched:
-    """A stream of incoming messages that tells when it is at its end, which mcp's session keeps to itself."""
+class _EndNotifier:
+    """A stream of incoming messages that calls `ended` at its end. mcp's session does not report it."""
 
     def __init__(self, stream: Any, ended: Callable[[], None]) -> None:
         self._stream = stream
@@ -88,8 +88,8 @@ class _Watched:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        left: bool | None = await self._stream.__aexit__(kind, error, trace)
-        return left
+        suppressed: bool | None = await self._stream.__aexit__(kind, error, trace)
+        return suppressed
 
     def __aiter__(self) -> Self:
         return self
@@ -107,7 +107,7 @@ def _plain(values: Mapping[str, SecretStr]) -> dict[str, str]:
     return {name: value.get_secret_value() for name, value in values.items()}
 
 
-def _in_words(error: httpx2.TransportError) -> str:
+def _description(error: httpx2.TransportError) -> str:
     match error:
         case httpx2.TimeoutException():
             return "it did not answer in time"

@@ -1,4 +1,4 @@
-"""What an MCP server that was started here writes to its standard error: lines of our log, at debug."""
+"""Logs the standard error of MCP servers that this process started, at level debug."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-LONGEST = 2_000
-"""Characters of a line that are kept."""
+MAX_LINE = 2_000
+"""Characters of a line that are logged."""
 
-SHORTEST_SECRET = 8
-"""Characters from which on a value of its environment is blotted out of its lines: shorter ones are words."""
+MIN_SECRET = 8
+"""Values of the environment with fewer characters are not redacted: they may be ordinary words."""
 
 
 @asynccontextmanager
-async def child_log(server: str, secrets: Collection[str]) -> AsyncIterator[TextIO]:
-    """The file to give a child for its standard error. Its lines are read until the block ends."""
+async def stderr_log(server: str, secrets: Collection[str]) -> AsyncIterator[TextIO]:
+    """The file for the program's standard error. Its lines are logged until the block ends, with `secrets` redacted."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb", buffering=0) as source, os.fdopen(writing, "w") as sink:
-        lines = _Lines(server, [each for each in secrets if len(each) >= SHORTEST_SECRET])
+        lines = _LineLogger(server, [each for each in secrets if len(each) >= MIN_SECRET])
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: lines, source)
         try:
             yield sink
@@ -32,7 +32,7 @@ async def child_log(server: str, secrets: Collection[str]) -> AsyncIterator[Text
             transport.close()
 
 
-class _Lines(asyncio.Protocol):
+class _LineLogger(asyncio.Protocol):
     def __init__(self, server: str, secrets: Collection[str]) -> None:
         self._server = server
         self._secrets = secrets
@@ -40,10 +40,10 @@ class _Lines(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         *lines, rest = (self._rest + data).split(b"\n")
-        self._rest = rest[: 4 * LONGEST]  # somebody who never ends a line must not fill the memory
+        self._rest = rest[: 4 * MAX_LINE]  # bounds the memory when a program never ends its line
         for line in lines:
             text = line.decode(errors="replace").rstrip()
             for secret in self._secrets:
                 text = text.replace(secret, "***")
             if text:
-                log.debug("mcp_server_says", server=self._server, line=text[:LONGEST])
+                log.debug("mcp_server_stderr", server=self._server, line=text[:MAX_LINE])

@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.tools.mcp.names import offered_names
+from agent.tools.mcp.tool_names import offered_names
 
 TOOLS = st.dictionaries(
     st.from_regex(r"\A[a-zA-Z0-9_-]{1,32}\Z"),

@@ -12,9 +12,9 @@ import pytest
 from langchain_core.tools import ToolException
 from structlog.testing import capture_logs
 
-from agent.tools.mcp.connection import LOOK_EVERY, McpConnection
-from agent.tools.mcp.connections import McpConnections
-from agent.tools.mcp.failure import McpFailure
+from agent.tools.mcp.connection import REFRESH_INTERVAL, McpConnection
+from agent.tools.mcp.errors import McpServerError
+from agent.tools.mcp.host import McpHost
 from agent.tools.mcp.tool import ListedTool
 from agent.tools.mcp.tool_result import ToolResult
 from config.profile.mcp_servers import McpServer, StdioTransport
@@ -28,32 +28,32 @@ def now() -> datetime:
 
 
 class FakeServer:
-    """A server whose state the test changes; `dialled` are the times of the attempts to connect."""
+    """A server whose state the test changes; `connect_times` are the times of the attempts to connect."""
 
     def __init__(self) -> None:
         self.tools = ["add"]
         self.up = True
-        self.dialled: list[float] = []
+        self.connect_times: list[float] = []
         self.listed = 0
         self.answer: ToolResult | Exception | None = ToolResult("3")
         self.told_of_cancel = 0
         self.stale: Callable[[], None] = lambda: None
 
-    async def dial(self, server: McpServer, stale: Callable[[], None]) -> Any:
+    async def connect(self, server: McpServer, stale: Callable[[], None]) -> Any:
         self.stale = stale
         return self._session()
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[FakeServer]:
-        self.dialled.append(asyncio.get_running_loop().time())
+        self.connect_times.append(asyncio.get_running_loop().time())
         if not self.up:
-            raise McpFailure("it cannot be reached")
+            raise McpServerError("it cannot be reached")
         yield self
 
     async def list_tools(self) -> tuple[ListedTool, ...]:
         self.listed += 1
         if not self.up:
-            raise McpFailure("it closed the connection")
+            raise McpServerError("it closed the connection")
         return tuple(ListedTool(name, "", {"type": "object"}) for name in self.tools)
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
@@ -74,10 +74,10 @@ class FakeServer:
         self.stale()
 
     def connection(self, server: McpServer, changed: Callable[[], None]) -> McpConnection:
-        return McpConnection(server, changed, dial=self.dial, now=now)
+        return McpConnection(server, changed, connect=self.connect, now=now)
 
-    def connections(self, **fields: Any) -> McpConnections:
-        return McpConnections([McpServer("it", StdioTransport("x"), **fields)], connect=self.connection)
+    def host(self, **fields: Any) -> McpHost:
+        return McpHost([McpServer("it", StdioTransport("x"), **fields)], open_connection=self.connection)
 
 
 async def at(seconds: float) -> None:
@@ -91,9 +91,9 @@ def test_the_pauses_double_up_to_a_minute() -> None:
     async def scenario() -> list[float]:
         server = FakeServer()
         server.up = False
-        async with server.connections().running():
+        async with server.host().running():
             await at(200)
-        return server.dialled
+        return server.connect_times
 
     assert run_virtually(scenario()) == [0, 1, 3, 7, 15, 31, 63, 123, 183]
 
@@ -102,7 +102,7 @@ def test_a_connection_that_held_for_a_minute_begins_again_with_a_short_pause() -
     async def scenario() -> list[float]:
         server = FakeServer()
         server.up = False
-        async with server.connections().running():
+        async with server.host().running():
             await at(5)
             server.up = True
             await at(10)  # connected at 7, after four pauses
@@ -114,7 +114,7 @@ def test_a_connection_that_held_for_a_minute_begins_again_with_a_short_pause() -
             await at(110.5)
             server.up = True
             await at(120)
-        return server.dialled
+        return server.connect_times
 
     assert run_virtually(scenario()) == [0, 1, 3, 7, 18, 111]
 
@@ -122,20 +122,20 @@ def test_a_connection_that_held_for_a_minute_begins_again_with_a_short_pause() -
 def test_the_status_says_since_when_and_why() -> None:
     async def scenario() -> None:
         server = FakeServer()
-        connections = server.connections()
-        async with connections.running():
-            assert connections.status()["it"]["state"] == "connecting"
+        host = server.host()
+        async with host.running():
+            assert host.status()["it"]["state"] == "connecting"
             await at(5)
             connected = {"state": "connected", "tools": 1, "reason": None, "since": "2026-01-01T00:00:00.000+00:00"}
-            assert connections.status() == {"it": connected}
+            assert host.status() == {"it": connected}
             server.dies()
             await at(20)
             since = "2026-01-01T00:00:05.000+00:00"
             down = {"state": "down", "tools": 0, "reason": "it cannot be reached", "since": since}
-            assert connections.status() == {"it": down}
+            assert host.status() == {"it": down}
             server.up = True
             await at(60)
-            assert connections.status()["it"]["state"] == "connected"
+            assert host.status()["it"]["state"] == "connected"
 
     run_virtually(scenario())
 
@@ -143,19 +143,19 @@ def test_the_status_says_since_when_and_why() -> None:
 def test_the_version_goes_up_only_when_the_tools_change() -> None:
     async def scenario() -> list[int]:
         server = FakeServer()
-        connections = server.connections()
-        versions = [connections.version]
-        async with connections.running():
+        host = server.host()
+        versions = [host.version]
+        async with host.running():
             await at(1)
-            versions.append(connections.version)
+            versions.append(host.version)
             server.stale()
             await at(2)
-            versions.append(connections.version)
+            versions.append(host.version)
             server.tools.append("more")
             server.stale()
             await at(3)
-            versions.append(connections.version)
-        return [*versions, connections.version]
+            versions.append(host.version)
+        return [*versions, host.version]
 
     assert run_virtually(scenario()) == [0, 1, 1, 2, 3]
 
@@ -163,13 +163,13 @@ def test_the_version_goes_up_only_when_the_tools_change() -> None:
 def test_the_tools_are_looked_at_from_time_to_time_though_nothing_is_heard() -> None:
     async def scenario() -> None:
         server = FakeServer()
-        connections = server.connections()
-        async with connections.running():
-            await at(LOOK_EVERY - 1)
+        host = server.host()
+        async with host.running():
+            await at(REFRESH_INTERVAL - 1)
             server.tools = ["other"]
-            assert [each.name for each in connections.tools()] == ["add"]
-            await at(LOOK_EVERY)
-            assert [each.name for each in connections.tools()] == ["other"]
+            assert [each.name for each in host.tools()] == ["add"]
+            await at(REFRESH_INTERVAL)
+            assert [each.name for each in host.tools()] == ["other"]
             assert server.listed == 2
 
     run_virtually(scenario())
@@ -179,7 +179,7 @@ def test_each_outage_is_logged_once() -> None:
     async def scenario() -> None:
         server = FakeServer()
         server.up = False
-        async with server.connections().running():
+        async with server.host().running():
             await at(20)
             server.up = True
             await at(40)  # connected at 31
@@ -206,11 +206,11 @@ def test_an_error_that_nobody_thought_of_is_logged_and_the_server_tried_again() 
             raise KeyError("s3cret")
 
         server.list_tools = broken  # type: ignore[method-assign]
-        connections = server.connections()
-        async with connections.running():
+        host = server.host()
+        async with host.running():
             await at(1.5)
-            assert connections.status()["it"]["reason"] == "the connection failed (KeyError)"
-        return server.dialled
+            assert host.status()["it"]["reason"] == "the connection failed (KeyError)"
+        return server.connect_times
 
     with capture_logs() as lines:
         assert run_virtually(scenario()) == [0, 1]
@@ -223,32 +223,32 @@ def test_the_warm_up_waits_for_the_first_outcome_and_not_longer() -> None:
         server = FakeServer()
         slow = asyncio.Event()
 
-        async def dial(of: McpServer, stale: Callable[[], None]) -> Any:
+        async def connect(of: McpServer, stale: Callable[[], None]) -> Any:
             await slow.wait()
-            return await server.dial(of, stale)
+            return await server.connect(of, stale)
 
-        connections = McpConnections(
+        host = McpHost(
             [McpServer("it", StdioTransport("x"))],
-            connect=lambda each, changed: McpConnection(each, changed, dial=dial, now=now),
+            open_connection=lambda each, changed: McpConnection(each, changed, connect=connect, now=now),
         )
-        async with connections.running():
-            await connections.warm_up(3)
+        async with host.running():
+            await host.warm_up(3)
             assert loop.time() == 3
             loop.call_at(4, slow.set)
-            await connections.warm_up(10)
+            await host.warm_up(10)
             assert loop.time() == 4
-            assert len(connections.tools()) == 1
+            assert len(host.tools()) == 1
 
     run_virtually(scenario())
 
 
 def test_no_servers_are_no_trouble() -> None:
     async def scenario() -> None:
-        connections = McpConnections([])
-        await connections.warm_up(5)
-        async with connections.running():
-            await connections.warm_up(5)
-            assert (connections.tools(), connections.status(), connections.version) == ((), {}, 0)
+        host = McpHost([])
+        await host.warm_up(5)
+        async with host.running():
+            await host.warm_up(5)
+            assert (host.tools(), host.status(), host.version) == ((), {}, 0)
 
     run_virtually(scenario())
 
@@ -258,10 +258,10 @@ def test_a_call_that_is_given_up_returns_at_once_and_the_server_hears_of_it_late
         loop = asyncio.get_running_loop()
         server = FakeServer()
         server.answer = None
-        connections = server.connections(timeout=2.0)
-        async with connections.running():
+        host = server.host(timeout=2.0)
+        async with host.running():
             await at(1)
-            (add,) = connections.tools()
+            (add,) = host.tools()
             with pytest.raises(ToolException, match="did not answer within 2 seconds"):
                 await add.send("add", {})
             assert (loop.time(), server.told_of_cancel) == (3, 0)
@@ -280,16 +280,16 @@ def test_a_call_that_is_given_up_returns_at_once_and_the_server_hears_of_it_late
 def test_what_hints_at_other_tools_has_them_listed_again() -> None:
     async def scenario() -> list[int]:
         server = FakeServer()
-        connections = server.connections(timeout=2.0)
+        host = server.host(timeout=2.0)
         listed = []
-        async with connections.running():
+        async with host.running():
             await at(1)
-            (add,) = connections.tools()
+            (add,) = host.tools()
             for answer in (
                 ToolResult("3"),
                 ToolResult("full", True),
                 ToolResult("Unknown tool: add", True),
-                McpFailure("x"),
+                McpServerError("x"),
                 None,
             ):
                 server.answer = answer
@@ -307,10 +307,10 @@ def test_what_hints_at_other_tools_has_them_listed_again() -> None:
 def test_a_tool_without_its_server_says_so() -> None:
     async def scenario() -> None:
         server = FakeServer()
-        connections = server.connections()
-        async with connections.running():
+        host = server.host()
+        async with host.running():
             await at(1)
-            (add,) = connections.tools()
+            (add,) = host.tools()
             server.dies()
             await at(1.5)
             with pytest.raises(ToolException, match="its server is down"):
@@ -324,10 +324,10 @@ def test_a_tool_without_its_server_says_so() -> None:
 def test_a_tool_of_a_server_runs_in_the_event_loop_alone() -> None:
     async def scenario() -> None:
         server = FakeServer()
-        connections = server.connections()
-        async with connections.running():
+        host = server.host()
+        async with host.running():
             await at(1)
-            (add,) = connections.tools()
+            (add,) = host.tools()
             with pytest.raises(NotImplementedError):
                 add.invoke({})
 
@@ -338,10 +338,10 @@ def test_a_server_cannot_offer_a_tool_under_one_of_our_names() -> None:
     async def scenario() -> None:
         server = FakeServer()
         server.tools = ["transferCall", "end_call", "multiply", "remember", "free"]
-        connections = server.connections()
-        async with connections.running():
+        host = server.host()
+        async with host.running():
             await at(1)
-            names = {each.mcp_name: each.name for each in connections.tools()}
+            names = {each.mcp_name: each.name for each in host.tools()}
         assert names == {
             "transferCall": "it_transferCall",
             "end_call": "it_end_call",
