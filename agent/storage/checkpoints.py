@@ -1,4 +1,4 @@
-"""Where LangGraph keeps the threads of sessions: SQLite or PostgreSQL, beside the tables."""
+"""LangGraph's checkpoints of session threads, in SQLite or PostgreSQL like the tables."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ Checkpoints: TypeAlias = "SqliteSaver | PostgresSaver"
 
 @asynccontextmanager
 async def open_checkpoints(database: Database) -> AsyncIterator[Checkpoints]:
-    """The saver for graphs, with its tables made. What its own methods raise is for `storage_errors`.
+    """The checkpoint saver for graphs, with its tables. Wrap calls of its methods in `storage_errors`.
 
     Raises:
-        StorageUnavailable: the database is away.
+        StorageUnavailable: the database is unavailable.
     """
-    # Only messages and the like are ever read back as objects: who can write to the database cannot run code here.
+    # Only messages and similar types are deserialized, so that write access to the database is no way to run code here.
     serde = JsonPlusSerializer(allowed_msgpack_modules=None)
     async with AsyncExitStack() as closing:
         with storage_errors():
-            async with database.set_up():
+            async with database.migration_lock():
                 saver: Checkpoints = await closing.enter_async_context(_saver(database, serde))
                 await saver.setup()
         yield saver
 
 
 async def prune(saver: Checkpoints, thread_id: str) -> None:
-    """Keep only the thread's newest checkpoint with its pending writes: each repeats the whole list of messages.
+    """Delete all checkpoints of the thread but the newest: each contains the whole list of messages.
 
     Raises:
-        StorageUnavailable: the database is away.
+        StorageUnavailable: the database is unavailable.
     """
     with storage_errors():
         await saver.keep_newest(thread_id)
 
 
 async def delete_thread(saver: Checkpoints, thread_id: str) -> None:
-    """Delete all that is stored of the thread. Raises as `prune` does."""
+    """Delete all checkpoints of the thread. Raises as `prune` does."""
     with storage_errors():
         await saver.adelete_thread(thread_id)
 
@@ -54,6 +54,6 @@ async def delete_thread(saver: Checkpoints, thread_id: str) -> None:
 def _saver(database: Database, serde: JsonPlusSerializer) -> AbstractAsyncContextManager[Checkpoints]:
     if isinstance(database.backend, Sqlite):
         return sqlite_saver(database.backend, serde)
-    from agent.storage.postgres_checkpoints import postgres_saver  # its driver takes 9 MB
+    from agent.storage.postgres_checkpoints import postgres_saver  # the driver needs 9 MB
 
     return postgres_saver(database.backend, database.pool_size, serde)

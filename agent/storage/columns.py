@@ -1,4 +1,4 @@
-"""Column types that hold the same on SQLite and PostgreSQL, whatever a caller or a provider sends."""
+"""Column types that store the same values on SQLite and PostgreSQL, whatever a caller or a provider sends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.types import TypeDecorator
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A time with its zone. SQLite stores none, so it is stored and read as UTC."""
+    """A timezone-aware time. SQLite stores no time zone, so all times are stored and read as UTC."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -26,10 +26,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class AnyText(TypeDecorator[str]):
-    """Text that may hold NUL, which PostgreSQL refuses, or half a surrogate pair, which no database takes.
-
-    Either is stored as U+FFFD, the sign for a character that could not be read.
-    """
+    """Text with any characters. NUL and lone surrogates, which databases refuse, are stored as U+FFFD."""
 
     impl = Text
     cache_ok = True
@@ -39,7 +36,7 @@ class AnyText(TypeDecorator[str]):
 
 
 class Json(TypeDecorator[Any]):
-    """What `json` can write. It is stored as ASCII text, because PostgreSQL's own type refuses NaN and NUL."""
+    """A JSON value, stored as ASCII text: PostgreSQL's own type refuses NaN and NUL."""
 
     impl = Text
     cache_ok = True
@@ -52,5 +49,5 @@ class Json(TypeDecorator[Any]):
 
 
 def storable(text: str) -> str:
-    """`text` with U+FFFD in the place of what a database does not take."""
+    """`text` with U+FFFD in place of NUL and lone surrogates."""
     return text.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,4 +1,4 @@
-"""The one database of a server: SQLite by default, PostgreSQL when an address is set. It is the truth for sessions."""
+"""The server's database: SQLite by default, PostgreSQL when a URL is set."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from agent.storage.held_lock import take
+from agent.storage.migration_lock import acquire
 from agent.storage.migrations.revision import is_current
-from agent.storage.sqlite import AWAY, Sqlite
+from agent.storage.sqlite import OUTAGE_CODES, Sqlite
 from config.database_url import SQLITE_PREFIX
 from config.errors import ConfigError, Problem, StorageUnavailable
 
@@ -30,13 +30,13 @@ log = structlog.get_logger(__name__)
 
 DEFAULT_FILE: Final = "switchboard.db"
 
-LOOK: Final = 0.5
-"""Seconds between two looks at whether the database has come up."""
+POLL_INTERVAL: Final = 0.5
+"""Seconds between two attempts to connect at start-up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """`engine` is for the tables; `backend` knows how to make further connections, up to `pool_size`."""
+    """`engine` is for the tables. `backend` opens further connections, up to `pool_size`."""
 
     engine: AsyncEngine
     backend: Sqlite | Postgres
@@ -44,10 +44,10 @@ class Database:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that writes: committed at the end of the block, rolled back when it raises.
+        """A write transaction: committed at the end of the block, rolled back when it raises.
 
         Raises:
-            StorageUnavailable: the database is away, locked or full.
+            StorageUnavailable: the database is unreachable, locked or full.
         """
         with storage_errors():
             async with self.engine.begin() as connection:
@@ -55,16 +55,16 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for statements that only read. Raises as `begin` does."""
+        """A connection for read-only statements. Raises as `begin` does."""
         with storage_errors():
             async with self.engine.execution_options(**self.backend.read_options).connect() as connection:
                 yield connection
 
     @asynccontextmanager
-    async def set_up(self) -> AsyncIterator[None]:
-        """Hold the lock, across all processes, under which tables are made or changed."""
-        async with self.backend.set_up_lock() as attempt:
-            await take(attempt, str(self.backend))
+    async def migration_lock(self) -> AsyncIterator[None]:
+        """Hold the lock for creating and migrating tables. Only one process at a time has it."""
+        async with self.backend.migration_lock() as try_acquire:
+            await acquire(try_acquire, str(self.backend))
             yield
 
 
@@ -72,20 +72,21 @@ class Database:
 async def open_database(
     url: str | None, data_dir: Path, pool_size: int, startup_wait: float
 ) -> AsyncIterator[Database]:
-    """The database at `url`, else in `data_dir`, with its tables up to date; `startup_wait` is in seconds.
+    """Open the database at `url`, or in `data_dir` without one, and migrate its tables.
 
     Raises:
-        ConfigError: it was not reached in time, cannot be used, or is newer than this server. The password is left out.
+        ConfigError: the database was not reachable within `startup_wait` seconds, cannot be used, or is newer than this
+            server. The message does not contain the password.
     """
     backend = _backend(url, data_dir)
     database = Database(backend.engine(pool_size), backend, pool_size)
     try:
         if not isinstance(backend, Sqlite):
-            await _reach(database, startup_wait)
+            await _wait_until_reachable(database, startup_wait)
         with _start_errors(backend):
-            async with database.set_up():
+            async with database.migration_lock():
                 if isinstance(backend, Sqlite):
-                    # Nobody may look at the file before: a new one becomes one in WAL mode only while it is unused.
+                    # A new file can switch to WAL mode only before any other connection opens it.
                     async with backend.connection(backend.path):
                         pass
                 await _upgrade(database.engine, str(backend))
@@ -97,7 +98,7 @@ async def open_database(
 async def _upgrade(engine: AsyncEngine, name: str) -> None:
     if await is_current(engine):
         return
-    # Alembic takes 9 MB and a quarter of a second, and nearly every start finds nothing to do.
+    # Alembic needs 9 MB and a quarter of a second, and nearly every start has nothing to migrate.
     from agent.storage.migrations.upgrade import upgrade
 
     await upgrade(engine, name)
@@ -105,84 +106,88 @@ async def _upgrade(engine: AsyncEngine, name: str) -> None:
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """Raise StorageUnavailable for what SQLAlchemy, psycopg or sqlite3 raise when the database is away, locked or full.
+    """Raise StorageUnavailable when a driver reports that the database is unreachable, locked or full.
 
-    All else they raise is a bug and stays as it is.
+    Other errors of SQLAlchemy, psycopg and sqlite3 are bugs and propagate unchanged.
     """
     try:
         yield
-    except _errors() as exc:
-        if not _is_away(exc):
+    except _driver_errors() as exc:
+        if not _is_outage(exc):
             raise
-        log.warning("storage_unavailable", problem=_words(exc))
+        log.warning("storage_unavailable", problem=_driver_message(exc))
         raise StorageUnavailable from exc
 
 
-def _errors() -> tuple[type[Exception], ...]:
-    """What the drivers raise. psycopg is loaded where a PostgreSQL is used, since it takes 9 MB."""
+def _driver_errors() -> tuple[type[Exception], ...]:
+    """The drivers' exceptions. psycopg needs 9 MB and is only imported when PostgreSQL is used."""
     psycopg = sys.modules.get("psycopg")
     return (DBAPIError, PoolTimeout, sqlite3.Error, *((psycopg.Error,) if psycopg else ()))
 
 
-def _is_away(exc: BaseException | None) -> bool:
+def _is_outage(exc: BaseException | None) -> bool:
     match exc:
         case DBAPIError():
-            return exc.connection_invalidated or _is_away(exc.orig)
+            return exc.connection_invalidated or _is_outage(exc.orig)
         case PoolTimeout():
             return True
         case sqlite3.OperationalError():
-            return getattr(exc, "sqlite_errorcode", 0) & 0xFF in AWAY  # the rest is the code's extension
+            return getattr(exc, "sqlite_errorcode", 0) & 0xFF in OUTAGE_CODES  # the low byte is the primary code
     psycopg = sys.modules.get("psycopg")
     return psycopg is not None and isinstance(exc, (psycopg.OperationalError, psycopg.InterfaceError))
 
 
-def _words(exc: BaseException) -> str:
-    """What the driver says, on one line. SQLAlchemy's own words hold the statement."""
-    said = exc.orig if isinstance(exc, DBAPIError) and exc.orig is not None else exc
-    return " ".join(str(said).split())
+def _driver_message(exc: BaseException) -> str:
+    """The driver's message, on one line. SQLAlchemy's own message contains the statement."""
+    error = exc.orig if isinstance(exc, DBAPIError) and exc.orig is not None else exc
+    return " ".join(str(error).split())
 
 
 def _backend(url: str | None, data_dir: Path) -> Sqlite | Postgres:
     if url is not None and not url.startswith(SQLITE_PREFIX):
         from agent.storage.postgres import Postgres
 
-        return Postgres.at(url)
+        return Postgres.from_url(url)
     path = data_dir / DEFAULT_FILE if url is None else Path(url.removeprefix(SQLITE_PREFIX))
     try:
-        # Sessions hold what people said: the folder is for this user alone.
+        # Only this user may read the folder: it contains conversations.
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
-        raise _refusal(Sqlite(path), exc) from exc
+        raise _config_error(Sqlite(path), exc) from exc
     return Sqlite(path)
 
 
-async def _reach(database: Database, patience: float) -> None:
-    """Return as soon as the database answers."""
+async def _wait_until_reachable(database: Database, timeout: float) -> None:
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + patience
-    told = False
+    deadline = loop.time() + timeout
+    logged = False
     while True:
         try:
             async with database.engine.connect() as connection:
                 await connection.execute(select(1))
                 return
-        except _errors() as exc:
+        except _driver_errors() as exc:
             if loop.time() >= deadline:
-                raise _refusal(database.backend, exc) from exc
-            if not told:
-                log.warning("waiting_for_database", database=str(database.backend), seconds=patience, why=_words(exc))
-                told = True
-        await asyncio.sleep(min(LOOK, max(0.0, deadline - loop.time())))
+                raise _config_error(database.backend, exc) from exc
+            if not logged:
+                log.warning(
+                    "waiting_for_database",
+                    database=str(database.backend),
+                    seconds=timeout,
+                    reason=_driver_message(exc),
+                )
+                logged = True
+        await asyncio.sleep(min(POLL_INTERVAL, max(0.0, deadline - loop.time())))
 
 
 @contextmanager
 def _start_errors(backend: Sqlite | Postgres) -> Iterator[None]:
     try:
         yield
-    except _errors() as exc:
-        raise _refusal(backend, exc) from exc
+    except _driver_errors() as exc:
+        raise _config_error(backend, exc) from exc
 
 
-def _refusal(backend: Sqlite | Postgres, exc: BaseException) -> ConfigError:
-    message = f"the database {backend} cannot be used: {_words(exc).rstrip('.')}. {backend.remedy}."
+def _config_error(backend: Sqlite | Postgres, exc: BaseException) -> ConfigError:
+    message = f"the database {backend} cannot be used: {_driver_message(exc).rstrip('.')}. {backend.hint}."
     return ConfigError([Problem(message, key="SWITCHBOARD_DATABASE_URL")])

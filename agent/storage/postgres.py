@@ -1,4 +1,4 @@
-"""PostgreSQL: how its connections are made, pooled and checked, so that a restart of it is survived."""
+"""PostgreSQL: opens, pools and checks connections, so that the server survives a restart of the database."""
 
 from __future__ import annotations
 
@@ -13,59 +13,61 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from agent.storage.held_lock import Attempt
+from agent.storage.migration_lock import TryAcquire
 from config.errors import ConfigError, Problem
 
-PATIENCE: Final = 5.0
-"""Seconds to wait for a connection, be it a new one or one that others hold. A caller waits meanwhile."""
+CONNECTION_TIMEOUT: Final = 5.0
+"""Seconds to wait for a connection of a pool. A caller waits meanwhile."""
 
 DEFAULTS: Final[dict[str, Any]] = {
     "application_name": "switchboard",
     "connect_timeout": 5,
-    # A host that is gone without a word is noticed after about 15 s (the last is in milliseconds).
+    # A host that disappears silently is noticed after about 15 s (the last value is in milliseconds).
     "keepalives_idle": 5,
     "keepalives_interval": 5,
     "keepalives_count": 2,
     "tcp_user_timeout": 15_000,
 }
-"""Parameters of libpq; those in the address win."""
+"""libpq parameters; those in the URL take precedence."""
 
-TRY_SET_UP_LOCK: Final = "SELECT pg_try_advisory_xact_lock(1398229314)"
-"""The number is this program's own."""
+TRY_MIGRATION_LOCK: Final = "SELECT pg_try_advisory_xact_lock(1398229314)"
+"""The number is specific to this program."""
 
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """The database that the connection string names. `str()` of it has no password."""
+    """The database of a connection string. `str()` does not show the password."""
 
-    # Nothing is held together by a transaction that only reads; without it two round trips are saved.
+    # Read-only statements need no transaction; without one, two round trips are saved.
     read_options: ClassVar[dict[str, Any]] = {"isolation_level": "AUTOCOMMIT"}
     conninfo: str = field(repr=False)
     name: str
 
     @classmethod
-    def at(cls, url: str) -> Postgres:
-        """Raises ConfigError when libpq cannot read `url`."""
+    def from_url(cls, url: str) -> Postgres:
+        """Raises ConfigError when libpq cannot parse `url`."""
         try:
             given = conninfo_to_dict(url)
-        except ProgrammingError:  # its words may quote the password
-            message = "libpq cannot read this address; write the special characters of a password as %40 and the like"
+        except ProgrammingError:  # its message may contain the password
+            message = (
+                "libpq cannot parse this URL; percent-encode special characters in the password, such as %40 for @"
+            )
             raise ConfigError([Problem(message, key="SWITCHBOARD_DATABASE_URL")]) from None
         place = f"{given.get('host', 'localhost')}:{given.get('port', 5432)}/{given.get('dbname', '')}"
         return cls(make_conninfo("", **{**DEFAULTS, **given}), place)
 
     @property
-    def remedy(self) -> str:
-        return "See that it runs and that SWITCHBOARD_DATABASE_URL is right; without that setting a SQLite file is used"
+    def hint(self) -> str:
+        return "Check that it runs and that SWITCHBOARD_DATABASE_URL is correct; without that setting SQLite is used"
 
     def __str__(self) -> str:
         return self.name
 
     def engine(self, pool_size: int) -> AsyncEngine:
-        """An engine for the tables; it connects with its first use."""
+        """An engine for the tables. It connects on first use."""
 
         async def connect() -> AsyncConnection[Any]:
-            # libpq reads the address here as for the pool: several hosts, sockets, any parameter.
+            # libpq parses the string, as for the pool: several hosts, sockets, any parameter.
             return await AsyncConnection.connect(self.conninfo)
 
         return create_async_engine(
@@ -73,13 +75,13 @@ class Postgres:
             async_creator=connect,
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=PATIENCE,
+            pool_timeout=CONNECTION_TIMEOUT,
             pool_pre_ping=True,
             hide_parameters=True,
         )
 
     def pool(self, pool_size: int) -> AsyncConnectionPool[AsyncConnection[DictRow]]:
-        """A pool for the checkpoints, not yet open."""
+        """A pool for the checkpoints. It is not open yet."""
         return _CheckedPool(
             self.conninfo,
             connection_class=AsyncConnection[DictRow],
@@ -87,37 +89,37 @@ class Postgres:
             min_size=1,
             max_size=pool_size,
             open=False,
-            timeout=PATIENCE,
-            # Its pauses between attempts double up to this; each caller that comes later begins anew.
-            reconnect_timeout=PATIENCE,
+            timeout=CONNECTION_TIMEOUT,
+            # The pauses between attempts double up to this; each later caller starts again.
+            reconnect_timeout=CONNECTION_TIMEOUT,
             name="checkpoints",
         )
 
     @asynccontextmanager
-    async def set_up_lock(self) -> AsyncIterator[Attempt]:
-        """A lock that all processes see; it ends with the connection."""
+    async def migration_lock(self) -> AsyncIterator[TryAcquire]:
+        """An advisory lock that is released with the connection."""
         async with await AsyncConnection.connect(self.conninfo) as connection:
 
-            async def attempt() -> bool:
-                # Never pg_advisory_lock(): who waits in it holds a snapshot, which CREATE INDEX CONCURRENTLY in turn
-                # waits for (https://github.com/flyway/flyway/issues/1654). For the same reason no parameter: with one
-                # psycopg leaves the statement's snapshot open. And one of a transaction, because a pooler in between
-                # may give each transaction another session.
-                cursor = await connection.execute(TRY_SET_UP_LOCK)
+            async def try_acquire() -> bool:
+                # Not pg_advisory_lock(): while it waits it holds a snapshot, for which CREATE INDEX CONCURRENTLY waits
+                # (https://github.com/flyway/flyway/issues/1654). Without parameters for the same reason: with one,
+                # psycopg leaves the statement's snapshot open. A transaction-level lock, because a connection pooler
+                # may use another session for each transaction.
+                cursor = await connection.execute(TRY_MIGRATION_LOCK)
                 row = await cursor.fetchone()
-                if taken := bool(row and row[0]):
-                    return taken
+                if row and row[0]:
+                    return True
                 await connection.rollback()
                 return False
 
-            yield attempt
+            yield try_acquire
 
 
 class _CheckedPool(AsyncConnectionPool[AsyncConnection[DictRow]]):
-    """Gives out no connection that a restart of the server has cut off.
+    """Never returns a connection that a restart of the database has closed.
 
-    The pool's own `check` pauses after each of those for one second, two, four: the first callers after a restart would
-    wait in vain.
+    The pool's own `check` pauses for 1, 2, 4 s after each closed connection, so that the first callers after a restart
+    would time out.
     """
 
     async def getconn(self, timeout: float | None = None) -> AsyncConnection[DictRow]:
@@ -126,7 +128,7 @@ class _CheckedPool(AsyncConnectionPool[AsyncConnection[DictRow]]):
             try:
                 await self.check_connection(connection)
             except OperationalError:
-                await self.putconn(connection)  # which replaces it
+                await self.putconn(connection)  # the pool replaces it
             except BaseException:
                 await self.putconn(connection)
                 raise

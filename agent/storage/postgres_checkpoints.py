@@ -15,16 +15,16 @@ from agent.storage.postgres import Postgres
 
 @asynccontextmanager
 async def postgres_saver(postgres: Postgres, pool_size: int, serde: JsonPlusSerializer) -> AsyncIterator[PostgresSaver]:
-    """The saver, on a pool of its own."""
+    """The saver, with its own connection pool."""
     async with postgres.pool(pool_size) as pool:
         yield PostgresSaver(pool, serde=serde)
 
 
 class PostgresSaver(AsyncPostgresSaver):
-    """Lets each operation have a connection of its own.
+    """Runs operations concurrently, each on its own connection.
 
-    The library has one lock for all, made for a single connection: with a pool every operation waits for all others,
-    in an outage for as long as each of them waits in turn (https://github.com/langchain-ai/langgraph/issues/7259).
+    The library's lock is made for a single connection: with a pool, every operation waits for all others, and in an
+    outage their timeouts add up (https://github.com/langchain-ai/langgraph/issues/7259).
     """
 
     def __init__(self, conn: Any, *, serde: JsonPlusSerializer) -> None:
@@ -36,11 +36,11 @@ class PostgresSaver(AsyncPostgresSaver):
             try:
                 return await super().adelete_thread(thread_id)
             except DeadlockDetected:
-                continue  # a prune of the thread was at work; it goes through, and then it is our turn
+                continue  # a concurrent prune of the thread won; it completes before the next attempt
 
     async def keep_newest(self, thread_id: str) -> None:
-        """Forget the thread's older checkpoints."""
+        """Delete all checkpoints of the thread but the newest."""
         try:
             await self.aprune([thread_id], strategy="keep_latest")
         except (SerializationFailure, DeadlockDetected):
-            pass  # another prune of the thread is at work, or a turn that will have it pruned again
+            pass  # another prune of the thread runs, or a turn after which it is pruned again

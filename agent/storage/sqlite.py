@@ -1,6 +1,4 @@
-"""SQLite: one file for the tables and one beside it for the checkpoints, so that the two writers do not wait for each
-other.
-"""
+"""SQLite: one file for the tables and one for the checkpoints, so that their writers do not wait for each other."""
 
 from __future__ import annotations
 
@@ -15,16 +13,16 @@ import aiosqlite
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from agent.storage.held_lock import Attempt
+from agent.storage.migration_lock import TryAcquire
 from config.database_url import CHECKPOINTS_FILE
 
-BUSY: Final = 5.0
-"""Seconds that a writer waits for one of another process, and for a connection of its own."""
+BUSY_TIMEOUT: Final = 5.0
+"""Seconds to wait for another process's write lock, and for a connection of the pool."""
 
-READS: Final = "switchboard_reads"
-"""The execution option of a connection that only reads."""
+READ_ONLY: Final = "switchboard_read_only"
+"""The execution option of read-only connections."""
 
-AWAY: Final = frozenset(
+OUTAGE_CODES: Final = frozenset(
     {
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_LOCKED,
@@ -35,14 +33,14 @@ AWAY: Final = frozenset(
         sqlite3.SQLITE_PROTOCOL,
     }
 )
-"""What is wrong with the file or its disk; all else is a bug in a statement."""
+"""Errors of the file or its disk. All others are bugs in a statement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sqlite:
     """The database in the file `path`."""
 
-    read_options: ClassVar[dict[str, Any]] = {READS: True}
+    read_options: ClassVar[dict[str, Any]] = {READ_ONLY: True}
     path: Path
 
     @property
@@ -50,42 +48,42 @@ class Sqlite:
         return self.path.with_name(CHECKPOINTS_FILE)
 
     @property
-    def remedy(self) -> str:
-        return f"See that {self.path.parent} can be written, that its disk has room, and that the file is this server's"
+    def hint(self) -> str:
+        return f"Check that {self.path.parent} is writable, that its disk has space, and that the file is this server's"
 
     def __str__(self) -> str:
         return str(self.path)
 
     def engine(self, pool_size: int) -> AsyncEngine:
-        """An engine for the tables; it opens the file with its first use."""
+        """An engine for the tables. It opens the file on first use."""
         engine = create_async_engine(
             URL.create("sqlite+aiosqlite", database=str(self.path)),
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=BUSY,
+            pool_timeout=BUSY_TIMEOUT,
             hide_parameters=True,
-            # The driver's own transactions begin too late to keep another writer out: see `_begin`.
-            connect_args={"timeout": BUSY, "isolation_level": None},
+            # The driver begins transactions too late to lock out other writers: see `_begin`.
+            connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None},
         )
-        event.listen(engine.sync_engine, "connect", _prepare)
+        event.listen(engine.sync_engine, "connect", _set_pragmas)
         event.listen(engine.sync_engine, "begin", _begin)
         return engine
 
     @asynccontextmanager
     async def connection(self, path: Path) -> AsyncIterator[aiosqlite.Connection]:
-        """A connection of its own to `path`, in WAL mode: readers and the writer do not wait for each other."""
-        async with aiosqlite.connect(path, timeout=BUSY) as connection:
+        """A new connection to `path`, in WAL mode: readers and the writer do not wait for each other."""
+        async with aiosqlite.connect(path, timeout=BUSY_TIMEOUT) as connection:
             for pragma in ("journal_mode=WAL", *PRAGMAS):
                 await connection.execute(f"PRAGMA {pragma}")
             yield connection
 
     @asynccontextmanager
-    async def set_up_lock(self) -> AsyncIterator[Attempt]:
-        """A lock that all processes see, on an empty file beside the database; it ends with the process."""
+    async def migration_lock(self) -> AsyncIterator[TryAcquire]:
+        """A lock on an empty file beside the database. It is released when the process ends."""
         lock_file = self.path.with_name(f"{self.path.name}.lock")
         async with aiosqlite.connect(lock_file, timeout=0, isolation_level=None) as connection:
 
-            async def attempt() -> bool:
+            async def try_acquire() -> bool:
                 try:
                     await connection.execute("BEGIN EXCLUSIVE")
                 except sqlite3.OperationalError as exc:
@@ -94,15 +92,15 @@ class Sqlite:
                     return False
                 return True
 
-            yield attempt
+            yield try_acquire
 
 
-# NORMAL syncs at checkpoints of the WAL alone: a crash of the process loses nothing, a power cut at most the last
-# commits, and never the file's integrity.
+# NORMAL syncs only at WAL checkpoints: a crash of the process loses nothing, a power failure at most the last commits,
+# and the file is never corrupted.
 PRAGMAS: Final = ("synchronous=NORMAL", "foreign_keys=ON")
 
 
-def _prepare(dbapi_connection: Any, _: Any) -> None:
+def _set_pragmas(dbapi_connection: Any, _: Any) -> None:
     cursor = dbapi_connection.cursor()
     for pragma in PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
@@ -110,7 +108,7 @@ def _prepare(dbapi_connection: Any, _: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    # A transaction that reads before it writes must hold the write lock from its beginning, or it fails as soon as
-    # another process has written in between.
-    reads = connection.get_execution_options().get(READS)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    # A transaction that reads before it writes needs the write lock from its beginning; otherwise it fails when another
+    # process writes in between.
+    read_only = connection.get_execution_options().get(READ_ONLY)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

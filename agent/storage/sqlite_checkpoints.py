@@ -1,4 +1,4 @@
-"""LangGraph's checkpoints in a SQLite file of their own."""
+"""LangGraph's checkpoints in their own SQLite file."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from agent.storage.sqlite import Sqlite
 
-OLDER: Final = """
+DELETE_OLDER: Final = """
 DELETE FROM {table} WHERE thread_id = ? AND checkpoint_id < (
     SELECT max(checkpoint_id) FROM checkpoints AS kept
     WHERE kept.thread_id = {table}.thread_id AND kept.checkpoint_ns = {table}.checkpoint_ns
 )
 """
-"""Ids rise with the time. What is newer stays: writes may be stored before the checkpoint that they belong to."""
+"""Ids increase with time. Newer rows stay: writes may be stored before their checkpoint."""
 
-ORPHANED: Final = "UPDATE checkpoints SET parent_checkpoint_id = NULL WHERE thread_id = ?"
+CLEAR_PARENTS: Final = "UPDATE checkpoints SET parent_checkpoint_id = NULL WHERE thread_id = ?"
 
 
 @asynccontextmanager
 async def sqlite_saver(sqlite: Sqlite, serde: JsonPlusSerializer) -> AsyncIterator[SqliteSaver]:
-    """The saver, on a connection of its own."""
+    """The saver, with its own connection."""
     async with sqlite.connection(sqlite.checkpoints) as connection:
         yield SqliteSaver(connection, serde=serde)
 
 
 class SqliteSaver(AsyncSqliteSaver):
-    """Leaves no transaction open when a write fails or is cancelled.
+    """Rolls back a write that fails or is cancelled.
 
-    All share one connection, so an open one would keep the writers of other processes out until the next write here.
+    All writes share one connection: an open transaction would block other processes until the next write.
     """
 
     async def aput(
@@ -44,28 +44,32 @@ class SqliteSaver(AsyncSqliteSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        async with self._whole():
+        async with self._rollback_on_error():
             return await super().aput(config, checkpoint, metadata, new_versions)
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        async with self._whole():
+        async with self._rollback_on_error():
             await super().aput_writes(config, writes, task_id, task_path)
 
     async def adelete_thread(self, thread_id: str) -> None:
-        async with self._whole():
+        async with self._rollback_on_error():
             await super().adelete_thread(thread_id)
 
     async def keep_newest(self, thread_id: str) -> None:
-        """Forget the thread's older checkpoints."""
-        async with self._whole(), self.lock:
-            for statement in (OLDER.format(table="writes"), OLDER.format(table="checkpoints"), ORPHANED):
+        """Delete all checkpoints of the thread but the newest."""
+        async with self._rollback_on_error(), self.lock:
+            for statement in (
+                DELETE_OLDER.format(table="writes"),
+                DELETE_OLDER.format(table="checkpoints"),
+                CLEAR_PARENTS,
+            ):
                 await self.conn.execute(statement, (thread_id,))
             await self.conn.commit()
 
     @asynccontextmanager
-    async def _whole(self) -> AsyncIterator[None]:
+    async def _rollback_on_error(self) -> AsyncIterator[None]:
         try:
             yield
         except BaseException:

@@ -91,7 +91,7 @@ async def test_a_database_of_a_newer_version_is_refused_and_not_touched(open_it:
     with pytest.raises(ConfigError) as raised:
         async with open_it():
             pass
-    assert "was changed by a newer version of Switchboard (its tables are at 9999" in str(raised.value)
+    assert "was migrated by a newer version of Switchboard (its tables are at revision 9999" in str(raised.value)
     assert "hunter2" not in str(raised.value)
 
 
@@ -131,12 +131,12 @@ def upgrade():
 
 
 async def test_only_one_process_sets_up_at_a_time(open_it: OpenDatabase, database: Database) -> None:
-    async with open_it() as other, database.set_up():
+    async with open_it() as other, database.migration_lock():
         with capture_logs() as logs:
             second = asyncio.ensure_future(hold(other))
             while not logs:
                 await asyncio.sleep(0.01)
-        assert [(each["event"], each["log_level"]) for each in logs] == [("waiting_for_set_up", "info")]
+        assert [(each["event"], each["log_level"]) for each in logs] == [("waiting_for_migration", "info")]
         assert not second.done()
         second.cancel()
         await asyncio.wait([second])
@@ -147,7 +147,7 @@ async def test_only_one_process_sets_up_at_a_time(open_it: OpenDatabase, databas
 
 
 async def hold(database: Database) -> None:
-    async with database.set_up():
+    async with database.migration_lock():
         pass
 
 
@@ -182,7 +182,7 @@ async def test_more_callers_than_connections_wait_for_their_turn(database: Datab
 async def test_the_start_waits_for_postgres_and_says_so_once(
     postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.storage.database.LOOK", 0.01)
+    monkeypatch.setattr("agent.storage.database.POLL_INTERVAL", 0.01)
     url = postgres.new_database()
     postgres.stop()
 
@@ -206,7 +206,7 @@ async def test_the_start_waits_for_postgres_and_says_so_once(
 async def test_a_postgres_that_does_not_come_up_in_time_is_a_clear_error(
     postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.storage.database.LOOK", 0.01)
+    monkeypatch.setattr("agent.storage.database.POLL_INTERVAL", 0.01)
     url = postgres.url("voices")
     postgres.stop()
     with pytest.raises(ConfigError) as raised:
@@ -215,7 +215,7 @@ async def test_a_postgres_that_does_not_come_up_in_time_is_a_clear_error(
     (problem,) = raised.value.problems
     assert problem.key == "SWITCHBOARD_DATABASE_URL"
     assert ":5432/voices cannot be used: " in problem.message
-    assert "See that it runs and that SWITCHBOARD_DATABASE_URL is right" in problem.message
+    assert "Check that it runs and that SWITCHBOARD_DATABASE_URL is correct" in problem.message
     assert "hunter2" not in str(raised.value)
     assert "\n" not in problem.message
 

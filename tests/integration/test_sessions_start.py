@@ -30,7 +30,7 @@ async def test_it_ends_with_one_clear_line(tmp_path: Path, postgres: PostgresSer
     (refusal,) = [line for line in said if "cannot be used" in line]
     assert refusal == said[-1]
     assert refusal.startswith("SWITCHBOARD_DATABASE_URL: the database ")
-    assert "See that it runs and that SWITCHBOARD_DATABASE_URL is right" in refusal
+    assert "Check that it runs and that SWITCHBOARD_DATABASE_URL is correct" in refusal
     assert len([line for line in said if "waiting_for_database" in line]) == 1
 
 

@@ -1,4 +1,4 @@
-"""Which revision of the tables this code is written for."""
+"""The revision of the tables that this code requires."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 NEWEST: Final = "0002"
 
 VERSION_TABLE: Final = "switchboard_version"
-"""Not Alembic's own name for it: the database may be shared with a program that uses Alembic too."""
+"""Differs from Alembic's default, because the database may be shared with another program that uses Alembic."""
 
 
 async def is_current(engine: AsyncEngine) -> bool:
-    """Whether the database's tables are those that this code knows."""
+    """Whether the tables of the database are at the newest revision."""
     async with engine.connect() as connection:
         return await connection.run_sync(_revisions) == [NEWEST]
 

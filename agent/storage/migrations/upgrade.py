@@ -1,4 +1,4 @@
-"""Brings the tables of a database up to this version of the code, by Alembic's scripts in `versions/`."""
+"""Migrates the tables to the newest revision, with the Alembic scripts in `versions/`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ FOLDER: Final = Path(__file__).parent
 
 
 async def upgrade(engine: AsyncEngine, name: str) -> None:
-    """Run every script that has not run yet, in one transaction. `name` is the database's, for people.
+    """Run all pending scripts in one transaction. `name` is the name of the database for error messages.
 
-    Only one process may do so at a time: see `Database.set_up`.
+    Only one process may do so at a time: hold `Database.migration_lock`.
 
     Raises:
-        ConfigError: a newer version of the code has changed the tables already.
+        ConfigError: the tables were migrated by a newer version of this program.
     """
     scripts = await asyncio.to_thread(_scripts)
     async with engine.begin() as connection:
@@ -34,18 +34,18 @@ async def upgrade(engine: AsyncEngine, name: str) -> None:
 
 def _scripts() -> ScriptDirectory:
     scripts = ScriptDirectory(FOLDER)
-    scripts.get_heads()  # reads the files, which must not happen in the event loop
+    scripts.get_heads()  # reads the files, which would block the event loop
     return scripts
 
 
 def _upgrade(connection: Connection, scripts: ScriptDirectory, name: str) -> None:
     known = {script.revision for script in scripts.walk_revisions()}
-    ran = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_heads()
-    if strange := sorted(set(ran) - known):
+    current = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_heads()
+    if unknown := sorted(set(current) - known):
         message = (
-            f"the database {name} was changed by a newer version of Switchboard (its tables are at {', '.join(strange)}"
-            f", this version knows up to {', '.join(scripts.get_heads())}). Install that version again, or restore the "
-            "backup from before it"
+            f"the database {name} was migrated by a newer version of Switchboard (its tables are at revision "
+            f"{', '.join(unknown)}, this version knows up to {', '.join(scripts.get_heads())}). Install that version "
+            "again, or restore a backup from before the migration"
         )
         raise ConfigError([Problem(message, key="SWITCHBOARD_DATABASE_URL")])
 

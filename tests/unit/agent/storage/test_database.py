@@ -80,7 +80,7 @@ async def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
 async def test_a_file_that_another_process_holds_for_long_is_an_outage_and_no_crash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.storage.sqlite.BUSY", 0.05)
+    monkeypatch.setattr("agent.storage.sqlite.BUSY_TIMEOUT", 0.05)
     async with open_database(None, tmp_path, 2, 0) as database:
         store = SessionStore(database)
         holder = sqlite3.connect(tmp_path / "switchboard.db", isolation_level=None)
@@ -107,7 +107,7 @@ async def test_a_writer_that_reads_first_is_not_overtaken(tmp_path: Path) -> Non
 async def test_more_callers_than_connections_are_told_to_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.storage.sqlite.BUSY", 0.05)
+    monkeypatch.setattr("agent.storage.sqlite.BUSY_TIMEOUT", 0.05)
     async with open_database(None, tmp_path, 1, 0) as database:
         async with database.read():
             with pytest.raises(StorageUnavailable) as raised:
@@ -119,14 +119,14 @@ async def test_more_callers_than_connections_are_told_to_come_back(
 async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "switchboard.db").write_text("not a database " * 100)
     message = await refusal(None, tmp_path)
-    assert message.startswith(f"the database {tmp_path}/switchboard.db cannot be used: file is not a database. See ")
+    assert message.startswith(f"the database {tmp_path}/switchboard.db cannot be used: file is not a database. Check ")
 
 
 async def test_a_place_where_no_file_can_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "/file/data/switchboard.db cannot be used: " in await refusal(None, tmp_path / "file" / "data")
     (tmp_path / "switchboard.db").mkdir()
-    assert "cannot be used: unable to open database file. See that " in await refusal(None, tmp_path)
+    assert "cannot be used: unable to open database file. Check that " in await refusal(None, tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -204,20 +204,20 @@ def test_all_else_stays_what_it_is(error: BaseException) -> None:
     ],
 )
 def test_a_postgres_is_named_without_its_password(url: str, name: str) -> None:
-    postgres = Postgres.at(url)
+    postgres = Postgres.from_url(url)
     assert str(postgres) == name
     assert "hunter2" not in repr(postgres)
 
 
 def test_what_an_address_says_wins_over_the_defaults() -> None:
-    conninfo = psycopg.conninfo.conninfo_to_dict(Postgres.at("postgresql://db/voices?connect_timeout=1").conninfo)
+    conninfo = psycopg.conninfo.conninfo_to_dict(Postgres.from_url("postgresql://db/voices?connect_timeout=1").conninfo)
     assert (conninfo["connect_timeout"], conninfo["application_name"]) == ("1", "switchboard")
 
 
 async def test_an_address_that_libpq_cannot_read_is_not_quoted(tmp_path: Path) -> None:
     message = await refusal("postgresql://u:hunter2@db/voices?hunter2=1", tmp_path)
     assert "hunter2" not in message
-    assert "cannot read this address" in message
+    assert "cannot parse this URL" in message
 
 
 def test_the_code_knows_its_newest_migration() -> None:
