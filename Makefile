@@ -1,4 +1,4 @@
-# `make run` and `make test` each work alone on a fresh clone: all they need is Python 3.11+ and make.
+# `make run` and `make test` work on a fresh clone with nothing but Python 3.11+ and make.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -19,7 +19,7 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-# The Node client of tests/clients; without npm those tests are skipped by name.
+# OpenAI's Node client; the tests that need it are skipped without npm.
 tests/clients/node_modules: tests/clients/package-lock.json
 	@if command -v npm >/dev/null; then cd tests/clients && npm ci --no-audit --no-fund --loglevel=error && touch node_modules; \
 	else echo "npm is not installed: the tests with OpenAI's Node client are skipped"; fi
@@ -39,14 +39,14 @@ bench-workers: $(READY)
 bench-sessions: $(READY)
 	$(BIN)/python -m bench.sessions
 
-# Whether a turn costs more than bench/baseline.json says; UPDATE=1 agrees to what it costs now.
+# Fails if a turn costs more than bench/baseline.json allows. UPDATE=1 writes the current cost to the baseline.
 bench-check: $(READY)
 	$(BIN)/python -m bench.check $(if $(UPDATE),--update)
 
 bench-profile: $(READY)
 	$(BIN)/python -m bench.profile
 
-# What a caller notices when providers fail; docs/failover.md has the table.
+# Tests failover from the caller's side; docs/failover.md has the results.
 exam: $(READY)
 	$(BIN)/python -m bench.exam
 
@@ -56,7 +56,7 @@ soak: $(READY)
 .env: | $(READY)
 	$(BIN)/python -m config.first_run
 
-# The stamp is written last, so an install that was interrupted is taken up again.
+# The stamp is written last, so that an interrupted installation is repeated.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Switchboard needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12") if sys.version_info < (3, 11) else 0'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -64,7 +64,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-# Rewrites the lock from pyproject.toml; needs uv. No index address may end up in it.
+# Rewrites the lock file from pyproject.toml. Needs uv. The lock file must not contain an index URL.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --no-header --no-annotate --upgrade --group dev -o requirements.lock pyproject.toml

@@ -1,4 +1,4 @@
-"""What a turn cost when somebody last agreed to it, and whether it costs more now."""
+"""The accepted cost of a turn, and the comparison of a measured cost with it."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from bench.processes import BenchFailed
-from bench.scenarios import Costs, Meter
+from bench.cost_scenarios import Costs, Meter
+from bench.processes import BenchError
 
 FILE = Path(__file__).with_name("baseline.json")
 TOLERANCES: Mapping[Meter, float] = {"instructions": 0.03, "time": 0.20}
-"""By how much a ratio may exceed the baseline; docs/bench.md tells from which noise they were chosen."""
+"""Allowed relative increase over the baseline; docs/bench.md has the noise that they allow for."""
 
 
-class NoBaseline(BenchFailed):
-    """There is nothing to compare with, or it is not about the same scenarios; the message says what to do."""
+class BaselineError(BenchError):
+    """The baseline is missing, unreadable, or lacks a scenario."""
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The ratio of each scenario, by meter, and where they were measured."""
+    """The accepted cost ratios by meter and scenario, and the machine that they were measured on."""
 
     ratios: Mapping[Meter, Mapping[str, float]]
     cpu: str
@@ -30,60 +30,60 @@ class Baseline:
 
     @classmethod
     def load(cls, file: Path = FILE) -> Baseline:
-        """Raises NoBaseline."""
+        """Read the baseline. Raises BaselineError."""
         try:
             return cls(**json.loads(file.read_text()))
         except (OSError, ValueError, TypeError) as exc:
-            raise NoBaseline(f"{file.name} cannot be read ({exc}). Write it: make bench-check UPDATE=1") from exc
+            raise BaselineError(f"cannot read {file.name} ({exc}); to write it: make bench-check UPDATE=1") from exc
 
     def save(self, file: Path = FILE) -> None:
-        """Write it, for whoever compares next."""
         file.write_text(json.dumps(asdict(self), indent=2) + "\n")
 
-    def agreed(self, meter: Meter, scenario: str) -> float:
-        """The ratio to compare with. Raises NoBaseline."""
+    def ratio(self, meter: Meter, scenario: str) -> float:
+        """Return the accepted ratio. Raises BaselineError."""
         try:
             return self.ratios[meter][scenario]
         except KeyError:
             missing = f"{FILE.name} has no {meter} of {scenario!r}"
-            raise NoBaseline(f"{missing}. Write it: make bench-check UPDATE=1") from None
+            raise BaselineError(f"{missing}; to write it: make bench-check UPDATE=1") from None
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """One scenario: the cost of a turn against the floor's, round by round, and the ratio agreed to, if any."""
+class CostComparison:
+    """The cost of a turn as a multiple of the floor's, compared with the `accepted` multiple if there is one."""
 
     name: str
     meter: Meter
     costs: Costs
-    agreed: float | None = None
+    accepted: float | None = None
 
     @property
-    def rounds(self) -> list[float]:
-        """The ratio of each round: what slows a round down slows both sides of it."""
+    def ratios(self) -> list[float]:
+        """The ratio of each round. Switchboard and the floor share a round, so a slow machine affects both."""
         return [ours / floor for ours, floor in zip(*self.costs, strict=True)]
 
     @property
     def ratio(self) -> float:
-        return median(self.rounds)
+        """The median of the rounds."""
+        return median(self.ratios)
 
     @property
     def change(self) -> float:
-        """How much more a turn costs than agreed: 0.05 is five in a hundred more."""
-        return self.ratio / self.agreed - 1 if self.agreed else 0.0
+        """Relative change from the accepted ratio: 0.05 is 5 % more."""
+        return self.ratio / self.accepted - 1 if self.accepted else 0.0
 
     @property
-    def is_worse(self) -> bool:
+    def is_regression(self) -> bool:
         return self.change > TOLERANCES[self.meter]
 
     @property
-    def is_better(self) -> bool:
+    def is_improvement(self) -> bool:
         return self.change < -TOLERANCES[self.meter]
 
     def verdict(self) -> str:
-        """The change in words."""
-        if self.agreed is None:
+        """Describe the change."""
+        if self.accepted is None:
             return "new"
-        if self.is_worse:
+        if self.is_regression:
             return f"{self.change:+.1%}: WORSE, {TOLERANCES[self.meter]:.0%} is allowed"
-        return f"{self.change:+.1%}" + (": better, keep it with UPDATE=1" if self.is_better else "")
+        return f"{self.change:+.1%}" + (": better, keep it with UPDATE=1" if self.is_improvement else "")

@@ -1,22 +1,23 @@
-"""The figures that are made of the loads of all rounds."""
+"""The figures of the benchmark, computed from the results of all rounds."""
 
 from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
-from bench.load import Heard
+from bench.load import LoadResult
 from bench.quantiles import quantile
 
-BUSY = 0.9
-"""Of their cores: where the provider and the load took more, the server may be able to do more than was measured."""
+SATURATED = 0.9
+"""CPU utilization of the load's cores above which the load, not the server, limits the result."""
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """The value over all rounds, and those of the single rounds. `limited`: the load was busy, not the server."""
+class Measurement:
+    """A value over all rounds, and the value of each round. `limited`: the load was the bottleneck, not the server."""
 
     value: float
     rounds: tuple[float, ...]
@@ -25,86 +26,113 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table: a unit, whether more is better (None: neither), and the value of each server."""
+    """One line of the table, with a measurement per server. `more_is_better` is None where neither is."""
 
     name: str
     unit: str
     more_is_better: bool | None
-    values: dict[str, Measured]
+    values: dict[str, Measurement]
+
+    @classmethod
+    def of_values(
+        cls,
+        name: str,
+        unit: str,
+        more_is_better: bool | None,
+        values: Mapping[str, Sequence[float]],
+        limited: Sequence[str] = (),
+    ) -> Figure:
+        """Build a figure from plain values by server; `limited` names the servers whose value the load limited."""
+        measurements = {
+            server: Measurement(statistics.median(each), tuple(each), server in limited)
+            for server, each in values.items()
+            if each
+        }
+        return cls(name, unit, more_is_better, measurements)
 
 
 @dataclass(slots=True)
-class Rounds:
-    """What each server did under each load, round by round."""
+class RoundResults:
+    """Results by load and server, one per round."""
 
-    heard: dict[str, dict[str, list[Heard]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    by_load: dict[str, dict[str, list[LoadResult]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
 
-    def add(self, load: str, server: str, heard: Heard) -> None:
-        self.heard[load][server].append(heard)
+    def add(self, load: str, server: str, result: LoadResult) -> None:
+        self.by_load[load][server].append(result)
 
     def broken(self, server: str) -> list[str]:
-        """Every answer of that server that was not whole."""
-        return [each for load in self.heard.values() for heard in load.get(server, ()) for each in heard.broken]
+        """The errors of all broken answers of the server."""
+        return [
+            each for servers in self.by_load.values() for result in servers.get(server, ()) for each in result.broken
+        ]
 
     def turns(self, server: str) -> int:
-        """How many whole turns that server gave."""
-        return sum(len(heard.turns) for load in self.heard.values() for heard in load.get(server, ()))
+        """Number of whole turns of the server."""
+        return sum(len(result.turns) for servers in self.by_load.values() for result in servers.get(server, ()))
 
     def figures(self) -> Iterator[Figure]:
-        """Every figure that the rounds allow. Times of the servers are what they add to the provider's own."""
+        """Compute all figures. Latencies of a server are the difference from the provider's own."""
         for load, title in _RATES.items():
-            yield Figure(title, "turns/s", True, {name: rate(rounds) for name, rounds in self.heard[load].items()})
+            rates = {server: throughput(rounds) for server, rounds in self.by_load[load].items()}
+            yield Figure(title, "turns/s", True, rates)
         for load, title in _CPU.items():
             yield Figure(title, "ms", False, self._cpu(load))
         yield Figure("text chunks in a streamed turn, unpaced", "", None, self._chunks())
         for load, title in {"alone": "1 caller", "crowd": "32 callers"}.items():
             for name, share in _QUANTILES.items():
-                yield Figure(f"first token added, {title}, {name}", "ms", False, self._added(load, firsts, share))
+                added = self._added(load, "first_tokens", share)
+                yield Figure(f"first token added, {title}, {name}", "ms", False, added)
         for name in ("p95", "p99"):
-            added = self._added("crowd", _gaps, _QUANTILES[name])
+            added = self._added("crowd", "gaps", _QUANTILES[name])
             yield Figure(f"gap between tokens added, 32 callers, {name}", "ms", False, added)
 
     def first_tokens(self) -> dict[str, dict[str, list[float]]]:
-        """Every time to the first token, in ms from the shortest to the longest, by load and server."""
+        """All times to first token by load and server, in ms, sorted."""
         return {
             load: {
-                name: sorted(round(first * 1000, 3) for heard in rounds for first in firsts(heard))
-                for name, rounds in self.heard[load].items()
+                server: sorted(round(seconds * 1000, 3) for result in rounds for seconds in result.first_tokens)
+                for server, rounds in self.by_load[load].items()
             }
             for load in ("alone", "crowd")
         }
 
-    def _cpu(self, load: str) -> dict[str, Measured]:
+    def _cpu(self, load: str) -> dict[str, Measurement]:
         times = {
-            name: [heard.cpu_per_turn * 1000 for heard in rounds if heard.cpu_per_turn]
-            for name, rounds in self.heard[load].items()
+            server: [result.cpu_per_turn * 1000 for result in rounds if result.cpu_per_turn]
+            for server, rounds in self.by_load[load].items()
         }
-        return {name: Measured(statistics.median(v), tuple(v)) for name, v in times.items() if v}
+        return {server: Measurement(statistics.median(each), tuple(each)) for server, each in times.items() if each}
 
-    def _chunks(self) -> dict[str, Measured]:
-        counted = {
-            name: [statistics.median(turn.chunks for turn in heard.turns) for heard in rounds if heard.turns]
-            for name, rounds in self.heard["streamed"].items()
+    def _chunks(self) -> dict[str, Measurement]:
+        counts = {
+            server: [statistics.median(turn.chunks for turn in result.turns) for result in rounds if result.turns]
+            for server, rounds in self.by_load["streamed"].items()
         }
-        return {name: Measured(statistics.median(v), tuple(v)) for name, v in counted.items() if v}
+        return {server: Measurement(statistics.median(each), tuple(each)) for server, each in counts.items() if each}
 
-    def _added(self, load: str, samples: Callable[[Heard], list[float]], share: float) -> dict[str, Measured]:
-        """A quantile over the samples of all rounds, less the provider's; for the provider itself the plain value."""
-        rounds = self.heard[load]
-        if not any(heard.turns for heard in rounds["provider"]):
+    def _added(self, load: str, attribute: str, share: float) -> dict[str, Measurement]:
+        """A quantile over the samples of all rounds minus the provider's; for the provider the quantile itself."""
+        samples = attrgetter(attribute)
+        rounds = self.by_load[load]
+        if not any(result.turns for result in rounds["provider"]):
             return {}
-        own = [quantile(samples(heard), share) for heard in rounds["provider"]]
-        pooled = quantile([sample for heard in rounds["provider"] for sample in samples(heard)], share)
-        values = {"provider": Measured(pooled * 1000, tuple(each * 1000 for each in own))}
-        for name in (each for each in rounds if each != "provider" and any(heard.turns for heard in rounds[each])):
+
+        def pooled(server: str) -> float:
+            return quantile([sample for result in rounds[server] for sample in samples(result)], share)
+
+        base = [quantile(samples(result), share) for result in rounds["provider"]]
+        pooled_base = pooled("provider")
+        added = {"provider": Measurement(pooled_base * 1000, tuple(each * 1000 for each in base))}
+        for server in (each for each in rounds if each != "provider" and any(result.turns for result in rounds[each])):
             single = tuple(
-                (quantile(samples(heard), share) - base) * 1000
-                for heard, base in zip(rounds[name], own, strict=True)
-                if heard.turns
+                (quantile(samples(result), share) - provider) * 1000
+                for result, provider in zip(rounds[server], base, strict=True)
+                if result.turns
             )
-            value = quantile([sample for heard in rounds[name] for sample in samples(heard)], share) - pooled
-            values[name] = Measured(value * 1000, single, is_limited(rounds[name]))
-        return values
+            added[server] = Measurement((pooled(server) - pooled_base) * 1000, single, is_limited(rounds[server]))
+        return added
 
 
 _RATES = {
@@ -120,35 +148,12 @@ _CPU = {
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
-def once(
-    name: str,
-    unit: str,
-    more_is_better: bool | None,
-    values: Mapping[str, Sequence[float]],
-    limited: Sequence[str] = (),
-) -> Figure:
-    """A figure from plain values; `limited` names the servers at which the load was busy."""
-    measured = {
-        key: Measured(statistics.median(each), tuple(each), key in limited) for key, each in values.items() if each
-    }
-    return Figure(name, unit, more_is_better, measured)
+def throughput(rounds: Sequence[LoadResult]) -> Measurement:
+    """Turns per second: the median of the rounds."""
+    rates = [result.rate for result in rounds]
+    return Measurement(statistics.median(rates), tuple(rates), is_limited(rounds))
 
 
-def rate(rounds: Sequence[Heard]) -> Measured:
-    """Turns a second: the median of the rounds."""
-    rates = [heard.rate for heard in rounds]
-    return Measured(statistics.median(rates), tuple(rates), is_limited(rounds))
-
-
-def is_limited(rounds: Sequence[Heard]) -> bool:
-    """Whether the provider and the load had no time left on their cores."""
-    return statistics.median(heard.busy for heard in rounds) > BUSY
-
-
-def firsts(heard: Heard) -> list[float]:
-    """The times to the first token, in seconds."""
-    return [turn.first for turn in heard.turns]
-
-
-def _gaps(heard: Heard) -> list[float]:
-    return [gap for turn in heard.turns for gap in turn.gaps]
+def is_limited(rounds: Sequence[LoadResult]) -> bool:
+    """Whether the provider and the load generator saturated their cores."""
+    return statistics.median(result.load_utilization for result in rounds) > SATURATED

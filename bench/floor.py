@@ -1,5 +1,6 @@
-"""The floor: what any relay in Python costs here. A plain FastAPI app relays the provider's bytes, with no
-agent, no checks and no failover: `python -m bench.floor PORT MODELS_FILE`.
+"""The floor, the cheapest plausible gateway in Python: `python -m bench.floor PORT MODELS_FILE`.
+
+A FastAPI app that relays the provider's bytes, without agent, validation or failover.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from starlette.responses import StreamingResponse
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where a model is asked for, and under which name."""
+    """The provider's URL and model name."""
 
     url: str
     model: str
 
 
 def create_app(upstreams: dict[str, Upstream]) -> FastAPI:
-    """The relay; `upstreams` are by the name that callers use."""
+    """Build the app; `upstreams` is keyed by the model name that callers use."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, aiohttp.ClientSession]]:
@@ -46,18 +47,18 @@ def create_app(upstreams: dict[str, Upstream]) -> FastAPI:
         body = orjson.loads(await request.body())
         upstream = upstreams[body["model"]]
         session: aiohttp.ClientSession = request.state.session
-        asked = orjson.dumps({**body, "model": upstream.model})
+        forwarded = orjson.dumps({**body, "model": upstream.model})
         headers = {"content-type": "application/json", "authorization": "Bearer any"}
-        answer = await session.post(upstream.url, data=asked, headers=headers, timeout=aiohttp.ClientTimeout(None))
+        answer = await session.post(upstream.url, data=forwarded, headers=headers, timeout=aiohttp.ClientTimeout(None))
         if body.get("stream"):
-            return StreamingResponse(_pieces(answer), answer.status, media_type="text/event-stream")
+            return StreamingResponse(_stream(answer), answer.status, media_type="text/event-stream")
         async with answer:
             return Response(await answer.read(), answer.status, media_type="application/json")
 
     return app
 
 
-async def _pieces(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+async def _stream(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     async with answer:
         async for piece in answer.content.iter_any():
             yield piece

@@ -1,4 +1,4 @@
-"""Whose code a stack of Python frames is in: the layers of a turn."""
+"""Maps the source files of a stack to the layers of a turn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOOP: Final = "event loop"
 OTHER: Final = "other"
 
 _RUNNERS: Final = ("/uvicorn/_compat.py", "/asyncio/runners.py")
-"""Where Python code ends and the loop, which is compiled, begins."""
+"""The innermost Python frame outside the event loop, whose own code is compiled, is in one of these files."""
 
 _PACKAGES: Final = {
     "uvicorn: HTTP in and out": ("uvicorn", "httptools", "h11"),
@@ -26,7 +26,7 @@ _PACKAGES: Final = {
     "HTTP client": ("httpx", "httpx_aiohttp", "httpcore", "aiohttp", "aiosignal", "yarl", "multidict"),
     "logging": ("structlog",),
 }
-_OURS: Final = {
+OWN_PATHS: Final = {
     "router/lanes/": "lane",
     "router/stream/sse_events.py": "lane",
     "router/": "router",
@@ -39,22 +39,22 @@ _BY_PACKAGE: Final = {package: layer for layer, packages in _PACKAGES.items() fo
 
 
 def layer_of(file: str) -> str | None:
-    """The layer that a source file belongs to; None for the standard library, which works for whoever calls it."""
+    """Return the layer of a source file; None for the standard library, whose time counts for its caller."""
     if "/site-packages/" in file:
         package = file.rpartition("/site-packages/")[2].partition("/")[0].removesuffix(".py")
         return _BY_PACKAGE.get(package, OTHER)
     if file.startswith(ROOT):
-        place = file.removeprefix(ROOT)
-        return next((layer for prefix, layer in _OURS.items() if place.startswith(prefix)), OTHER)
+        path = file.removeprefix(ROOT)
+        return next((layer for prefix, layer in OWN_PATHS.items() if path.startswith(prefix)), OTHER)
     if file.startswith(f"{_STDLIB}logging/"):
         return "logging"
     return None if file.startswith((_STDLIB, "<")) else OTHER
 
 
-def in_loop(files: Sequence[str]) -> Sequence[str]:
-    """The part of a stack that the event loop called; `files` go from the inside out.
+def inside_event_loop(files: Sequence[str]) -> Sequence[str]:
+    """Return the part of a stack that the event loop called; `files` has the innermost frame first.
 
-    What lies outside it, the command line and the server's own start, is on every stack and says nothing.
+    The rest, the command line and the server's start-up, is the same in every stack.
     """
     outside_in = list(enumerate(reversed(files), start=1))
     runs = [depth for depth, file in outside_in if file.endswith(_RUNNERS)]
@@ -62,10 +62,10 @@ def in_loop(files: Sequence[str]) -> Sequence[str]:
 
 
 def own_layer(files: Sequence[str]) -> str:
-    """Whose own time it is: the innermost frame that is not the standard library's, or else the loop itself."""
+    """Return the layer of the innermost frame outside the standard library, or else the event loop."""
     return next((layer for layer in map(layer_of, files) if layer is not None), LOOP)
 
 
 def layers_in(files: Sequence[str]) -> set[str]:
-    """Every layer that is somewhere in the stack."""
+    """Return all layers of the stack."""
     return {layer for layer in map(layer_of, files) if layer is not None}

@@ -1,4 +1,4 @@
-"""Callers that talk to one server at once, and what they heard."""
+"""The load generator: concurrent callers on one server."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from time import perf_counter
 
 import orjson
 
-from bench.line import Line
-from bench.turns import BrokenAnswer, Segments, Turn, streamed_turn, whole_turn
+from bench.connection import Connection
+from bench.responses import BrokenAnswer, Segments, TurnTiming, parse_completion, parse_stream
 from router.fake.sample_text import sample_pieces
 from router.fake.timing import split_timing
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server under load. `models` says under which name it serves each of the provider's models."""
+    """The server under load. `models` maps the provider's model names to those of the server."""
 
     name: str
     host: str
@@ -26,7 +26,7 @@ class Target:
     models: Mapping[str, str]
 
     def request(self, provider_model: str, *, stream: bool) -> bytes:
-        """The bytes of one turn, the same for every server."""
+        """Return the HTTP request of one turn; only address, model and token differ between servers."""
         body = orjson.dumps(
             {
                 "model": self.models[provider_model],
@@ -46,45 +46,56 @@ class Target:
 
 
 @dataclass(slots=True)
-class Taken:
-    """What came back, not yet read: reading it while others still talk would take time from the core of the load."""
+class RawResponses:
+    """Unparsed responses with the start time of each, and the errors of failed requests."""
 
-    begun: float = field(default_factory=perf_counter)
+    start: float = field(default_factory=perf_counter)
     answers: list[tuple[float, Segments]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Heard:
-    """All whole turns of one load, and what was wrong with each of the others. `begun` is in seconds, by the clock.
+class LoadResult:
+    """The whole turns of one load and the errors of the broken ones.
 
-    `cpu` is the CPU time of the server, in seconds, and `busy` how much of their cores the provider and the load took
-    (1 is all); both are 0 where the system does not tell.
+    start: `time.perf_counter()` at the first request.
+    server_cpu: CPU time of the server in seconds; 0 where the system does not report it.
+    load_utilization: CPU utilization (1 is all) of the cores of the provider and the load generator; 0 likewise.
     """
 
-    turns: list[Turn] = field(default_factory=list)
+    turns: list[TurnTiming] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
-    begun: float = field(default_factory=perf_counter)
-    cpu: float = 0.0
-    busy: float = 0.0
+    start: float = field(default_factory=perf_counter)
+    server_cpu: float = 0.0
+    load_utilization: float = 0.0
 
     @property
     def rate(self) -> float:
-        """Whole turns a second, from the first request to the last answer: no turn is counted in part."""
-        return len(self.turns) / (max(turn.ended for turn in self.turns) - self.begun) if self.turns else 0.0
+        """Whole turns per second, from the first request to the end of the last answer."""
+        return len(self.turns) / (max(turn.end for turn in self.turns) - self.start) if self.turns else 0.0
 
     @property
     def cpu_per_turn(self) -> float:
-        """Seconds of the server's CPU time for each whole turn."""
-        return self.cpu / len(self.turns) if self.turns else 0.0
+        """Seconds of the server's CPU time per whole turn."""
+        return self.server_cpu / len(self.turns) if self.turns else 0.0
+
+    @property
+    def first_tokens(self) -> list[float]:
+        """Times to first token, in seconds."""
+        return [turn.first_token for turn in self.turns]
+
+    @property
+    def gaps(self) -> list[float]:
+        """Gaps between the tokens of all turns, in seconds."""
+        return [gap for turn in self.turns for gap in turn.gaps]
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`callers` at once, each one turn after the other.
+    """A closed-loop load: each of `callers` starts its next turn when its last one ends.
 
-    Either for `seconds`, and then to the end of the turn that each is in, or for `turns` each. `spread` is the time
-    over which the callers begin, so that paced answers do not all tick at the same instant.
+    Runs for `seconds` (turns in progress are finished), or else for `turns` per caller. The callers start over
+    `ramp_up` seconds, so that paced answers do not tick in step.
     """
 
     model: str
@@ -92,45 +103,45 @@ class Load:
     stream: bool = True
     seconds: float | None = None
     turns: int = 1
-    spread: float = 0.0
+    ramp_up: float = 0.0
 
-    async def run(self, target: Target) -> Heard:
-        """Put the load on one server and read what it said."""
-        return self.read(await self.take(target))
+    async def run(self, target: Target) -> LoadResult:
+        """Send the load to `target` and parse the responses."""
+        return self.parse(await self.send(target))
 
-    async def take(self, target: Target) -> Taken:
-        """Put the load on one server. Never raises for a broken answer: it is noted."""
-        taken = Taken()
-        until = taken.begun + self.seconds if self.seconds is not None else None
+    async def send(self, target: Target) -> RawResponses:
+        """Send the load to `target`. Failed requests are recorded, not raised."""
+        responses = RawResponses()
+        deadline = responses.start + self.seconds if self.seconds is not None else None
         async with asyncio.TaskGroup() as group:
             for number in range(self.callers):
-                group.create_task(self._call(target, taken, self.spread * number / self.callers, until))
-        return taken
+                group.create_task(self._call(target, responses, self.ramp_up * number / self.callers, deadline))
+        return responses
 
-    def read(self, taken: Taken) -> Heard:
-        """Check every answer, to the letter."""
-        heard = Heard(broken=list(taken.broken), begun=taken.begun)
+    def parse(self, responses: RawResponses) -> LoadResult:
+        """Parse the responses and compare each text with the provider's."""
+        result = LoadResult(broken=list(responses.broken), start=responses.start)
         expected = "".join(sample_pieces(split_timing(self.model)[1].tokens))
-        read = streamed_turn if self.stream else whole_turn
-        for begun, segments in taken.answers:
+        parse = parse_stream if self.stream else parse_completion
+        for start, segments in responses.answers:
             try:
-                heard.turns.append(read(begun, segments, expected))
+                result.turns.append(parse(start, segments, expected))
             except (BrokenAnswer, ValueError, KeyError, IndexError) as exc:
-                heard.broken.append(f"{type(exc).__name__}: {exc}")
-        return heard
+                result.broken.append(f"{type(exc).__name__}: {exc}")
+        return result
 
-    async def _call(self, target: Target, taken: Taken, delay: float, until: float | None) -> None:
+    async def _call(self, target: Target, responses: RawResponses, delay: float, deadline: float | None) -> None:
         await asyncio.sleep(delay)
-        line = Line(target.host, target.port)
+        connection = Connection(target.host, target.port)
         request = target.request(self.model, stream=self.stream)
-        made = 0
+        sent = 0
         try:
-            while perf_counter() < until if until is not None else made < self.turns:
-                made += 1
+            while perf_counter() < deadline if deadline is not None else sent < self.turns:
+                sent += 1
                 try:
-                    taken.answers.append(await line.exchange(request))
+                    responses.answers.append(await connection.send(request))
                 except BrokenAnswer as exc:
-                    taken.broken.append(f"{type(exc).__name__}: {exc}")
+                    responses.broken.append(f"{type(exc).__name__}: {exc}")
                     await asyncio.sleep(0.05)
         finally:
-            line.close()
+            connection.close()

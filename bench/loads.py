@@ -1,8 +1,8 @@
-"""The loads: what is asked of every server, at which pace, and by how many callers at once."""
+"""The loads of the benchmark: model behaviour, number of callers, duration."""
 
 from __future__ import annotations
 
-from bench.load import Heard, Load
+from bench.load import Load, LoadResult
 from bench.quantiles import quantile
 
 UNPACED = "fake-ok"
@@ -12,29 +12,29 @@ PACED = "fake-ok?first=200ms&gap=20ms&tokens=64"
 ONE_TOKEN = "fake-ok?tokens=1"
 SLOW = "fake-ok?gap=40ms&tokens=16"
 MODELS = (UNPACED, SPACED, SHORT, PACED, ONE_TOKEN, SLOW)
-_PACED_TURN = 0.2 + 63 * 0.02
-GAP_LIMIT = 0.06
-"""Seconds: the p99 of the gaps between the tokens of a stream that counts as held."""
-CALLERS = (1, 2, 4, 8, 16, 32, 64)
-"""The points of the curve of throughput against callers."""
+_PACED_TURN_SECONDS = 0.2 + 63 * 0.02
+MAX_GAP = 0.06
+"""Seconds; a stream is sustained while the p99 of the gaps between its tokens is lower."""
+THROUGHPUT_CALLERS = (1, 2, 4, 8, 16, 32, 64)
+"""Numbers of callers on the throughput curve."""
 
 
-def loads(seconds: float, turns: int) -> dict[str, Load]:
-    """The loads of one round, by name. `seconds` for those that look for the rate, `turns` for those that time each."""
+def round_loads(seconds: float, turns: int) -> dict[str, Load]:
+    """Return the loads of one round by name. Throughput loads run for `seconds`, latency loads for `turns`."""
     return {
         "streamed": Load(UNPACED, callers=8, seconds=seconds),
         "spaced": Load(SPACED, callers=32, seconds=seconds),
         "whole": Load(UNPACED, callers=16, stream=False, seconds=seconds),
         "alone": Load(SHORT, callers=1, turns=turns * 25),
-        "crowd": Load(PACED, callers=32, turns=turns, spread=_PACED_TURN),
+        "crowd": Load(PACED, callers=32, turns=turns, ramp_up=_PACED_TURN_SECONDS),
     }
 
 
-def paced(callers: int) -> Load:
-    """Paced streams, to see whether a server holds that many."""
-    return Load(PACED, callers=callers, turns=2, spread=_PACED_TURN)
+def paced_load(callers: int) -> Load:
+    """Return the load of the capacity search."""
+    return Load(PACED, callers=callers, turns=2, ramp_up=_PACED_TURN_SECONDS)
 
 
-def holds(heard: Heard) -> bool:
-    """Whether nothing was lost and the gaps between tokens stayed small."""
-    return not heard.broken and quantile([gap for turn in heard.turns for gap in turn.gaps], 0.99) < GAP_LIMIT
+def is_sustained(result: LoadResult) -> bool:
+    """Whether every answer was whole and the p99 gap between tokens was below `MAX_GAP`."""
+    return not result.broken and quantile(result.gaps, 0.99) < MAX_GAP

@@ -1,4 +1,4 @@
-"""What has to be known of the machine to compare its numbers with another's."""
+"""Describes the machine, so that results can be compared."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from bench.processes import Cores
 _PACKAGES = ("switchboard", "litellm", "langchain-litellm", "langgraph", "fastapi", "uvicorn", "uvloop", "aiohttp")
 
 
-def machine(cores: Cores) -> dict[str, Any]:
-    """The machine, what it was busy with before the run, and the versions that were measured."""
+def describe_machine(cores: Cores) -> dict[str, Any]:
+    """Return the hardware, the system load before the run, and the versions of Switchboard and its libraries."""
     return {
-        "cpu": cpu(),
+        "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "server on": sorted(cores.server) or "any core",
         "provider and load on": sorted(cores.load) or "any core",
@@ -29,8 +29,8 @@ def machine(cores: Cores) -> dict[str, Any]:
     }
 
 
-def cpu() -> str:
-    """The model of the processor, as the system names it."""
+def cpu_model() -> str:
+    """Return the processor's model name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,21 +1,22 @@
-"""The memory of a server over thousands of turns."""
+"""The resident memory of a server over thousands of turns."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from time import perf_counter
 
 from bench.load import Load
 from bench.loads import UNPACED
-from bench.servers import Serving
-from bench.soak.figures import growth
+from bench.servers import RunningServer
 
 CALLERS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """Samples of the resident memory in MB, each with the number of turns before it, and the broken answers."""
+class MemoryCurve:
+    """Pairs of (turns so far, resident memory in MB), and the broken answers."""
 
     samples: list[tuple[int, float]]
     broken: list[str]
@@ -25,19 +26,30 @@ class Course:
         return self.samples[-1][0]
 
     @property
-    def grown(self) -> float:
-        """MB by which the last quarter is above the second one. 0 is flat: the first quarter fills caches."""
-        return growth([memory for _, memory in self.samples])
+    def growth(self) -> float:
+        """See `memory_growth`; in MB."""
+        return memory_growth([memory for _, memory in self.samples])
 
 
-async def course(serving: Serving, turns: int, every: int, seconds: float) -> Course:
-    """Put `turns` streamed turns on a server, weighed after each `every` of them; ends early after `seconds`."""
-    load = Load(UNPACED, callers=CALLERS, turns=max(1, every // CALLERS))
-    until, made = perf_counter() + seconds, 0
-    found = Course([(0, serving.process.memory())], [])
-    while made < turns and perf_counter() < until:
-        heard = await load.run(serving.target)
-        made += len(heard.turns) + len(heard.broken)
-        found.broken.extend(heard.broken)
-        found.samples.append((made, serving.process.memory()))
-    return found
+def memory_growth(samples: Sequence[float]) -> float:
+    """Return the median of the last quarter of the samples minus that of the second quarter.
+
+    The first quarter does not count: caches fill, and the allocator reserves memory.
+    """
+    quarter = len(samples) // 4
+    if not quarter:
+        return 0.0
+    return median(samples[-quarter:]) - median(samples[quarter : 2 * quarter])
+
+
+async def measure_memory(server: RunningServer, turns: int, interval: int, seconds: float) -> MemoryCurve:
+    """Run `turns` streamed turns and sample the memory after every `interval`; ends early after `seconds`."""
+    load = Load(UNPACED, callers=CALLERS, turns=max(1, interval // CALLERS))
+    deadline, done = perf_counter() + seconds, 0
+    curve = MemoryCurve([(0, server.process.memory())], [])
+    while done < turns and perf_counter() < deadline:
+        result = await load.run(server.target)
+        done += len(result.turns) + len(result.broken)
+        curve.broken.extend(result.broken)
+        curve.samples.append((done, server.process.memory()))
+    return curve

@@ -1,4 +1,4 @@
-"""The pictures of a run, drawn from its JSON: `python -m bench.pictures docs/bench/bench.json`."""
+"""Draw the charts of a run from its JSON: `python -m bench.pictures docs/bench/bench.json`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from matplotlib.ticker import NullLocator, PercentFormatter, ScalarFormatter
 _COLOURS = {"switchboard": "#1f5fd1", "floor": "#6b7280", "litellm proxy": "#d9622b", "provider": "#b9bec7"}
 _TITLES = {"switchboard": "Switchboard", "floor": "floor: bare relay", "litellm proxy": "LiteLLM Proxy"}
 _TITLES["provider"] = "provider itself"
-_STEPS = [step * 10**power for power in range(7) for step in (1, 2, 5)]
+_TICKS = [step * 10**power for power in range(7) for step in (1, 2, 5)]
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 12,
@@ -36,34 +36,34 @@ _STYLE: dict[Any, Any] = {
 
 
 def draw(report: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Draw every picture as a PNG file in `folder`; returns the files."""
+    """Draw all charts as PNG files into `folder`; return the files."""
     pictures: dict[str, tuple[int, Callable[..., None]]] = {
         "first-token": (2, _first_tokens),
         "throughput": (1, _throughput),
         "memory": (1, _memory),
     }
-    made = []
+    files = []
     with pyplot.rc_context(_STYLE):
         for name, (panels, picture) in pictures.items():
             figure, axes = pyplot.subplots(1, panels, figsize=(8, 4.2), sharey=True)
             picture(axes, report)
             figure.text(0.995, 0.005, _caption(report), ha="right", va="bottom", fontsize=7, color="#6b7280")
             figure.set_layout_engine("constrained", rect=(0, 0.035, 1, 0.965))
-            made.append(folder / f"{name}.png")
-            figure.savefig(made[-1], metadata={"Software": None})
+            files.append(folder / f"{name}.png")
+            figure.savefig(files[-1], metadata={"Software": None})
             pyplot.close(figure)
-    return made
+    return files
 
 
 def _first_tokens(panels: Sequence[Axes], report: Mapping[str, Any]) -> None:
     for axes, (load, title) in zip(panels, {"alone": "1 caller", "crowd": "32 callers"}.items(), strict=True):
-        found = {name: samples for name, samples in report["first_tokens"][load].items() if samples}
-        for name, samples in found.items():
+        by_server = {name: samples for name, samples in report["first_tokens"][load].items() if samples}
+        for name, samples in by_server.items():
             shares = [number / len(samples) for number in range(len(samples) + 1)]
             axes.step([samples[0], *samples], shares, where="post", **_line(name))
         axes.set(title=f"First token, {title}", xlabel="ms from the request to the first text")
         axes.set_ylim(0, 1.02)
-        if max((samples[-1] for samples in found.values()), default=0) > 1000:
+        if max((samples[-1] for samples in by_server.values()), default=0) > 1000:
             axes.set_xscale("log")
             _plain_ticks(axes.xaxis, *axes.get_xlim())
     panels[0].set_ylabel("share of the turns")
@@ -92,14 +92,14 @@ def _throughput(axes: Axes, report: Mapping[str, Any]) -> None:
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_locator(NullLocator())
     lowest = axes.get_ylim()[0]
-    axes.set_ylim(bottom=max((step for step in _STEPS if step <= lowest), default=lowest))
+    axes.set_ylim(bottom=max((step for step in _TICKS if step <= lowest), default=lowest))
     _plain_ticks(axes.yaxis, *axes.get_ylim())
     axes.legend(loc="best")
 
 
 def _plain_ticks(axis: Axis, low: float, high: float) -> None:
-    """1, 2, 5, 10 ... on a logarithmic axis, written out."""
-    axis.set_ticks([step for step in _STEPS if low <= step <= high])
+    """Label a logarithmic axis with 1, 2, 5, 10 ... in plain numbers."""
+    axis.set_ticks([step for step in _TICKS if low <= step <= high])
     axis.set_major_formatter(ScalarFormatter())
     axis.set_minor_locator(NullLocator())
 
@@ -132,10 +132,10 @@ def _caption(report: Mapping[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Draw the pictures of a JSON file beside it."""
+    """Draw the charts of a JSON file into its folder."""
     file = Path(arguments[0])
-    for made in draw(json.loads(file.read_text()), file.parent):
-        print(made)
+    for chart in draw(json.loads(file.read_text()), file.parent):
+        print(chart)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Processes on cores of their own: started, waited for, weighed and stopped."""
+"""Starts server processes on their own CPU cores, measures their CPU time and memory, and stops them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-START_LIMIT = 180.0
-"""Seconds that a server may take to answer its health check."""
+STARTUP_TIMEOUT = 180.0
+"""Seconds until the first successful health check."""
 
 
-class BenchFailed(Exception):
-    """The bench cannot go on; the message says why."""
+class BenchError(Exception):
+    """The measurement cannot continue; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Which cores belong to the server, and which to the provider and the load."""
+    """CPU cores of the server, and those that the provider and the load generator share. Empty means any core."""
 
     server: frozenset[int]
     load: frozenset[int]
 
     @classmethod
     def of_this_machine(cls) -> Cores:
-        """One core for the server, all others for the rest; nothing is pinned where there is only one."""
+        """One core for the server, the others for provider and load; no pinning on a single core."""
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         if len(cores) < 2:
             return cls(frozenset(), frozenset())
@@ -40,7 +40,7 @@ class Cores:
 
 @contextmanager
 def pinned(cores: frozenset[int]) -> Iterator[None]:
-    """Runs what is inside, and the processes that it starts, on these cores only."""
+    """Pin this process, and the processes that the block starts, to these cores."""
     if not cores:
         yield
         return
@@ -53,35 +53,36 @@ def pinned(cores: frozenset[int]) -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """A server that answers. `start` is the time from the process to the first healthy answer, in seconds."""
+class RunningProcess:
+    """A healthy server process. `startup` is the time to the first successful health check, in seconds."""
 
     pid: int
-    start: float
+    startup: float
+    log_file: Path
 
     def memory(self) -> float:
-        """Resident memory of the process and its children, in MB."""
-        return sum(_resident(pid) for pid in _family(self.pid)) / 1024
+        """Resident memory of the process and its descendants, in MB."""
+        return sum(_resident(pid) for pid in _process_tree(self.pid)) / 1024
 
     def cpu(self) -> float:
-        """CPU time that the process and its children took so far, in seconds; 0 where the system does not tell."""
+        """CPU time of the process and its descendants, in seconds; 0 where the system does not report it."""
         return sum(self.cpu_by_process().values())
 
     def cpu_by_process(self) -> dict[int, float]:
-        """The same for each of them, by its id."""
-        return {pid: cpu_time(pid) for pid in _family(self.pid)}
+        """CPU time of each of these processes by pid, in seconds."""
+        return {pid: cpu_time(pid) for pid in _process_tree(self.pid)}
 
 
 @asynccontextmanager
-async def running(
+async def run_process(
     command: Sequence[str], *, env: Mapping[str, str], cwd: Path, cores: frozenset[int], port: int, health: str
-) -> AsyncIterator[Running]:
-    """Start a server and wait for 200 at `health`; stopped at the end of the block, whatever happens in it.
+) -> AsyncIterator[RunningProcess]:
+    """Start a server, wait until GET `health` returns 200, and stop the server at the end of the block.
 
-    Raises BenchFailed with the end of its log when it does not come up.
+    Raises BenchError with the end of the log if the server does not start.
     """
     log_file = cwd / f"{Path(command[0]).name}-{port}.log"
-    begun = perf_counter()
+    start = perf_counter()
     with log_file.open("wb") as log, pinned(cores):
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -94,17 +95,17 @@ async def running(
         )
     try:
         while not await _healthy(port, health):
-            if process.returncode is not None or perf_counter() - begun > START_LIMIT:
-                end = log_file.read_text(errors="replace")[-2000:]
-                raise BenchFailed(f"{' '.join(command[:3])} ... did not start:\n{end}")
+            if process.returncode is not None or perf_counter() - start > STARTUP_TIMEOUT:
+                log_end = log_file.read_text(errors="replace")[-2000:]
+                raise BenchError(f"{' '.join(command[:3])} ... did not start:\n{log_end}")
             await asyncio.sleep(0.02)
-        yield Running(process.pid, perf_counter() - begun)
+        yield RunningProcess(process.pid, perf_counter() - start, log_file)
     finally:
         await _stop(process)
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """Return a port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
@@ -122,34 +123,34 @@ async def _healthy(port: int, path: str) -> bool:
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
-    """Ends the process with all its children: it leads a session of its own."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
+    """Stop the process and its descendants; they share a process group."""
+    for signum in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, sign)
+            os.killpg(process.pid, signum)
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), 10)
 
 
 def cpu_time(pid: int) -> float:
-    """CPU time of a process and all its threads, in seconds to the nanosecond; 0 where the system does not tell."""
+    """CPU time of a process, in seconds with nanosecond resolution; 0 where the system does not report it."""
     if sys.platform != "linux":
         return 0.0
     try:
-        return time.clock_gettime((~pid << 3) | 2)  # as clock_getcpuclockid(3) makes it
+        return time.clock_gettime((~pid << 3) | 2)  # the clock id of clock_getcpuclockid(3)
     except OSError:
         return 0.0
 
 
-def _family(pid: int) -> list[int]:
+def _process_tree(pid: int) -> list[int]:
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         children = []
-    return [pid, *(each for child in children for each in _family(int(child)))]
+    return [pid, *(each for child in children for each in _process_tree(int(child)))]
 
 
 def _resident(pid: int) -> int:
-    """In kB; 0 where the system does not tell."""
+    """Resident memory in kB; 0 where the system does not report it."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:

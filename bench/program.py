@@ -1,40 +1,51 @@
-"""A measurement as a program: it ends with a status, and never leaves a server behind."""
+"""Command-line entry point of the measurements: exit status, time limit, signals, progress messages."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 
 import uvloop
+from rich.console import Console
 
-from bench.processes import BenchFailed
+from bench.processes import BenchError
 
-LIMIT = 3600.0
-"""Seconds that a whole run may take."""
+Progress = Callable[[str], None]
+"""Reports the current step to the user."""
+TIME_LIMIT = 3600.0
+"""Seconds."""
 
 
-def run(measuring: Coroutine[None, None, int]) -> int:
-    """The exit status that it returns; 2 when it could not run, 130 when somebody stopped it."""
+def print_progress(text: str) -> None:
+    """Print a progress message to standard error."""
+    Console(stderr=True).print(text, style="dim")
+
+
+def run_program(measurement: Coroutine[None, None, int], time_limit: float = TIME_LIMIT) -> int:
+    """Run a measurement and return its exit status; 2 if it fails or exceeds `time_limit` seconds, 130 if interrupted.
+
+    On SIGTERM the measurement is cancelled, so that it stops the servers it has started.
+    """
     try:
-        status: int = uvloop.run(_run(measuring))
+        status: int = uvloop.run(_run(measurement, time_limit))
         return status
-    except BenchFailed as exc:
+    except BenchError as exc:
         print(exc, file=sys.stderr)
         return 2
     except TimeoutError:
-        print(f"it took longer than {LIMIT:g} s", file=sys.stderr)
+        print(f"the run took longer than {time_limit:g} s", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("stopped", file=sys.stderr)
         return 130
 
 
-async def _run(measuring: Coroutine[None, None, int]) -> int:
+async def _run(measurement: Coroutine[None, None, int], time_limit: float) -> int:
     task = asyncio.current_task()
     assert task is not None
-    # Unhandled, it would end this process and leave the servers.
+    # Without a handler, SIGTERM would end this process and leave the servers running.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    async with asyncio.timeout(LIMIT):
-        return await measuring
+    async with asyncio.timeout(time_limit):
+        return await measurement

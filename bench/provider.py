@@ -1,4 +1,4 @@
-"""The provider as a process of its own: `python -m bench.provider PORT`."""
+"""The fake provider as a process: `python -m bench.provider PORT`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Quantiles that are samples: nothing is interpolated."""
+"""Quantiles without interpolation."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from collections.abc import Iterable
 
 
 def quantile(samples: Iterable[float], share: float) -> float:
-    """The smallest sample that at least `share` of the samples do not exceed; infinite when there are none."""
+    """Return the smallest sample that is not less than `share` of the samples; infinity if there are none."""
     ordered = sorted(samples)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.inf

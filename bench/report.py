@@ -1,4 +1,4 @@
-"""The figures as a table for people and as JSON for programs, with the machine that they were measured on."""
+"""The results of the benchmark as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -12,24 +12,28 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.figures import BUSY, Figure, Measured
+from bench.figures import SATURATED, Figure, Measurement
 
 LIMITED = "†"
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that one run of the bench found.
+    """All results of one run.
 
-    `first_tokens` are in ms, by load and server; `throughput` is by server and number of callers; `memory` is in MB
-    after so many turns. `broken` holds some of each server's broken answers, `lost` their number.
+    first_tokens: in ms, by load and server.
+    throughput: by server and number of callers.
+    memory: pairs of (turns so far, MB), by server.
+    lost: number of broken answers, by server.
+    broken: the errors of some broken answers, by server.
+    seconds: duration of the run.
     """
 
     figures: Sequence[Figure]
     machine: dict[str, Any]
     rounds: int
     first_tokens: Mapping[str, Mapping[str, Sequence[float]]]
-    throughput: Mapping[str, Mapping[int, Measured]]
+    throughput: Mapping[str, Mapping[int, Measurement]]
     memory: Mapping[str, Sequence[tuple[int, float]]]
     turns: dict[str, int]
     lost: dict[str, int]
@@ -37,7 +41,7 @@ class Report:
     seconds: float
 
     def show(self, console: Console) -> None:
-        """Print the table, and everything that makes its numbers doubtful."""
+        """Print the table, the machine, and warnings about unreliable results."""
         servers = list(self.turns)
         others = [name for name in servers if name not in ("provider", "switchboard")]
         table = Table(title=f"Switchboard bench: {self.rounds} rounds, {self.seconds:.0f} s", title_justify="left")
@@ -50,15 +54,15 @@ class Report:
             cells = [_cell(figure.values.get(name), figure.unit) for name in servers]
             table.add_row(figure.name, *cells, *(_ratio(figure, other) for other in others))
         console.print(table)
-        for line in (*self._legend(), *self._doubts()):
+        for line in (*self._legend(), *self._warnings()):
             console.print(line, markup=False)
 
     def save(self, file: Path) -> dict[str, Any]:
-        """Write it as JSON; returns what was written, as a program reads it."""
+        """Write the report as JSON, and return the JSON object."""
         text = json.dumps(asdict(self), indent=1)
         file.write_text(text + "\n")
-        read: dict[str, Any] = json.loads(text)
-        return read
+        written: dict[str, Any] = json.loads(text)
+        return written
 
     def _legend(self) -> list[str]:
         machine = {name: value for name, value in self.machine.items() if name != "versions"}
@@ -70,27 +74,27 @@ class Report:
             "memory course: " + ", ".join(f"{name} {samples[-1][0]} turns" for name, samples in self.memory.items()),
         ]
 
-    def _doubts(self) -> list[str]:
-        found = []
-        if any(measured.limited for figure in self.figures for measured in figure.values.values()):
-            found.append(
-                f"{LIMITED} the provider and the load took over {BUSY:.0%} of their cores, or the search ended at its "
-                "greatest number: the server may be able to do more"
+    def _warnings(self) -> list[str]:
+        warnings = []
+        if any(measurement.limited for figure in self.figures for measurement in figure.values.values()):
+            warnings.append(
+                f"{LIMITED} the provider and the load used more than {SATURATED:.0%} of their cores, or the search "
+                "reached its greatest number: the server may be able to do more"
             )
         for name, lost in self.lost.items():
             if lost:
-                found.append(f"BROKEN: {name} gave {lost} broken answers, for example: {self.broken[name][0]}")
+                warnings.append(f"BROKEN: {name} gave {lost} broken answers, for example: {self.broken[name][0]}")
         if self.machine["load before"] > 0.5:
-            found.append("The machine was busy before the run began: do not trust these numbers.")
-        return found
+            warnings.append("The machine was busy before the run: do not trust these numbers.")
+        return warnings
 
 
-def _cell(measured: Measured | None, unit: str) -> str:
-    if measured is None or not math.isfinite(measured.value):
+def _cell(measurement: Measurement | None, unit: str) -> str:
+    if measurement is None or not math.isfinite(measurement.value):
         return "-"
-    low, high = min(measured.rounds), max(measured.rounds)
+    low, high = min(measurement.rounds), max(measurement.rounds)
     spread = f" [{_number(low)} - {_number(high)}]" if low != high else ""
-    return f"{_number(measured.value)} {unit}".strip() + spread + (f" {LIMITED}" if measured.limited else "")
+    return f"{_number(measurement.value)} {unit}".strip() + spread + (f" {LIMITED}" if measurement.limited else "")
 
 
 def _number(value: float) -> str:

@@ -1,4 +1,4 @@
-"""One run of the bench: every server started, measured in turn, and stopped."""
+"""One run of the benchmark: starts all servers, measures them in turn, stops them."""
 
 from __future__ import annotations
 
@@ -9,85 +9,89 @@ from pathlib import Path
 from time import perf_counter
 
 from bench import loads
-from bench.contest import Contest, Say
-from bench.figures import Figure, once
-from bench.machine import machine
-from bench.memory import Course
+from bench.figures import Figure
+from bench.machine import describe_machine
+from bench.memory import MemoryCurve
 from bench.plan import Plan
 from bench.processes import Cores, pinned
+from bench.program import Progress
 from bench.report import Report
-from bench.servers import Server, Serving, provider, served_names
+from bench.servers import RunningServer, Server, run_provider, served_names
+from bench.suite import BenchmarkSuite
 
 
-async def bench(plan: Plan, servers: Sequence[Server], say: Say) -> Report:
-    """Measure these servers side by side. Raises BenchFailed when one does not start."""
-    begun, cores = perf_counter(), Cores.of_this_machine()
-    described = machine(cores)
+async def run_benchmark(plan: Plan, servers: Sequence[Server], progress: Progress) -> Report:
+    """Measure the provider and these servers. Raises BenchError if one does not start."""
+    start, cores = perf_counter(), Cores.of_this_machine()
+    machine = describe_machine(cores)
     with pinned(cores.load), tempfile.TemporaryDirectory(prefix="switchboard-bench-") as name:
         directory = Path(name)
-        async with provider(directory, cores, loads.MODELS) as own:
-            starts = await _starts(plan, servers, directory, cores, say)
-            async with _all_serving(own, servers, directory, cores) as serving:
-                contest = Contest(plan, serving, say)
-                courses = await contest.courses()
-                await contest.warm_up()
-                rounds = await contest.rounds()
-                throughput = await contest.throughput(rounds)
-                found = [*rounds.figures()]
-                if plan.held:
-                    found.append(await contest.held(rounds))
-                after = {each.target.name: each.process.memory() for each in serving[1:]}
-    for each in serving[1:]:
-        starts[each.target.name].append(each.process.start)
-    found += [*_memory(courses, after), once("process start to health check 200", "s", False, starts)]
-    names = [each.target.name for each in serving]
-    broken = {each: rounds.broken(each) + (courses[each].broken if each in courses else []) for each in names}
+        async with run_provider(directory, cores, loads.MODELS) as provider:
+            startups = await _measure_startups(plan, servers, directory, cores, progress)
+            async with _run_all(provider, servers, directory, cores) as running:
+                suite = BenchmarkSuite(plan, running, progress)
+                curves = await suite.memory_curves()
+                await suite.warm_up()
+                results = await suite.rounds()
+                throughput = await suite.throughput_curves(results)
+                figures = [*results.figures()]
+                if plan.max_streams:
+                    figures.append(await suite.stream_capacity(results))
+                memory_at_end = {each.target.name: each.process.memory() for each in running[1:]}
+    for each in running[1:]:
+        startups[each.target.name].append(each.process.startup)
+    figures += [
+        *_memory_figures(curves, memory_at_end),
+        Figure.of_values("process start to health check 200", "s", False, startups),
+    ]
+    names = [each.target.name for each in running]
+    broken = {each: results.broken(each) + (curves[each].broken if each in curves else []) for each in names}
     return Report(
-        figures=found,
-        machine=described,
+        figures=figures,
+        machine=machine,
         rounds=plan.rounds,
-        first_tokens=rounds.first_tokens(),
+        first_tokens=results.first_tokens(),
         throughput=throughput,
-        memory={each: course.samples for each, course in courses.items()},
-        turns={each: rounds.turns(each) + (courses[each].turns if each in courses else 0) for each in names},
-        lost={each: len(answers) for each, answers in broken.items()},
-        broken={each: answers[:10] for each, answers in broken.items()},
-        seconds=perf_counter() - begun,
+        memory={each: curve.samples for each, curve in curves.items()},
+        turns={each: results.turns(each) + (curves[each].turns if each in curves else 0) for each in names},
+        lost={each: len(errors) for each, errors in broken.items()},
+        broken={each: errors[:10] for each, errors in broken.items()},
+        seconds=perf_counter() - start,
     )
 
 
 @asynccontextmanager
-async def _all_serving(
-    own: Serving, servers: Sequence[Server], directory: Path, cores: Cores
-) -> AsyncIterator[list[Serving]]:
+async def _run_all(
+    provider: RunningServer, servers: Sequence[Server], directory: Path, cores: Cores
+) -> AsyncIterator[list[RunningServer]]:
     async with AsyncExitStack() as stack:
-        serving = [own]
+        running = [provider]
         for server in servers:
-            served = server.serving(directory, cores.server, served_names(loads.MODELS))
-            serving.append(await stack.enter_async_context(served))
-        yield serving
+            started = server.run(directory, cores.server, served_names(loads.MODELS))
+            running.append(await stack.enter_async_context(started))
+        yield running
 
 
-async def _starts(
-    plan: Plan, servers: Sequence[Server], directory: Path, cores: Cores, say: Say
+async def _measure_startups(
+    plan: Plan, servers: Sequence[Server], directory: Path, cores: Cores, progress: Progress
 ) -> dict[str, list[float]]:
-    """How long each server takes to start, one after the other and while nothing else runs."""
-    starts: dict[str, list[float]] = {server.name: [] for server in servers}
-    for number in range(plan.starts):
+    """Start each server alone; return the startup times in seconds."""
+    startups: dict[str, list[float]] = {server.name: [] for server in servers}
+    for number in range(plan.startups):
         for server in servers:
-            say(f"start {number + 1} of {plan.starts}: {server.name}")
-            async with server.serving(directory, cores.server, {}) as serving:
-                starts[server.name].append(serving.process.start)
-    return starts
+            progress(f"start {number + 1} of {plan.startups}: {server.name}")
+            async with server.run(directory, cores.server, {}) as running:
+                startups[server.name].append(running.process.startup)
+    return startups
 
 
-def _memory(courses: Mapping[str, Course], after: Mapping[str, float]) -> list[Figure]:
-    def figure(title: str, values: Mapping[str, float], better: bool | None = False) -> Figure:
-        return once(title, "MB", better, {name: [value] for name, value in values.items()})
+def _memory_figures(curves: Mapping[str, MemoryCurve], at_end: Mapping[str, float]) -> list[Figure]:
+    def figure(title: str, values: Mapping[str, float], more_is_better: bool | None = False) -> Figure:
+        return Figure.of_values(title, "MB", more_is_better, {name: [value] for name, value in values.items()})
 
     return [
-        figure("memory before the first turn", {name: each.samples[0][1] for name, each in courses.items()}),
-        figure("memory after the memory course", {n: each.samples[-1][1] for n, each in courses.items()}),
-        figure("memory: last quarter above the second", {name: each.grown for name, each in courses.items()}, None),
-        figure("memory after the last turn", after),
+        figure("memory before the first turn", {name: each.samples[0][1] for name, each in curves.items()}),
+        figure("memory after the memory course", {name: each.samples[-1][1] for name, each in curves.items()}),
+        figure("memory: last quarter above the second", {name: each.growth for name, each in curves.items()}, None),
+        figure("memory after the last turn", at_end),
     ]

@@ -1,4 +1,4 @@
-"""The servers that are compared: the provider itself, Switchboard, and its peers."""
+"""The servers of the benchmark: the provider, Switchboard, the floor and LiteLLM Proxy."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import httpx
+
 from bench.load import Target
-from bench.processes import BenchFailed, Cores, Running, free_port, running
+from bench.processes import BenchError, Cores, RunningProcess, free_port, run_process
 
 ROOT = Path(__file__).resolve().parents[1]
-PEERS = ROOT / ".venv-peers"
+PEERS_VENV = ROOT / ".venv-peers"
 LITELLM = "litellm[proxy]==1.106.2"
 _TOKEN = "sk-" + secrets.token_hex(24)  # LiteLLM Proxy refuses a weak one
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE")
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE")
+_THIS_CHECKOUT = ("PYTHONPATH", str(ROOT))
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """How to start one of them. `environment` comes on top of the few variables that all get."""
+    """How to start a server. `environment` comes on top of a few inherited variables."""
 
     name: str
     command: tuple[str, ...]
@@ -31,24 +34,34 @@ class Server:
     health: str
 
     @asynccontextmanager
-    async def serving(self, directory: Path, cores: frozenset[int], models: dict[str, str]) -> AsyncIterator[Serving]:
-        """Start it on a free port; raises BenchFailed. `models` maps the provider's names to those it serves."""
+    async def run(self, directory: Path, cores: frozenset[int], models: dict[str, str]) -> AsyncIterator[RunningServer]:
+        """Start the server on a free port and stop it at the end of the block. Raises BenchError.
+
+        `models` maps the provider's model names to those of the server.
+        """
         port = free_port()
         command = [part.format(port=port, models=directory / "models.yaml") for part in self.command]
-        env = {name: os.environ[name] for name in _KEPT if name in os.environ} | dict(self.environment)
-        async with running(command, env=env, cwd=directory, cores=cores, port=port, health=self.health) as process:
-            yield Serving(Target(self.name, "127.0.0.1", port, _TOKEN, models), process)
+        env = {name: os.environ[name] for name in _INHERITED if name in os.environ} | dict(self.environment)
+        async with run_process(command, env=env, cwd=directory, cores=cores, port=port, health=self.health) as process:
+            yield RunningServer(Target(self.name, "127.0.0.1", port, _TOKEN, models), process)
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
+class RunningServer:
     target: Target
-    process: Running
+    process: RunningProcess
+
+    def client(self) -> httpx.AsyncClient:
+        """Return an HTTP client with the server's address and token, without timeouts or a connection limit."""
+        return httpx.AsyncClient(
+            base_url=f"http://{self.target.host}:{self.target.port}",
+            headers={"Authorization": f"Bearer {self.target.token}"},
+            limits=httpx.Limits(max_connections=None),
+            timeout=None,
+        )
 
 
-PROVIDER = Server(
-    "provider", (sys.executable, "-m", "bench.provider", "{port}"), (("PYTHONPATH", str(ROOT)),), "/v1/models"
-)
+PROVIDER = Server("provider", (sys.executable, "-m", "bench.provider", "{port}"), (_THIS_CHECKOUT,), "/v1/models")
 SWITCHBOARD = Server(
     "switchboard",
     (
@@ -61,18 +74,18 @@ SWITCHBOARD = Server(
         "--models",
         "{models}",
     ),
-    (("SWITCHBOARD_API_TOKENS", _TOKEN), ("SWITCHBOARD_DATA_DIR", "data"), ("SWITCHBOARD_LOG_LEVEL", "WARNING")),
+    (
+        _THIS_CHECKOUT,
+        ("SWITCHBOARD_API_TOKENS", _TOKEN),
+        ("SWITCHBOARD_DATA_DIR", "data"),
+        ("SWITCHBOARD_LOG_LEVEL", "WARNING"),
+    ),
     "/health",
 )
-FLOOR = Server(
-    "floor",
-    (sys.executable, "-m", "bench.floor", "{port}", "{models}"),
-    (("PYTHONPATH", str(ROOT)),),
-    "/health",
-)
+FLOOR = Server("floor", (sys.executable, "-m", "bench.floor", "{port}", "{models}"), (_THIS_CHECKOUT,), "/health")
 LITELLM_PROXY = Server(
     "litellm proxy",
-    (str(PEERS / "bin" / "litellm"), "--config", "{models}", "--host", "127.0.0.1", "--port", "{port}",
+    (str(PEERS_VENV / "bin" / "litellm"), "--config", "{models}", "--host", "127.0.0.1", "--port", "{port}",
      "--num_workers", "1", "--telemetry", "False"),
     (("LITELLM_MASTER_KEY", _TOKEN), ("LITELLM_LOCAL_MODEL_COST_MAP", "True"), ("LITELLM_MODE", "PRODUCTION"),
      ("LITELLM_LOG", "ERROR")),
@@ -80,8 +93,8 @@ LITELLM_PROXY = Server(
 )  # fmt: skip
 
 
-def switchboard(workers: int) -> Server:
-    """Switchboard with that many workers, named after them."""
+def switchboard_with_workers(workers: int) -> Server:
+    """Return Switchboard with this number of workers, named after it."""
     plural = "" if workers == 1 else "s"
     return replace(
         SWITCHBOARD, name=f"{workers} worker{plural}", command=(*SWITCHBOARD.command, "--workers", str(workers))
@@ -89,36 +102,38 @@ def switchboard(workers: int) -> Server:
 
 
 @asynccontextmanager
-async def provider(directory: Path, cores: Cores, models: Sequence[str]) -> AsyncIterator[Serving]:
-    """Start the provider, and write the models.yaml through which all others reach it."""
-    async with PROVIDER.serving(directory, cores.load, {name: name for name in models}) as serving:
-        base = f"http://127.0.0.1:{serving.target.port}/v1"
+async def run_provider(directory: Path, cores: Cores, models: Sequence[str]) -> AsyncIterator[RunningServer]:
+    """Start the provider, and write the models.yaml that the other servers use to reach it."""
+    async with PROVIDER.run(directory, cores.load, {name: name for name in models}) as provider:
+        base = f"http://127.0.0.1:{provider.target.port}/v1"
         entries = [
             f'  - model_name: "{served}"\n'
             f'    litellm_params: {{model: "openai/{name}", api_base: "{base}", api_key: "any"}}\n'
             for name, served in served_names(models).items()
         ]
         (directory / "models.yaml").write_text("model_list:\n" + "".join(entries))
-        yield serving
+        yield provider
 
 
 def served_names(models: Sequence[str]) -> dict[str, str]:
-    """The plain name under which each of the provider's models is served."""
+    """Map the provider's model names, which carry a timing, to plain ones."""
     return {name: f"bench-{number}" for number, name in enumerate(models)}
 
 
 async def install_peers() -> None:
-    """LiteLLM Proxy in a virtual environment of its own, once. Raises BenchFailed."""
-    stamp = PEERS / ".ready"
+    """Install LiteLLM Proxy into its own virtual environment, unless it is there. Raises BenchError."""
+    stamp = PEERS_VENV / ".ready"
     if stamp.exists() and stamp.read_text() == LITELLM:
         return
-    print(f"installing {LITELLM} into {PEERS.name} (once, a few minutes) ...", flush=True)
-    await _run(sys.executable, "-m", "venv", str(PEERS))
-    await _run(str(PEERS / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", LITELLM)
+    print(f"installing {LITELLM} into {PEERS_VENV.name} (once, a few minutes) ...", flush=True)
+    await _run(sys.executable, "-m", "venv", str(PEERS_VENV))
+    await _run(
+        str(PEERS_VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", LITELLM
+    )
     stamp.write_text(LITELLM)
 
 
 async def _run(*command: str) -> None:
     process = await asyncio.create_subprocess_exec(*command)
-    if code := await process.wait():
-        raise BenchFailed(f"{' '.join(command)} ended with code {code}")
+    if status := await process.wait():
+        raise BenchError(f"{' '.join(command)} failed with exit status {status}")

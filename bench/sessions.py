@@ -1,11 +1,12 @@
-"""What sessions cost: `python -m bench.sessions [postgresql://... [redis://...]]` (`make bench-sessions`).
+"""Measure the cost of sessions: `python -m bench.sessions [postgresql://... [redis://...]]`.
 
-Prints the first-token time of `/agent/invoke/stream` against that of `/v1/chat/completions` on the same server, how
-many sessions are made and listed in a second with 100,000 of 1,000 users stored, and what 50 turns take on disk.
+Prints the time to first token of `/agent/invoke/stream` and of `/v1/chat/completions` on the same server, the disk
+space of 50 turns (SQLite only), and the rate of session operations with 100,000 sessions stored.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import statistics
 import sys
@@ -24,21 +25,27 @@ from agent.sessions.sessions_table import sessions
 from agent.sessions.store import SessionStore
 from agent.storage.database import Database, open_database
 from api.log import configure_logging
-from tests.support.serving import Served, fake, serving
+from bench.program import run_program
+from tests.support.serving import fake, serving
 
 SESSIONS, USERS = 100_000, 1_000
 CALLS = 300
+WARM_UP_CALLS = 20
 
 
-async def main(database_url: str | None, redis_url: str | None) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        await first_tokens(Path(folder), database_url, redis_url)
+async def measure_sessions(database_url: str | None, redis_url: str | None) -> int:
+    """Run all measurements; return the exit status."""
+    with tempfile.TemporaryDirectory(prefix="switchboard-bench-") as name:
+        folder = Path(name)
+        await measure_first_tokens(folder, database_url, redis_url)
         if database_url is None:
-            await fifty_turns(Path(folder) / "fifty")
-        await many_sessions(Path(folder) / "many", database_url)
+            await measure_disk_space(folder / "disk")
+        await measure_store(folder / "store", database_url)
+    return 0
 
 
-async def first_tokens(folder: Path, database_url: str | None, redis_url: str | None) -> None:
+async def measure_first_tokens(folder: Path, database_url: str | None, redis_url: str | None) -> None:
+    """Print the median time to first token with and without a session."""
     settings: dict[str, Any] = {}
     if database_url:
         settings["database_url"] = SecretStr(database_url)
@@ -49,66 +56,66 @@ async def first_tokens(folder: Path, database_url: str | None, redis_url: str | 
         httpx.AsyncClient(base_url=served.url, headers=served.headers, timeout=30) as http,
     ):
         stateless: dict[str, Any] = {"stream": True, "messages": [{"role": "user", "content": "Hello there."}]}
-        took: dict[str, list[float]] = {"/v1/chat/completions": [], "/agent/invoke/stream": []}
+        times: dict[str, list[float]] = {"/v1/chat/completions": [], "/agent/invoke/stream": []}
         for number in range(CALLS):
             body = {"user_id": "ada", "session_id": f"s{number // 10}", "query": "Hello there."}
-            took["/v1/chat/completions"].append(await first_token(http, "/v1/chat/completions", stateless))
-            took["/agent/invoke/stream"].append(await first_token(http, "/agent/invoke/stream", body))
-        for path, seconds in took.items():
-            print(f"{path}: first token p50 {1000 * statistics.median(seconds[20:]):.1f} ms")
+            times["/v1/chat/completions"].append(await first_token(http, "/v1/chat/completions", stateless))
+            times["/agent/invoke/stream"].append(await first_token(http, "/agent/invoke/stream", body))
+        for path, seconds in times.items():
+            print(f"{path}: first token p50 {1000 * statistics.median(seconds[WARM_UP_CALLS:]):.1f} ms")
 
 
 async def first_token(http: httpx.AsyncClient, path: str, body: dict[str, Any]) -> float:
-    began = time.perf_counter()
+    """Read a streamed answer to its end; return the time to first token in seconds."""
+    start = time.perf_counter()
     first = 0.0
     async with http.stream("POST", path, json=body) as response:
         assert response.status_code == 200, response.status_code
         async for line in response.aiter_lines():
             if not first and line.startswith("data:") and '"content"' in line:
-                first = time.perf_counter() - began
+                first = time.perf_counter() - start
     return first
 
 
-async def fifty_turns(folder: Path) -> None:
+async def measure_disk_space(folder: Path) -> None:
+    """Print the disk space that 50 turns of one session take."""
     folder.mkdir()
     async with (
         serving(folder, fake(), log_level="WARNING") as served,
         httpx.AsyncClient(base_url=served.url, headers=served.headers, timeout=30) as http,
     ):
-        before = on_disk(folder)
+        before = disk_usage(folder)
         for number in range(50):
             answer = await http.post("/agent/invoke", json={"user_id": "ada", "query": f"/tokens 60\n/say {number}"})
             assert answer.json()["status"] == "completed", answer.text
-        await _settle(served)
-    print(f"50 turns of 60 words: {(on_disk(folder) - before) / 1024:.0f} KiB on disk")
+        await asyncio.sleep(1)  # older checkpoints are deleted after the turn
+    print(f"50 turns of 60 words: {(disk_usage(folder) - before) / 1024:.0f} KiB on disk")
 
 
-async def _settle(served: Served) -> None:
-    await asyncio.sleep(1)  # older checkpoints are forgotten after the turn
-
-
-def on_disk(folder: Path) -> int:
+def disk_usage(folder: Path) -> int:
+    """Return the size of all files in bytes."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-async def many_sessions(folder: Path, database_url: str | None) -> None:
+async def measure_store(folder: Path, database_url: str | None) -> None:
+    """Print the rates of the store's operations on a full table."""
     async with open_database(database_url, folder, 10, 30.0) as database:
         store = SessionStore(database)
         await fill(database, store)
         random = Random(1)
         new = iter(range(10**9))
 
-        def someone() -> str:
+        def random_user() -> str:
             return f"user{random.randrange(USERS)}"
 
-        await rate("sessions made", lambda: store.create(someone(), f"new{time.time_ns()}{next(new)}"))
-        await rate("lists of a user's sessions", lambda: store.ids(someone(), 100))
-        await rate("status of a session", lambda: store.find(someone(), "s7"))
+        await measure_rate("sessions created", lambda: store.create(random_user(), f"new{time.time_ns()}{next(new)}"))
+        await measure_rate("lists of a user's sessions", lambda: store.ids(random_user(), 100))
+        await measure_rate("status of a session", lambda: store.find(random_user(), "s7"))
 
 
 async def fill(database: Database, store: SessionStore) -> None:
-    """Rows like one that the store made itself, in bulk."""
-    made = await store.create("model of all others", f"s{time.time_ns()}")
+    """Insert `SESSIONS` rows in bulk."""
+    template = await store.create("template", f"s{time.time_ns()}")
     for start in range(0, SESSIONS, 5_000):
         rows = [
             {
@@ -119,8 +126,8 @@ async def fill(database: Database, store: SessionStore) -> None:
                 "status": "completed",
                 "message": "",
                 "interrupts": (),
-                "created": made.created,
-                "updated": made.updated,
+                "created": template.created,
+                "updated": template.updated,
                 "stop_asked": False,
             }
             for number in range(start, start + 5_000)
@@ -129,21 +136,32 @@ async def fill(database: Database, store: SessionStore) -> None:
             await connection.execute(insert(sessions), rows)
 
 
-async def rate(title: str, work: Callable[[], Awaitable[object]], seconds: float = 3.0, at_once: int = 8) -> None:
-    done = 0
+async def measure_rate(
+    title: str, operation: Callable[[], Awaitable[object]], seconds: float = 3.0, concurrency: int = 8
+) -> None:
+    """Print how often per second `operation` completes."""
+    completed = 0
     end = time.perf_counter() + seconds
 
-    async def worker() -> None:
-        nonlocal done
+    async def repeat() -> None:
+        nonlocal completed
         while time.perf_counter() < end:
-            await work()
-            done += 1
+            await operation()
+            completed += 1
 
-    await asyncio.gather(*(worker() for _ in range(at_once)))
-    print(f"{title}: {done / seconds:.0f}/s with {SESSIONS} stored, {at_once} at once")
+    await asyncio.gather(*(repeat() for _ in range(concurrency)))
+    print(f"{title}: {completed / seconds:.0f}/s with {SESSIONS} stored, {concurrency} at once")
+
+
+def main() -> int:
+    """Return the exit status: 0, or 2 if the measurement failed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.sessions", description=__doc__)
+    parser.add_argument("database_url", nargs="?", help="default: an SQLite file in a temporary folder")
+    parser.add_argument("redis_url", nargs="?", help="default: no Redis")
+    options = parser.parse_args()
+    configure_logging("WARNING", as_json=False)
+    return run_program(measure_sessions(options.database_url, options.redis_url))
 
 
 if __name__ == "__main__":
-    configure_logging("WARNING", as_json=False)
-    given = [*sys.argv[1:], None, None]
-    asyncio.run(main(given[0], given[1]))
+    sys.exit(main())

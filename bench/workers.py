@@ -1,11 +1,10 @@
-"""One worker against two: what a second process of the server is worth on two cores."""
+"""Compares the throughput of one worker process with that of two."""
 
 from __future__ import annotations
 
 import statistics
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,75 +13,75 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import loads
-from bench.figures import Measured, rate
-from bench.load import Heard, Load
-from bench.processes import BenchFailed, Cores
-from bench.put import put
-from bench.servers import Serving, provider, served_names, switchboard
+from bench.figures import Measurement, throughput
+from bench.load import Load, LoadResult
+from bench.load_run import run_load_unbroken
+from bench.processes import Cores
+from bench.program import Progress
+from bench.servers import RunningServer, run_provider, served_names, switchboard_with_workers
 
 CALLERS = 32
 WORKERS = (1, 2)
 
 
 @dataclass(frozen=True, slots=True)
-class Workers:
-    """Turns a second by number of workers; `shares` is how much of the server's CPU time its busiest worker took."""
+class WorkerComparison:
+    """Turns per second by number of workers; `busiest_shares` is the busiest worker's share of the CPU time."""
 
-    rates: dict[int, Measured]
-    shares: dict[int, float]
+    rates: dict[int, Measurement]
+    busiest_shares: dict[int, float]
 
     @property
     def ratio(self) -> float:
-        """What two workers do for each turn of one."""
+        """Throughput of two workers divided by that of one."""
         return self.rates[2].value / self.rates[1].value
 
     def show(self, console: Console) -> None:
-        """Print it as a table."""
+        """Print the comparison as a table."""
         table = Table("workers", "streamed turns/s", "lowest - highest", "busiest worker's share of the CPU time")
-        for workers, measured in self.rates.items():
-            spread = f"{min(measured.rounds):.0f} - {max(measured.rounds):.0f}"
-            table.add_row(str(workers), f"{measured.value:.1f}", spread, f"{self.shares[workers]:.0%}")
+        for workers, measurement in self.rates.items():
+            spread = f"{min(measurement.rounds):.0f} - {max(measurement.rounds):.0f}"
+            table.add_row(str(workers), f"{measurement.value:.1f}", spread, f"{self.busiest_shares[workers]:.0%}")
         console.print(table)
         console.print(
-            f"2 workers do {self.ratio:.2f} x of what 1 does ({CALLERS} callers, unpaced). "
-            "The provider and the load run on the same cores, so 2.0 is out of reach on two of them.",
+            f"2 workers reach {self.ratio:.2f} x the throughput of 1 ({CALLERS} callers, unpaced). "
+            "The provider and the load share the cores, so two cores cannot reach 2.0.",
             markup=False,
         )
 
 
-async def compare_workers(rounds: int, seconds: float, say: Callable[[str], None]) -> Workers:
-    """Measure Switchboard with one and with two workers in turn, nothing pinned. Raises BenchFailed."""
-    anywhere = Cores(frozenset(), frozenset())
-    heard: dict[int, list[Heard]] = defaultdict(list)
+async def compare_workers(rounds: int, seconds: float, progress: Progress) -> WorkerComparison:
+    """Measure Switchboard with one and two workers in turn, without pinning. Raises BenchError."""
+    any_core = Cores(frozenset(), frozenset())
+    results: dict[int, list[LoadResult]] = defaultdict(list)
     shares: dict[int, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory(prefix="switchboard-bench-") as name:
         directory = Path(name)
-        async with provider(directory, anywhere, loads.MODELS) as own, AsyncExitStack() as stack:
-            serving = {
+        async with run_provider(directory, any_core, loads.MODELS) as provider, AsyncExitStack() as stack:
+            servers = {
                 workers: await stack.enter_async_context(
-                    switchboard(workers).serving(directory, frozenset(), served_names(loads.MODELS))
+                    switchboard_with_workers(workers).run(directory, frozenset(), served_names(loads.MODELS))
                 )
                 for workers in WORKERS
             }
             load = Load(loads.UNPACED, callers=CALLERS, seconds=seconds)
-            for each in serving.values():
-                await Load(loads.UNPACED, callers=CALLERS, turns=3).run(each.target)
+            for server in servers.values():
+                await Load(loads.UNPACED, callers=CALLERS, turns=3).run(server.target)
             for number in range(rounds):
-                for workers, each in serving.items():
-                    say(f"round {number + 1} of {rounds}: {each.target.name}")
-                    one, share = await _put(load, each, own)
-                    heard[workers].append(one)
+                for workers, server in servers.items():
+                    progress(f"round {number + 1} of {rounds}: {server.target.name}")
+                    result, share = await _measure(load, server, provider)
+                    results[workers].append(result)
                     shares[workers].append(share)
-    return Workers(
-        {workers: rate(each) for workers, each in heard.items()},
+    return WorkerComparison(
+        {workers: throughput(each) for workers, each in results.items()},
         {workers: statistics.median(each) for workers, each in shares.items()},
     )
 
 
-async def _put(load: Load, on: Serving, own: Serving) -> tuple[Heard, float]:
-    before = on.process.cpu_by_process()
-    heard = await put(load, on, own)
-    if heard.broken:
-        raise BenchFailed(f"{on.target.name} gave {len(heard.broken)} broken answers, for example: {heard.broken[0]}")
-    taken = [after - before.get(pid, 0.0) for pid, after in on.process.cpu_by_process().items()]
-    return heard, max(taken) / sum(taken) if sum(taken) else 0.0
+async def _measure(load: Load, server: RunningServer, provider: RunningServer) -> tuple[LoadResult, float]:
+    """Return the result and the busiest worker's share of the CPU time."""
+    before = server.process.cpu_by_process()
+    result = await run_load_unbroken(load, server, provider)
+    used = [after - before.get(pid, 0.0) for pid, after in server.process.cpu_by_process().items()]
+    return result, max(used) / sum(used) if sum(used) else 0.0

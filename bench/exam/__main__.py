@@ -1,49 +1,35 @@
-"""`python -m bench.exam [--fast] [--only NAME ...] [--markdown]`: what a caller notices when providers fail."""
+"""Test failover from the caller's side: `python -m bench.exam [--fast] [--only NAME ...] [--markdown]`."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 
-import uvloop
 from rich.console import Console
 
 from bench.exam.catalogue import SCENARIOS
-from bench.exam.examination import Result, examine
 from bench.exam.profile import FAST, NORMAL
 from bench.exam.report import markdown, show
-from bench.processes import BenchFailed
+from bench.exam.runner import run_exam
+from bench.program import run_program
 
-LIMIT = 300.0
-"""Seconds that a whole exam may take."""
+TIME_LIMIT = 300.0
+"""Seconds."""
 
 
 def main() -> int:
-    """The exit status: 0 when nothing failed, 1 when something did, 2 when the exam could not be held."""
+    """Return the exit status: 0 if no scenario fails, 1 if one does, 2 if the exam could not run."""
     options = _options()
+    names = [each.name for each in SCENARIOS]
+    if unknown := set(options.only) - set(names):
+        print(f"unknown scenario: {', '.join(sorted(unknown))}; known: {', '.join(names)}", file=sys.stderr)
+        return 2
+    return run_program(_main(options), TIME_LIMIT)
+
+
+async def _main(options: argparse.Namespace) -> int:
     profile = FAST if options.fast else NORMAL
-    chosen = [each for each in SCENARIOS if not options.only or each.name in options.only]
-    if unknown := set(options.only) - {each.name for each in SCENARIOS}:
-        print(f"there is no scenario {', '.join(sorted(unknown))}; there are: "
-              f"{', '.join(each.name for each in SCENARIOS)}", file=sys.stderr)  # fmt: skip
-        return 2
-
-    async def run() -> list[Result]:
-        async with asyncio.timeout(LIMIT):
-            return await examine(chosen, profile)
-
-    try:
-        results = uvloop.run(run())
-    except BenchFailed as exc:
-        print(exc, file=sys.stderr)
-        return 2
-    except TimeoutError:
-        print(f"the exam took longer than {LIMIT:g} s", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+    results = await run_exam([each for each in SCENARIOS if not options.only or each.name in options.only], profile)
     if options.markdown:
         print(markdown(results, profile))
     else:
@@ -53,9 +39,9 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.exam", description=__doc__)
-    parser.add_argument("--fast", action="store_true", help="with the timeouts scaled down")
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these scenarios alone")
-    parser.add_argument("--markdown", action="store_true", help="the table for docs/failover.md")
+    parser.add_argument("--fast", action="store_true", help="use short timeouts")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="run only these scenarios")
+    parser.add_argument("--markdown", action="store_true", help="print the table for docs/failover.md")
     return parser.parse_args()
 
 

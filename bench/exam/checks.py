@@ -1,85 +1,83 @@
-"""What many scenarios ask for in the same words."""
+"""Checks that several scenarios share."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
-from bench.exam.sitting import Sitting
+from bench.exam.scenario import Check
+from bench.exam.scenario_run import ScenarioRun
 from config.models.deployments import Timeouts
 from router.fake.sample_text import ANSWER, WORDS_BEFORE_CUT
 
-Sit = Callable[[Sitting], Awaitable[None]]
+
+def falls_back(*, main: int = 1, to: str = "spare", after: str | None = None) -> Check:
+    """The main group gets `main` requests, then the group `to` answers, `after` this timeout if one is named."""
+
+    async def check(run: ScenarioRun) -> None:
+        answer = await run.ask()
+        run.check_whole(answer, group=to)
+        run.check_requests("main", main)
+        run.check_requests(to, 1)
+        run.check_attempts(answer, main + 1)
+        run.check_within(answer.first_token, getattr(run.profile.timeouts, after) if after else _max_backoff(main))
+
+    return check
 
 
-def rescued(*, main: int = 1, by: str = "spare", waits: str | None = None) -> Sit:
-    """The first provider is asked `main` times, then the other group answers; `waits` names the timeout that passes."""
+def answers(*, main: int = 1) -> Check:
+    """The main group answers the last of `main` requests."""
 
-    async def sit(at: Sitting) -> None:
-        heard = await at.ask()
-        at.whole(heard, by=by)
-        at.asked("main", main)
-        at.asked(by, 1)
-        at.attempts(heard, main + 1)
-        at.within(heard.first, getattr(at.profile.timeouts, waits) if waits else _backoffs(main))
+    async def check(run: ScenarioRun) -> None:
+        answer = await run.ask()
+        run.check_whole(answer)
+        run.check_requests("", main)
+        run.check_attempts(answer, main)
+        run.check_within(answer.first_token, _max_backoff(main))
 
-    return sit
-
-
-def answered(*, main: int = 1) -> Sit:
-    """The provider is asked `main` times and answers itself."""
-
-    async def sit(at: Sitting) -> None:
-        heard = await at.ask()
-        at.whole(heard)
-        at.asked("", main)
-        at.attempts(heard, main)
-        at.within(heard.first, _backoffs(main))
-
-    return sit
+    return check
 
 
-def continued(*, spare: int = 1, waits: str | None = None, stream: bool = True) -> Sit:
-    """The answer breaks after 25 words, and the caller hears all 60 of them once."""
+def continues(*, spare: int = 1, after: str | None = None, stream: bool = True) -> Check:
+    """The answer breaks after 25 words, and the spare group continues it."""
 
-    async def sit(at: Sitting) -> None:
-        heard = await at.ask(stream=stream)
-        # A stream's head goes out with its first token, that of an unstreamed answer after the last.
-        at.whole(heard, by="main" if stream else "spare")
-        at.asked("main", 1)
-        at.asked("spare", spare)
-        timeouts: Timeouts = at.profile.timeouts
-        at.within(heard.seconds, getattr(timeouts, waits) if waits else 0, "the end")
+    async def check(run: ScenarioRun) -> None:
+        answer = await run.ask(stream=stream)
+        # The headers of a stream go out with its first token, those of a plain answer after the last.
+        run.check_whole(answer, group="main" if stream else "spare")
+        run.check_requests("main", 1)
+        run.check_requests("spare", spare)
+        timeouts: Timeouts = run.profile.timeouts
+        run.check_within(answer.seconds, getattr(timeouts, after) if after else 0, "the end")
 
-    return sit
-
-
-def interrupted() -> Sit:
-    """Nobody can go on: the caller hears what was said, and that it is not the whole."""
-
-    async def sit(at: Sitting) -> None:
-        heard = await at.ask()
-        at.refused(heard, 502, "answer_interrupted")
-        at.require(ANSWER.startswith(heard.text), f"words were added or lost: {heard.text!r}")
-        at.expect(len(heard.text.split()) == WORDS_BEFORE_CUT, f"{len(heard.text.split())} words were heard, not 25")
-
-    return sit
+    return check
 
 
-def rejected(status: int, code: str, *, says: str = "") -> Sit:
-    """The request is wrong everywhere: one attempt, one clear error at once, nobody else is asked."""
+def is_interrupted() -> Check:
+    """Nothing can continue the answer: the caller gets its first words and an error."""
 
-    async def sit(at: Sitting) -> None:
-        heard = await at.ask()
-        at.refused(heard, status, code)
-        at.require(heard.status == status, f"the status is {heard.status}, not {status}")
-        at.asked("main", 1)
-        at.asked("spare", 0)
-        at.within(heard.seconds, 0, "the error")
-        at.expect(says in str(heard.error), f"the error does not say {says!r}: {heard.error}")
+    async def check(run: ScenarioRun) -> None:
+        answer = await run.ask()
+        run.check_error(answer, 502, "answer_interrupted")
+        run.require(ANSWER.startswith(answer.text), f"words were added or lost: {answer.text!r}")
+        words = len(answer.text.split())
+        run.expect(words == WORDS_BEFORE_CUT, f"the answer has {words} words, not {WORDS_BEFORE_CUT}")
 
-    return sit
+    return check
 
 
-def _backoffs(attempts: int) -> float:
-    """The longest that the pauses between the attempts at one provider may add up to."""
-    return sum(min(2.0, 0.25 * 2**number) for number in range(attempts - 1))
+def is_rejected(status: int, code: str, *, says: str = "") -> Check:
+    """Every provider would refuse the request: the caller gets the error after a single attempt."""
+
+    async def check(run: ScenarioRun) -> None:
+        answer = await run.ask()
+        run.check_error(answer, status, code)
+        run.require(answer.status == status, f"the status is {answer.status}, not {status}")
+        run.check_requests("main", 1)
+        run.check_requests("spare", 0)
+        run.check_within(answer.seconds, 0, "the error")
+        run.expect(says in str(answer.error), f"the error does not contain {says!r}: {answer.error}")
+
+    return check
+
+
+def _max_backoff(attempts: int) -> float:
+    """The greatest total pause between this number of attempts at one deployment, in seconds."""
+    return sum(min(2.0, 0.25 * float(2**number)) for number in range(attempts - 1))

@@ -1,4 +1,4 @@
-"""How patient the server is in an exam: as by default, or so much less that it can be part of every test run."""
+"""The timeouts of the server in an exam: the defaults, or short ones for every test run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from config.models.deployments import RouterSettings, Timeouts
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
-    """`slack` is what any answer may take beside its timeouts, in seconds; `parallel` scenarios run at once."""
+class ExamProfile:
+    """`slack`: seconds that an answer may take beyond its timeouts. `parallel`: number of concurrent scenarios."""
 
     name: str
     settings: RouterSettings
@@ -22,23 +22,23 @@ class Profile:
         return self.settings.timeouts
 
     @property
-    def rest(self) -> float:
-        """Seconds that a deployment rests once its breaker has opened."""
+    def cooldown(self) -> float:
+        """Seconds for which an open circuit breaker keeps a deployment out."""
         return self.settings.cooldown_time
 
     def router_settings(self) -> dict[str, Any]:
-        """What differs from the defaults, for models.yaml."""
-        timeouts, usual = self.settings.timeouts, RouterSettings()
-        wanted = {name: getattr(timeouts, name) for name in Timeouts.__slots__}
-        wanted["cooldown_time"] = self.settings.cooldown_time
-        known = {name: getattr(usual.timeouts, name) for name in Timeouts.__slots__} | {
-            "cooldown_time": usual.cooldown_time
-        }
-        return {name: value for name, value in wanted.items() if value != known[name]}
+        """Return the settings that differ from the defaults, for models.yaml."""
+        defaults, own = (_timeouts(settings) for settings in (RouterSettings(), self.settings))
+        return {name: value for name, value in own.items() if value != defaults[name]}
 
 
-NORMAL = Profile("normal", RouterSettings())
-FAST = Profile(
+def _timeouts(settings: RouterSettings) -> dict[str, Any]:
+    limits = {name: getattr(settings.timeouts, name) for name in Timeouts.__slots__}
+    return {**limits, "cooldown_time": settings.cooldown_time}
+
+
+NORMAL = ExamProfile("normal", RouterSettings())
+FAST = ExamProfile(
     "fast",
     RouterSettings(
         timeouts=Timeouts(turn_deadline=4.0, first_token_timeout=0.5, stall_timeout=0.5),

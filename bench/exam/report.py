@@ -1,4 +1,4 @@
-"""The results as a table, for a terminal or for docs/failover.md."""
+"""The results of an exam as a table, for the terminal or for docs/failover.md."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from bench.exam.examination import Result
-from bench.exam.profile import Profile
+from bench.exam.profile import ExamProfile
+from bench.exam.runner import ScenarioResult
 
 COLOURS = {"pass": "green", "partial": "yellow", "fail": "red"}
 COLUMNS = ("scenario", "verdict", "attempts", "providers asked", "first token", "total")
 
 
-def show(results: Sequence[Result], profile: Profile, console: Console) -> None:
-    """Print the table, and under it what was wrong."""
+def show(results: Sequence[ScenarioResult], profile: ExamProfile, console: Console) -> None:
+    """Print the table and the notes of the scenarios."""
     table = Table(title=f"Failover exam, {profile.name} profile", title_justify="left")
     table.add_column(COLUMNS[0])
     for name in COLUMNS[1:]:
@@ -31,13 +31,13 @@ def show(results: Sequence[Result], profile: Profile, console: Console) -> None:
     console.print(summary(results), markup=False)
 
 
-def markdown(results: Sequence[Result], profile: Profile) -> str:
-    """The table for docs/failover.md."""
+def markdown(results: Sequence[ScenarioResult], profile: ExamProfile) -> str:
+    """Return the table for docs/failover.md."""
     timeouts = profile.timeouts
     lines = [
         f"{summary(results)} (`first_token_timeout` {timeouts.first_token_timeout:g} s, "
         f"`stall_timeout` {timeouts.stall_timeout:g} s, `turn_deadline` {timeouts.turn_deadline:g} s, "
-        f"`cooldown_time` {profile.rest:g} s)",
+        f"`cooldown_time` {profile.cooldown:g} s)",
         "",
         f"| {' | '.join(COLUMNS)} |",
         f"|{'|'.join(['---'] * 2 + ['---:'] * (len(COLUMNS) - 2))}|",
@@ -46,19 +46,19 @@ def markdown(results: Sequence[Result], profile: Profile) -> str:
     return "\n".join(lines)
 
 
-def summary(results: Sequence[Result]) -> str:
-    """How many there are of each verdict."""
+def summary(results: Sequence[ScenarioResult]) -> str:
+    """Count the verdicts."""
     count = Counter(result.verdict for result in results)
     more = [f"{count[verdict]} {verdict}" for verdict in ("partial", "fail") if count[verdict]]
     return f"{count['pass']} of {len(results)} pass" + "".join(f", {each}" for each in more)
 
 
-def _cells(result: Result) -> tuple[str, ...]:
+def _cells(result: ScenarioResult) -> tuple[str, ...]:
     return (
         result.title,
         result.verdict,
         str(result.attempts or "-"),
-        str(result.asked or "-"),
-        "-" if result.first is None else f"{result.first:.2f} s",
+        str(result.requests or "-"),
+        "-" if result.first_token is None else f"{result.first_token:.2f} s",
         f"{result.seconds:.2f} s" if result.seconds else "-",
     )

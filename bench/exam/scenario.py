@@ -1,4 +1,4 @@
-"""A scenario: which providers stand behind a model name, and what the caller must then hear."""
+"""A scenario: the deployments behind a model name, and the check of what the caller receives."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bench.exam.sitting import Sitting
+from bench.exam.scenario_run import ScenarioRun
 
 Role = Literal["main", "spare", "last", "context", "policy"]
-"""The group that is asked for, the fallbacks in their order, and those for too long and for refused messages."""
+"""The requested group, its two fallbacks in order, its context window fallback, its content policy fallback."""
+Check = Callable[[ScenarioRun], Awaitable[None]]
+"""Sends turns and records what is wrong with the answers."""
 
 KEY = "sk-exam-0123456789abcdef"
-"""The providers' key: it must never be heard."""
+"""The providers' API key, which must not reach the caller or the log."""
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
-    """One deployment: a behaviour of the fake provider, `refused` for a port where nobody listens.
+class FakeDeployment:
+    """A deployment on the fake provider.
 
-    `params` and `info` go into litellm_params and model_info.
+    behaviour: the fake model, or `refused` for a port that refuses connections.
+    params, info: entries of litellm_params and model_info.
     """
 
     behaviour: str
@@ -29,48 +32,48 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`name` is the model that the caller asks for; `title` says in words what happens; `sit` asks and judges."""
+    """`name` is the requested model; `title` is the line in the report."""
 
     name: str
     title: str
-    providers: Mapping[Role, Sequence[Provider]]
-    sit: Callable[[Sitting], Awaitable[None]]
+    deployments: Mapping[Role, Sequence[FakeDeployment]]
+    check: Check
 
 
 def models_file(
-    scenarios: Sequence[Scenario], settings: Mapping[str, Any], provider: str, nobody: str
+    scenarios: Sequence[Scenario], settings: Mapping[str, Any], provider_url: str, refusing_url: str
 ) -> dict[str, Any]:
-    """models.yaml for all scenarios together; none of them shares a group or a provider's model with another.
+    """Return models.yaml for all scenarios. Each has its own groups and provider models.
 
-    `provider` and `nobody` are the addresses of the fake provider and of a port that refuses.
+    `refusing_url` is an address that refuses connections.
     """
     entries: list[dict[str, Any]] = []
     fallbacks: dict[str, list[dict[str, list[str]]]] = {}
     for scenario in scenarios:
-        for role, providers in scenario.providers.items():
-            for number, each in enumerate(providers):
-                entries.append(_entry(scenario.name, role, number, each, provider, nobody))
-        for section, roles in _SECTIONS.items():
-            if groups := [group(scenario.name, role) for role in roles if role in scenario.providers]:
+        for role, deployments in scenario.deployments.items():
+            for number, each in enumerate(deployments):
+                url = refusing_url if each.behaviour == "refused" else provider_url
+                entries.append(_entry(scenario.name, role, number, each, url))
+        for section, roles in _FALLBACK_SECTIONS.items():
+            if groups := [group(scenario.name, role) for role in roles if role in scenario.deployments]:
                 fallbacks.setdefault(section, []).append({scenario.name: groups})
     return {"model_list": entries, "router_settings": {**settings, **fallbacks}}
 
 
 def group(scenario: str, role: Role) -> str:
-    """The model name under which that role of the scenario is served."""
+    """Return the group of this role."""
     return scenario if role == "main" else f"{scenario}-{role}"
 
 
-_SECTIONS: Mapping[str, Sequence[Role]] = {
+_FALLBACK_SECTIONS: Mapping[str, Sequence[Role]] = {
     "fallbacks": ("spare", "last"),
     "context_window_fallbacks": ("context",),
     "content_policy_fallbacks": ("policy",),
 }
 
 
-def _entry(scenario: str, role: Role, number: int, each: Provider, provider: str, nobody: str) -> dict[str, Any]:
-    name, mark, pace = each.behaviour.partition("?")
-    model = f"openai/{name}:{scenario}.{role}{number + 1}{mark}{pace}"
-    address = nobody if name == "refused" else provider
-    params = {"model": model, "api_base": address, "api_key": KEY, "order": number, **each.params}
-    return {"model_name": group(scenario, role), "litellm_params": params, "model_info": dict(each.info)}
+def _entry(scenario: str, role: Role, number: int, deployment: FakeDeployment, url: str) -> dict[str, Any]:
+    name, mark, timing = deployment.behaviour.partition("?")
+    model = f"openai/{name}:{scenario}.{role}{number + 1}{mark}{timing}"
+    params = {"model": model, "api_base": url, "api_key": KEY, "order": number, **deployment.params}
+    return {"model_name": group(scenario, role), "litellm_params": params, "model_info": dict(deployment.info)}

@@ -1,11 +1,10 @@
-"""One soak: both servers started, the crowd let loose on them, and everything counted before and after."""
+"""Runs a soak: starts both servers, generates load, and compares resources before and after."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,149 +13,157 @@ import httpx
 import yaml
 
 from bench.exam.caller import Caller
+from bench.memory import memory_growth
 from bench.processes import free_port
-from bench.servers import SWITCHBOARD, Serving
-from bench.soak.callers import Crowd, Tally
-from bench.soak.figures import Holdings, growth
-from bench.soak.mix import SETTINGS, mix, models_file
+from bench.program import Progress
+from bench.servers import SWITCHBOARD, RunningServer
+from bench.soak.load_generator import LoadGenerator, OutcomeCounts
+from bench.soak.resources import ProcessResources
+from bench.soak.traffic import SETTINGS, models_file, request_types
 from router.fake.server.fake_provider import FakeProvider
 
-Say = Callable[[str], None]
-SETTLED = 10.0
-"""Seconds after the last turn within which everything that it held must be given back."""
-WARM_UP = 10.0
-"""Seconds of the same crowd, at most, before anything is counted."""
-IDLE = 5.0
-"""Seconds after which the provider hangs up on connections that nobody uses, as real ones do."""
-MOST_GROWTH = 15.0
-"""MB that the memory may grow from the second quarter of a soak to its last."""
+SETTLE_TIMEOUT = 10.0
+"""Seconds after the last turn within which the server must release its resources."""
+MAX_WARM_UP = 10.0
+"""Seconds."""
+IDLE_TIMEOUT = 5.0
+"""Interval in seconds at which the provider closes idle connections, as real providers do."""
+MAX_GROWTH = 15.0
+"""Allowed memory growth in MB; see `memory_growth`."""
+MEMORY_SAMPLES = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Soaked:
-    """What a soak found. `memory` is in MB, forty samples over the whole time; `in_flight` is what /health counts after
-    the last turn, `provider_lines` what the provider still has open.
+class SoakResult:
+    """The result of a soak.
+
+    memory: `MEMORY_SAMPLES` samples of the server's memory in MB.
+    tasks: asyncio tasks of the server before and after.
+    in_flight: attempts that /health still counts after the last turn.
+    provider_connections: connections that the provider still has open.
+    tracebacks: excerpts from the server's log.
+    seconds: duration of the load.
     """
 
-    tally: Tally
-    before: Holdings
-    after: Holdings
+    outcomes: OutcomeCounts
+    before: ProcessResources
+    after: ProcessResources
     memory: list[float]
     tasks: tuple[int, int]
     in_flight: int
-    provider_lines: int
+    provider_connections: int
     tracebacks: list[str]
     seconds: float
 
-    def faults(self) -> list[str]:
-        """Everything that must not be."""
-        found = [f"{self.tally.count('broken')} broken turns"] if self.tally.broken else []
-        found += [f"leaked {each}" for each in self.after.leaked(self.before)]
-        if (grown := growth(self.memory)) > MOST_GROWTH:
-            found.append(f"the memory grew by {grown:.1f} MB in the second half")
+    def failures(self) -> list[str]:
+        """Describe broken turns, leaks and tracebacks."""
+        failures = [f"{self.outcomes.count('broken')} broken turns"] if self.outcomes.broken else []
+        failures += [f"leaked {each}" for each in self.after.leaks_since(self.before)]
+        if (growth := memory_growth(self.memory)) > MAX_GROWTH:
+            failures.append(f"the memory grew by {growth:.1f} MB in the second half")
         if self.tasks[1] > self.tasks[0]:
-            found.append(f"asyncio tasks: {self.tasks[0]} before, {self.tasks[1]} after")
+            failures.append(f"asyncio tasks: {self.tasks[0]} before, {self.tasks[1]} after")
         if self.in_flight:
-            found.append(f"{self.in_flight} attempts are still counted as under way")
-        if self.provider_lines:
-            found.append(f"{self.provider_lines} lines to the provider are still open")
+            failures.append(f"{self.in_flight} attempts are still counted as in flight")
+        if self.provider_connections:
+            failures.append(f"{self.provider_connections} connections to the provider are still open")
         if self.tracebacks:
-            found.append(f"{len(self.tracebacks)} tracebacks in the server's log, the first:\n{self.tracebacks[0]}")
-        if not self.tally.count("whole"):
-            found.append("not one turn was whole")
-        return found
+            failures.append(f"{len(self.tracebacks)} tracebacks in the server's log, the first:\n{self.tracebacks[0]}")
+        if not self.outcomes.count("whole"):
+            failures.append("no turn was whole")
+        return failures
 
 
-async def soak(seconds: float, callers: int, seed: int, say: Say) -> Soaked:
-    """Run it. Raises BenchFailed when the server does not start."""
+async def soak(seconds: float, callers: int, seed: int, progress: Progress) -> SoakResult:
+    """Run a soak. Raises BenchError if the server does not start."""
     with tempfile.TemporaryDirectory(prefix="switchboard-soak-") as name:
         directory = Path(name)
         async with FakeProvider() as provider:
-            written = models_file(provider.base_url, f"http://127.0.0.1:{free_port()}/v1")
-            (directory / "models.yaml").write_text(yaml.safe_dump(written))
-            async with SWITCHBOARD.serving(directory, frozenset(), {}) as serving:
-                return await _Soak(provider, serving, directory, callers, seed, say).run(seconds)
+            models = models_file(provider.base_url, f"http://127.0.0.1:{free_port()}/v1")
+            (directory / "models.yaml").write_text(yaml.safe_dump(models))
+            async with SWITCHBOARD.run(directory, frozenset(), {}) as server:
+                return await _SoakRun(provider, server, callers, seed, progress).run(seconds)
 
 
 @dataclass(slots=True)
-class _Soak:
+class _SoakRun:
     provider: FakeProvider
-    serving: Serving
-    directory: Path
+    server: RunningServer
     callers: int
     seed: int
-    say: Say
+    progress: Progress
 
-    async def run(self, seconds: float) -> Soaked:
-        pid, tally, memory = self.serving.process.pid, Tally(), []
-        # Caches fill and worker threads start with the first crowd; what grows after it is a leak.
-        await self._asking(0, Tally())
-        await self._asking(min(WARM_UP, seconds), Tally())
-        before = await self._settled(Holdings.of(pid))
-        tasks = await self._tasks()
+    async def run(self, seconds: float) -> SoakResult:
+        outcomes, memory = OutcomeCounts(), list[float]()
+        # Caches fill and worker threads start during the warm-up; what grows after it is a leak.
+        await self._generate_load(0, OutcomeCounts())
+        await self._generate_load(min(MAX_WARM_UP, seconds), OutcomeCounts())
+        before = await self._settle(self._resources())
+        tasks = await self._task_count()
         async with asyncio.TaskGroup() as group:
-            around = [group.create_task(self._sampling(memory, seconds, tally)), group.create_task(self._hanging_up())]
-            await self._asking(seconds, tally)
-            for each in around:
-                each.cancel()
-        after = await self._settled(before)
-        log = (self.directory / f"switchboard-{self.serving.target.port}.log").read_text(errors="replace")
-        return Soaked(
-            tally,
+            background = [
+                group.create_task(self._sample_memory(memory, seconds, outcomes)),
+                group.create_task(self._close_idle_connections()),
+            ]
+            await self._generate_load(seconds, outcomes)
+            for task in background:
+                task.cancel()
+        after = await self._settle(before)
+        log = self.server.process.log_file.read_text(errors="replace")
+        return SoakResult(
+            outcomes,
             before,
             after,
             memory,
-            (tasks, await self._tasks()),
+            (tasks, await self._task_count()),
             await self._in_flight(),
             self.provider.open_connections,
-            [log[max(0, at.start() - 300) : at.start() + 3000] for at in re.finditer("Traceback", log)],
+            [log[max(0, each.start() - 300) : each.start() + 3000] for each in re.finditer("Traceback", log)],
             seconds,
         )
 
-    async def _asking(self, seconds: float, tally: Tally) -> None:
-        """The crowd for so long, or one caller once through the mix."""
-        target = self.serving.target
-        async with httpx.AsyncClient(
-            base_url=f"http://{target.host}:{target.port}",
-            headers={"Authorization": f"Bearer {target.token}"},
-            limits=httpx.Limits(max_connections=None),
-            timeout=None,
-        ) as http:
-            crowd = Crowd(Caller(http, SETTINGS["turn_deadline"] + 5), mix(), self.callers, self.seed)
-            await (crowd.run(seconds, tally) if seconds else crowd.each_once(tally))
+    async def _generate_load(self, seconds: float, outcomes: OutcomeCounts) -> None:
+        """Run the callers for `seconds`; 0 runs each request type once."""
+        async with self.server.client() as http:
+            caller = Caller(http, SETTINGS["turn_deadline"] + 5)
+            generator = LoadGenerator(caller, request_types(), self.callers, self.seed)
+            await (generator.run(seconds, outcomes) if seconds else generator.run_each_once(outcomes))
 
-    async def _sampling(self, memory: list[float], seconds: float, tally: Tally) -> None:
-        """Forty samples of the memory, each with the turns so far."""
+    async def _sample_memory(self, memory: list[float], seconds: float, outcomes: OutcomeCounts) -> None:
+        interval = seconds / MEMORY_SAMPLES
         while True:
-            await asyncio.sleep(seconds / 40)
-            memory.append(Holdings.of(self.serving.process.pid).memory)
-            turns = sum(tally.turns.values())
-            self.say(f"{len(memory) * seconds / 40:6.0f} s: {turns} turns, {memory[-1]:.1f} MB")
+            await asyncio.sleep(interval)
+            memory.append(self._resources().memory)
+            turns = outcomes.turns.total()
+            self.progress(f"{len(memory) * interval:6.0f} s: {turns} turns, {memory[-1]:.1f} MB")
 
-    async def _hanging_up(self) -> None:
+    async def _close_idle_connections(self) -> None:
         while True:
-            await asyncio.sleep(IDLE)
+            await asyncio.sleep(IDLE_TIMEOUT)
             self.provider.close_idle_connections()
 
-    async def _settled(self, before: Holdings) -> Holdings:
-        """Wait until nothing more is held than `before`, but not for ever; what is held then."""
-        until = asyncio.get_running_loop().time() + SETTLED
+    async def _settle(self, before: ProcessResources) -> ProcessResources:
+        """Wait up to `SETTLE_TIMEOUT` until the server holds no more than `before`; return what it holds then."""
+        deadline = asyncio.get_running_loop().time() + SETTLE_TIMEOUT
         while True:
             self.provider.close_idle_connections()
             await asyncio.sleep(0.2)
-            # Counted before /health is asked, whose own connection would count too.
-            now, late = Holdings.of(self.serving.process.pid), asyncio.get_running_loop().time() >= until
-            if late or not (self.provider.open_connections or now.leaked(before) or await self._in_flight()):
+            # Before the request to /health, whose connection would count.
+            now, late = self._resources(), asyncio.get_running_loop().time() >= deadline
+            if late or not (self.provider.open_connections or now.leaks_since(before) or await self._in_flight()):
                 return now
+
+    def _resources(self) -> ProcessResources:
+        return ProcessResources.of(self.server.process.pid)
 
     async def _in_flight(self) -> int:
         return sum(each["in_flight"] for each in (await self._health())["deployments"])
 
-    async def _tasks(self) -> int:
+    async def _task_count(self) -> int:
         return int((await self._health())["tasks"])
 
     async def _health(self) -> dict[str, Any]:
-        target = self.serving.target
+        target = self.server.target
         async with httpx.AsyncClient(headers={"connection": "close"}) as http:
             health: dict[str, Any] = (await http.get(f"http://{target.host}:{target.port}/health")).json()
         return health

@@ -1,10 +1,11 @@
 import asyncio
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from bench.processes import Running, cpu_time
+from bench.processes import RunningProcess, cpu_time
 
 WORKING = """
 import time
@@ -15,12 +16,12 @@ input()
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the CPU time of another process")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports the CPU time of another process")
 async def test_the_cpu_time_is_that_of_the_other_process():
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", WORKING, stdin=pipe, stdout=pipe)
     await process.stdout.readline()
-    taken = Running(process.pid, 0.0).cpu()
+    taken = RunningProcess(process.pid, 0.0, Path("unused")).cpu()
     own = time.process_time()
     while time.process_time() < own + 0.05:
         pass

@@ -10,20 +10,20 @@ MEASURING = """
 import asyncio, sys, tempfile
 from pathlib import Path
 from bench import program
-from bench.processes import BenchFailed, free_port, running
+from bench.processes import BenchError, free_port, run_process
 
 async def measuring():
     port = free_port()
     command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
     with tempfile.TemporaryDirectory() as folder:
-        async with running(command, env={}, cwd=Path(folder), cores=frozenset(), port=port, health="/") as server:
+        async with run_process(command, env={}, cwd=Path(folder), cores=frozenset(), port=port, health="/") as server:
             print(server.pid, flush=True)
             if sys.argv[1] == "fails":
-                raise BenchFailed("the reason")
+                raise BenchError("the reason")
             await asyncio.sleep(60 if sys.argv[1] == "waits" else 0)
     return 7
 
-sys.exit(program.run(measuring()))
+sys.exit(program.run_program(measuring()))
 """
 
 

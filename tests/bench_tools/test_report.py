@@ -3,19 +3,19 @@ import json
 
 from rich.console import Console
 
-from bench.figures import Figure, Measured
+from bench.figures import Figure, Measurement
 from bench.report import LIMITED, Report
 
 
 def report(**more):
-    values = {"switchboard": Measured(80, (70, 90)), "floor": Measured(160, (160,), limited=True)}
-    times = {"switchboard": Measured(5, (5,)), "floor": Measured(20, (20,))}
+    values = {"switchboard": Measurement(80, (70, 90)), "floor": Measurement(160, (160,), limited=True)}
+    times = {"switchboard": Measurement(5, (5,)), "floor": Measurement(20, (20,))}
     given = {
         "figures": [Figure("rate", "turns/s", True, values), Figure("time", "ms", False, times)],
         "machine": {"cpu": "any", "load before": 0.1, "versions": {"litellm": "1.2.3"}},
         "rounds": 2,
         "first_tokens": {"alone": {"switchboard": [1.0]}},
-        "throughput": {"switchboard": {8: Measured(80, (70, 90))}},
+        "throughput": {"switchboard": {8: Measurement(80, (70, 90))}},
         "memory": {"switchboard": [(0, 200.0), (400, 201.0)]},
         "turns": {"provider": 1, "switchboard": 2, "floor": 3},
         "lost": {"provider": 0, "switchboard": 0, "floor": 0},

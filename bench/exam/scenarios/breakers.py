@@ -1,4 +1,4 @@
-"""A provider that keeps failing is left alone for a while, and then tried again with care."""
+"""The circuit breaker opens for a failing deployment, and a probe closes it again."""
 
 from __future__ import annotations
 
@@ -6,89 +6,91 @@ import asyncio
 from itertools import pairwise
 from time import perf_counter, time
 
-from bench.exam.scenario import Provider, Scenario
-from bench.exam.sitting import Sitting
+from bench.exam.scenario import FakeDeployment, Scenario
+from bench.exam.scenario_run import ScenarioRun
 
-OK = Provider("fake-ok")
+OK = FakeDeployment("fake-ok")
 OUTAGE = 1.05
-"""Seconds after which `fake-outage` is over."""
+"""Duration of `fake-outage` in seconds."""
 
 
-async def rests(at: Sitting) -> None:
-    """Once it has failed as often as it may, it is not asked for the whole of its rest."""
-    until = None
+async def stays_open(run: ScenarioRun) -> None:
+    """After `allowed_fails` failures the deployment gets no request during the cooldown."""
+    end = None
     turns = 0
-    while until is None or perf_counter() < until:
-        heard = await at.ask()
-        at.whole(heard)
+    while end is None or perf_counter() < end:
+        answer = await run.ask()
+        run.check_whole(answer)
         turns += 1
-        if until is None and len(at.log("main1")) >= at.profile.settings.allowed_fails:
-            until = perf_counter() + at.profile.rest / 2
-        if turns > 20 and until is None:
+        if end is None and len(run.requests("main1")) >= run.profile.settings.allowed_fails:
+            end = perf_counter() + run.profile.cooldown / 2
+        if turns > 20 and end is None:
             break
-        await asyncio.sleep(at.profile.rest / 20)
-    at.asked("main1", at.profile.settings.allowed_fails)
-    at.attempts(at.heard[-1], 1)
-    at.require(until is not None, "the provider that fails was not the first to be asked")
+        await asyncio.sleep(run.profile.cooldown / 20)
+    run.check_requests("main1", run.profile.settings.allowed_fails)
+    run.check_attempts(run.answers[-1], 1)
+    run.require(end is not None, "the failing deployment was not tried first")
 
 
-async def recovers(at: Sitting) -> None:
-    """It is asked again after its rest, not before, and serves from then on."""
-    began = perf_counter()
-    while not at.heard or at.heard[-1].model != at.model:
-        heard = await at.ask()
-        at.whole(heard, by="main" if heard.model == at.model else "spare")
-        if perf_counter() - began > 3 * at.profile.rest + at.profile.slack:
+async def recovers(run: ScenarioRun) -> None:
+    """The deployment gets its next request after the cooldown, not before, and serves from then on."""
+    start = perf_counter()
+    while not run.answers or run.answers[-1].model != run.model:
+        answer = await run.ask()
+        run.check_whole(answer, group="main" if answer.model == run.model else "spare")
+        if perf_counter() - start > 3 * run.profile.cooldown + run.profile.slack:
             break
-        await asyncio.sleep(at.profile.rest / 20)
-    at.require(at.heard[-1].model == at.model, "the provider is well again, but nobody asks it")
-    times = [each.time for each in at.log("main1")]
+        await asyncio.sleep(run.profile.cooldown / 20)
+    run.require(run.answers[-1].model == run.model, "the deployment works again, but gets no request")
+    times = [each.time for each in run.requests("main1")]
     gaps = [later - earlier for earlier, later in pairwise(times)]
-    at.require(max(gaps, default=0) >= 0.9 * at.profile.rest, f"it was never left alone: gaps of {gaps} s")
-    at.whole(await at.ask())
+    run.require(
+        max(gaps, default=0) >= 0.9 * run.profile.cooldown, f"there was no cooldown: gaps of {gaps} s between requests"
+    )
+    run.check_whole(await run.ask())
 
 
-async def probed_once(at: Sitting) -> None:
-    """When the rest is over, one of many callers tries it; all of them are served."""
-    at.whole(await at.ask(), by="spare")
-    failed = len(at.log("main1"))
-    await asyncio.sleep(at.profile.rest * 1.1)
-    heard = await asyncio.gather(*(at.ask() for _ in range(5)))
-    for each in heard:
-        at.whole(each, by="spare")
-    at.asked("main1", failed + 1)
+async def single_probe(run: ScenarioRun) -> None:
+    """After the cooldown only one of several concurrent turns probes the deployment; all are served."""
+    run.check_whole(await run.ask(), group="spare")
+    failed = len(run.requests("main1"))
+    await asyncio.sleep(run.profile.cooldown * 1.1)
+    answers = await asyncio.gather(*(run.ask() for _ in range(5)))
+    for each in answers:
+        run.check_whole(each, group="spare")
+    run.check_requests("main1", failed + 1)
 
 
-async def last_chance(at: Sitting) -> None:
-    """Nobody else is left: a provider that rests is tried rather than the caller refused."""
-    at.refused(await at.ask(), 503, "all_deployments_failed")
-    await asyncio.sleep(max(0.0, at.log("main1")[0].time + OUTAGE - time()))
-    at.whole(await at.ask())
+async def last_chance(run: ScenarioRun) -> None:
+    """With all breakers open, the router tries a deployment rather than refusing the turn."""
+    run.check_error(await run.ask(), 503, "all_deployments_failed")
+    await asyncio.sleep(max(0.0, run.requests("main1")[0].time + OUTAGE - time()))
+    run.check_whole(await run.ask())
 
 
 BREAKERS = (
     Scenario(
         "breaker",
         "a provider that keeps failing is asked no more",
-        {"main": (Provider("fake-503"), OK)},
-        rests,
+        {"main": (FakeDeployment("fake-503"), OK)},
+        stays_open,
     ),
     Scenario(
         "recovery",
         "after its rest it is asked again and serves",
-        {"main": (Provider("fake-outage"),), "spare": (OK,)},
+        {"main": (FakeDeployment("fake-outage"),), "spare": (OK,)},
         recovers,
     ),
     Scenario(
         "probe",
         "after its rest one caller tries it, not five",
-        {"main": (Provider("fake-503"),), "spare": (OK,)},
-        probed_once,
+        {"main": (FakeDeployment("fake-503"),), "spare": (OK,)},
+        single_probe,
     ),
     Scenario(
         "all-resting",
         "all rest: one is tried rather than refusing",
-        {"main": (Provider("fake-outage"),)},
+        {"main": (FakeDeployment("fake-outage"),)},
         last_chance,
     ),
 )

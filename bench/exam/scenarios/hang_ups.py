@@ -1,66 +1,66 @@
-"""The caller hangs up: the provider's line closes, and nobody blames the provider."""
+"""The caller hangs up: the provider's connection closes, and the hang-up does not count as a failure."""
 
 from __future__ import annotations
 
-from bench.exam.scenario import Provider, Scenario
-from bench.exam.sitting import Sitting
+from bench.exam.scenario import FakeDeployment, Scenario
+from bench.exam.scenario_run import ScenarioRun
 
-OK = (Provider("fake-ok"),)
-PATIENT = {"first_token_timeout": 60, "stall_timeout": 60}
-
-
-async def before_a_token(at: Sitting) -> None:
-    await at.hang_up(lambda _: bool(at.log("main")))
-    await at.closed("main")
-    at.asked("spare", 0)
+OK = (FakeDeployment("fake-ok"),)
+LONG_TIMEOUTS = {"first_token_timeout": 60, "stall_timeout": 60}
 
 
-async def in_the_middle(at: Sitting) -> None:
-    await at.hang_up(lambda listening: listening.is_set())
-    await at.closed("main")
-    at.asked("spare", 0)
+async def before_the_first_token(run: ScenarioRun) -> None:
+    await run.hang_up(lambda _: bool(run.requests("main")))
+    await run.check_closed("main")
+    run.check_requests("spare", 0)
 
 
-async def while_it_is_continued(at: Sitting) -> None:
-    await at.hang_up(lambda _: bool(at.log("spare")))
-    await at.closed("spare")
+async def during_the_answer(run: ScenarioRun) -> None:
+    await run.hang_up(lambda first_token: first_token.is_set())
+    await run.check_closed("main")
+    run.check_requests("spare", 0)
 
 
-async def uncounted(at: Sitting) -> None:
-    """More hang-ups than a breaker allows failures, before a token and in the middle; then one turn to its end."""
-    for number in range(2 * at.profile.settings.allowed_fails):
-        asked = len(at.log("main"))
+async def during_the_continuation(run: ScenarioRun) -> None:
+    await run.hang_up(lambda _: bool(run.requests("spare")))
+    await run.check_closed("spare")
+
+
+async def not_counted(run: ScenarioRun) -> None:
+    """After twice as many hang-ups as the breaker allows failures, the deployment still serves."""
+    for number in range(2 * run.profile.settings.allowed_fails):
+        before = len(run.requests("main"))
         if number % 2:
-            await at.hang_up(lambda listening: listening.is_set())
+            await run.hang_up(lambda first_token: first_token.is_set())
         else:
-            await at.hang_up(lambda _, asked=asked: len(at.log("main")) > asked)  # type: ignore[misc]
-    at.whole(await at.ask())
-    at.asked("spare", 0)
+            await run.hang_up(lambda _, before=before: len(run.requests("main")) > before)  # type: ignore[misc]
+    run.check_whole(await run.ask())
+    run.check_requests("spare", 0)
 
 
 HANG_UPS = (
     Scenario(
         "hang-up-early",
         "hang-up before the first token: the line closes",
-        {"main": (Provider("fake-silent", params=PATIENT),), "spare": OK},
-        before_a_token,
+        {"main": (FakeDeployment("fake-silent", params=LONG_TIMEOUTS),), "spare": OK},
+        before_the_first_token,
     ),
     Scenario(
         "hang-up-middle",
         "hang-up in mid-answer: the line closes",
-        {"main": (Provider("fake-ok?gap=100ms", params=PATIENT),), "spare": OK},
-        in_the_middle,
+        {"main": (FakeDeployment("fake-ok?gap=100ms", params=LONG_TIMEOUTS),), "spare": OK},
+        during_the_answer,
     ),
     Scenario(
         "hang-up-continued",
         "hang-up while a cut answer is continued",
-        {"main": (Provider("fake-cut"),), "spare": (Provider("fake-silent", params=PATIENT),)},
-        while_it_is_continued,
+        {"main": (FakeDeployment("fake-cut"),), "spare": (FakeDeployment("fake-silent", params=LONG_TIMEOUTS),)},
+        during_the_continuation,
     ),
     Scenario(
         "hang-ups-uncounted",
         "hang-ups never count against a provider",
-        {"main": (Provider("fake-ok?first=100ms&gap=20ms", params=PATIENT),), "spare": OK},
-        uncounted,
+        {"main": (FakeDeployment("fake-ok?first=100ms&gap=20ms", params=LONG_TIMEOUTS),), "spare": OK},
+        not_counted,
     ),
 )

@@ -1,11 +1,11 @@
-"""A tool call breaks in the middle of its arguments: it must reach the caller whole, and once."""
+"""A tool call breaks in the middle of its arguments: the caller must receive it whole, exactly once."""
 
 from __future__ import annotations
 
-from bench.exam.scenario import Provider, Scenario
-from bench.exam.sitting import Sitting
+from bench.exam.scenario import FakeDeployment, Scenario
+from bench.exam.scenario_run import ScenarioRun
 
-CUT, WHOLE = (Provider("fake-tool-cut"),), (Provider("fake-tool"),)
+CUT, WHOLE = (FakeDeployment("fake-tool-cut"),), (FakeDeployment("fake-tool"),)
 WEATHER = {
     "type": "function",
     "function": {
@@ -17,26 +17,29 @@ WEATHER = {
 CHOICE = {"type": "function", "function": {"name": "get_weather"}}
 
 
-async def callers_tool(at: Sitting) -> None:
-    heard = await at.ask(tools=[WEATHER], tool_choice=CHOICE)
-    _called_once(at, heard.calls, ("get_weather", {"city": "Paris"}))
-    at.served(heard, "spare")
-    at.attempts(heard, len(at.log()))
+async def callers_tool(run: ScenarioRun) -> None:
+    answer = await run.ask(tools=[WEATHER], tool_choice=CHOICE)
+    _check_single_call(run, answer.tool_calls, ("get_weather", {"city": "Paris"}))
+    run.check_served_by(answer, "spare")
+    run.check_attempts(answer, len(run.requests()))
 
 
-async def transfer(at: Sitting) -> None:
-    heard = await at.ask()
-    _called_once(at, heard.calls, ("transferCall", {"destination": "+1234567890"}))
-    at.require(heard.raw.count(b'"function_call"') == 1, "function_call does not stand beside the call once")
-    at.served(heard, "spare")
+async def transfer(run: ScenarioRun) -> None:
+    answer = await run.ask()
+    _check_single_call(run, answer.tool_calls, ("transferCall", {"destination": "+1234567890"}))
+    run.require(answer.raw.count(b'"function_call"') == 1, "function_call is not present exactly once")
+    run.check_served_by(answer, "spare")
 
 
-def _called_once(at: Sitting, calls: object, wanted: object) -> None:
-    at.require(calls == (wanted,), f"not one whole call: {calls}")
-    at.require(at.heard[-1].finish == "tool_calls", f"the finish reason is {at.heard[-1].finish!r}")
-    at.require(at.heard[-1].text == "", f"words came with it: {at.heard[-1].text!r}")
-    at.require(1 <= len(at.log("main")) <= 2, f"the provider was asked {len(at.log('main'))} times, not once or twice")
-    at.asked("spare", 1)
+def _check_single_call(run: ScenarioRun, calls: object, expected: object) -> None:
+    run.require(calls == (expected,), f"not one whole call: {calls}")
+    run.require(
+        run.answers[-1].finish_reason == "tool_calls", f"the finish reason is {run.answers[-1].finish_reason!r}"
+    )
+    run.require(run.answers[-1].text == "", f"the call came with text: {run.answers[-1].text!r}")
+    requests = len(run.requests("main"))
+    run.require(1 <= requests <= 2, f"main received {requests} requests, not 1 or 2")
+    run.check_requests("spare", 1)
 
 
 TOOLS = (

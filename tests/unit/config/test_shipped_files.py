@@ -12,10 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.models import litellm_keys
-<<<<<<< HEAD
 from config.models.entry_schema import LiteLLMParams
-=======
->>>>>>> cbaf9f4 (Put the unit tests into the folders of what they test)
 from config.models.models_file import check_models, load_models
 from config.models.provider_keys import KEY_VARIABLES
 from config.models.schema import (

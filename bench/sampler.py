@@ -1,8 +1,9 @@
-"""Switchboard with a sampler: `python -m bench.sampled FILE serve --port ...`.
+"""Switchboard with a sampling profiler: `python -m bench.sampler FILE serve --port ...`.
 
-SIGUSR1 begins to sample and SIGUSR2 ends it and writes FILE: a list of stacks, each with how often it was met. The
-clock is the CPU time of the process, so that waiting does not count, and a handler in the main thread looks at the
-stack, so that no second thread competes for the interpreter.
+SIGUSR1 starts sampling. SIGUSR2 stops it and writes FILE: a JSON list of [stack, number of samples].
+
+The interval timer counts CPU time, so waiting is not sampled. The signal handler runs in the main thread, so no second
+thread competes for the interpreter lock.
 """
 
 from __future__ import annotations
@@ -17,23 +18,23 @@ from types import FrameType
 from api.cli import main
 
 INTERVAL = 0.001
-"""Seconds of CPU time from one sample to the next."""
+"""Seconds of CPU time between two samples."""
 
 
 class Sampler:
-    """Counts the stacks that it meets; a stack is its source files, from the inside out."""
+    """Counts stacks. A stack is the source files of its frames, innermost first."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._stacks: Counter[tuple[str, ...]] = Counter()
 
     def install(self) -> None:
-        """Listen for the three signals; only in the main thread."""
+        """Install the signal handlers. Call it from the main thread."""
         signal.signal(signal.SIGPROF, self._sample)
-        signal.signal(signal.SIGUSR1, self._begin)
-        signal.signal(signal.SIGUSR2, self._end)
+        signal.signal(signal.SIGUSR1, self._start)
+        signal.signal(signal.SIGUSR2, self._stop)
 
-    def _begin(self, *_: object) -> None:
+    def _start(self, *_: object) -> None:
         self._stacks.clear()
         signal.setitimer(signal.ITIMER_PROF, INTERVAL, INTERVAL)
 
@@ -44,7 +45,7 @@ class Sampler:
             frame = frame.f_back
         self._stacks[tuple(files)] += 1
 
-    def _end(self, *_: object) -> None:
+    def _stop(self, *_: object) -> None:
         signal.setitimer(signal.ITIMER_PROF, 0)
         unfinished = self._file.with_suffix(".part")
         unfinished.write_text(json.dumps(list(self._stacks.items())))

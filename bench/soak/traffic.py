@@ -1,4 +1,4 @@
-"""The mix of faults: which models there are, and how often each is asked for."""
+"""The traffic of a soak: which models exist, with which faults, and how often each is requested."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SETTINGS: dict[str, Any] = {
     "stall_timeout": 0.5,
     "cooldown_time": 1,
 }
-"""Less patient than the defaults, so that faults follow each other more closely."""
+"""Shorter timeouts than the defaults, for more faults per minute."""
 
 _FAULTS = (
     "fake-429", "fake-429-retry-after", "fake-500-once", "fake-503", "fake-flap", "fake-401", "fake-404", "fake-reset",
@@ -22,12 +22,12 @@ _FAULTS = (
     "fake-outage-2", "fake-ok?first=50ms&gap=10ms", "fake-context", "fake-filter", "fake-400",
 )  # fmt: skip
 _SPARES = ("fake-ok", "fake-continue", "fake-overlap", "fake-restart", "fake-no-prefill")
-PREFILL = {"fake-no-prefill", "fake-continue"}
+_PREFILL = {"fake-no-prefill", "fake-continue"}
 
 
 @dataclass(frozen=True, slots=True)
-class Mixed:
-    """A model that callers ask for; some of them hang up."""
+class RequestType:
+    """A requested model, with the relative frequency `weight`."""
 
     model: str
     kind: Kind = "text"
@@ -35,30 +35,33 @@ class Mixed:
     hangs_up: bool = False
 
 
-def mix() -> tuple[Mixed, ...]:
-    """One model for each fault, and the tools, those who hang up, and a good provider beside them."""
+def request_types() -> tuple[RequestType, ...]:
+    """Return one request type per fault, plus good answers, hang-ups, tool calls and groups without fallbacks."""
     return (
-        *(Mixed(_name(fault)) for fault in _FAULTS),
-        Mixed("good", weight=8),
-        Mixed("gone", weight=4, hangs_up=True),
-        Mixed("gone-silent", weight=2, hangs_up=True),
-        Mixed("tool", kind="tool", weight=2),
-        Mixed("transfer", kind="transfer", weight=2),
-        Mixed("alone"),
-        Mixed("nobody"),
+        *(RequestType(_model_name(fault)) for fault in _FAULTS),
+        RequestType("good", weight=8),
+        RequestType("gone", weight=4, hangs_up=True),
+        RequestType("gone-silent", weight=2, hangs_up=True),
+        RequestType("tool", kind="tool", weight=2),
+        RequestType("transfer", kind="transfer", weight=2),
+        RequestType("alone"),
+        RequestType("nobody"),
     )
 
 
-def models_file(provider: str, refusing: str) -> dict[str, Any]:
-    """models.yaml for the mix; `provider` and `refusing` are addresses. Each fault has another kind of spare."""
+def models_file(provider_url: str, refusing_url: str) -> dict[str, Any]:
+    """Return models.yaml for the traffic. The faults have different kinds of fallbacks.
+
+    `refusing_url` is an address that refuses connections.
+    """
     entries, fallbacks = [], []
 
-    def add(name: str, *behaviours: str, address: str = provider) -> None:
+    def add(name: str, *behaviours: str, url: str = provider_url) -> None:
         for order, behaviour in enumerate(behaviours):
-            model, mark, pace = behaviour.partition("?")
+            model, mark, timing = behaviour.partition("?")
             params = {
-                "model": f"openai/{model}:{name}{mark}{pace}",
-                "api_base": address,
+                "model": f"openai/{model}:{name}{mark}{timing}",
+                "api_base": url,
                 "api_key": "sk-soak",
                 "order": order,
             }
@@ -66,25 +69,26 @@ def models_file(provider: str, refusing: str) -> dict[str, Any]:
                 {
                     "model_name": name,
                     "litellm_params": params,
-                    "model_info": {"supports_assistant_prefill": model in PREFILL},
+                    "model_info": {"supports_assistant_prefill": model in _PREFILL},
                 }
             )
 
     for number, fault in enumerate(_FAULTS):
-        add(_name(fault), fault)
-        add(f"{_name(fault)}-spare", _SPARES[number % len(_SPARES)])
-        fallbacks.append({_name(fault): [f"{_name(fault)}-spare"]})
+        name = _model_name(fault)
+        add(name, fault)
+        add(f"{name}-spare", _SPARES[number % len(_SPARES)])
+        fallbacks.append({name: [f"{name}-spare"]})
     add("good", "fake-ok")
     add("gone", "fake-ok?first=50ms&gap=20ms")
     add("gone-silent", "fake-silent", "fake-stall")
     add("tool", "fake-tool-cut", "fake-tool")
     add("transfer", "fake-tool-cut", "fake-tool")
     add("alone", "fake-cut?gap=5ms")
-    add("nobody", "fake-ok", address=refusing)
+    add("nobody", "fake-ok", url=refusing_url)
     return {"model_list": entries, "router_settings": {**SETTINGS, "fallbacks": fallbacks}}
 
 
-def _name(fault: str) -> str:
-    """The model name for a fault: without `fake-`, and with a word instead of a pace."""
+def _model_name(fault: str) -> str:
+    """Return the fault without `fake-`, and with "-paced" for a timing."""
     name, mark, _ = fault.removeprefix("fake-").partition("?")
     return f"{name}-paced" if mark else name
