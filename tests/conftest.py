@@ -1,4 +1,4 @@
-"""What all tests share. No test reaches the network: an address other than the loopback's fails it."""
+"""Fixtures of all tests: environment variables are restored, and connections beyond the loopback fail the test."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import pytest
 from hypothesis import settings
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-os.environ["LITELLM_MODE"] = "PRODUCTION"  # else it reads a developer's own .env on import
+os.environ["LITELLM_MODE"] = "PRODUCTION"  # otherwise LiteLLM reads the developer's .env on import
 for name in [each for each in os.environ if each.endswith("_API_KEY") or each.startswith("SWITCHBOARD_")]:
-    del os.environ[name]  # a developer's own keys must not change what the tests see
+    del os.environ[name]  # the developer's keys must not affect the tests
 
 settings.register_profile("default", deadline=None)
 settings.load_profile("default")
 
 
 @pytest.fixture(autouse=True)
-def the_environment_is_put_back() -> Iterator[None]:
-    """What a test puts into the environment, a developer's own `.env` among it, stays its own."""
+def restore_environment() -> Iterator[None]:
+    """Undo a test's changes to the environment, such as a loaded `.env`."""
     before = dict(os.environ)
     yield
     os.environ.clear()
@@ -34,7 +34,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     def connect_to_loopback_only(self: socket.socket, address: Any) -> None:
         if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
-            raise AssertionError(f"a test tried to reach {address[0]}")
+            raise AssertionError(f"a test tried to connect to {address[0]}")
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect_to_loopback_only)

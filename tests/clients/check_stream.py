@@ -1,4 +1,4 @@
-"""Reads a streamed answer byte by byte and refuses whatever the strictest voice client would stumble over."""
+"""Validates a streamed answer as strictly as the strictest voice client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHUNK_KEYS = {"id", "object", "created", "model", "choices"}
 
 @dataclass(frozen=True, slots=True)
 class CheckedStream:
-    """What a stream that keeps to the rules said. `tool_calls` holds (name, arguments) in their order."""
+    """The contents of a valid stream. `tool_calls` has (name, arguments) in order."""
 
     model: str | None
     text: str
@@ -27,9 +27,9 @@ class CheckedStream:
 
 
 def check_stream(raw: bytes, *, include_usage: bool = False) -> CheckedStream:
-    """Check the whole body of a streamed answer.
+    """Check the body of a streamed answer. `include_usage`: whether the request asked for the usage.
 
-    Raises AssertionError that says which rule is broken. `include_usage`: the request asked for it.
+    Raises AssertionError with the broken rule.
     """
     lines, keep_alives = _data_lines(raw)
     assert lines.count("[DONE]") == 1, "[DONE] must come once"
@@ -62,7 +62,7 @@ def _object(line: str) -> dict[str, Any]:
 
 
 class _Reader:
-    """Reads the chunks in order; each check is one sentence of the wire contract."""
+    """Reads the chunks in order; each assertion is one rule of the wire format."""
 
     def __init__(self, error: Mapping[str, Any] | None) -> None:
         self._error = error
@@ -83,11 +83,11 @@ class _Reader:
         if self._error is None:
             assert self._finish is not None, "the stream ended without a finish_reason"
             assert (self._finish == "tool_calls") == bool(self._calls), (
-                "tool_calls is the reason if, and only if, there are"
+                "finish_reason is tool_calls if, and only if, there are tool calls"
             )
             assert (self._usage is not None) == include_usage, "usage comes if, and only if, it was asked for"
         else:
-            assert self._finish is None, "an answer that finished cannot fail any more"
+            assert self._finish is None, "a finished answer cannot fail"
         return CheckedStream(
             model=chunks[0]["model"] if chunks else None,
             text="".join(self._text),
@@ -101,7 +101,7 @@ class _Reader:
 
     def _read_head(self, chunk: dict[str, Any], first: dict[str, Any]) -> None:
         assert chunk.keys() >= CHUNK_KEYS, f"a chunk is not complete: {chunk}"
-        assert chunk.keys() <= CHUNK_KEYS | {"usage", "function_call"}, f"a chunk has fields that nobody knows: {chunk}"
+        assert chunk.keys() <= CHUNK_KEYS | {"usage", "function_call"}, f"a chunk has unknown fields: {chunk}"
         assert isinstance(chunk["id"], str) and chunk["id"], "id must be a string"
         assert chunk["object"] == "chat.completion.chunk", "object must be chat.completion.chunk"
         assert type(chunk["created"]) is int, "created must be a whole number"
@@ -119,7 +119,7 @@ class _Reader:
         assert choice["index"] == 0, "there is one choice"
         delta = choice["delta"]
         assert isinstance(delta, dict), "delta must be an object"
-        assert delta.keys() <= {"role", "content", "tool_calls"}, f"a delta has fields that nobody knows: {delta}"
+        assert delta.keys() <= {"role", "content", "tool_calls"}, f"a delta has unknown fields: {delta}"
         assert not first or delta.get("role") == "assistant", "the first delta must carry the role"
         if delta.get("content") is not None:
             assert isinstance(delta["content"], str), "content must be a string"
@@ -128,7 +128,7 @@ class _Reader:
         if "tool_calls" in delta:
             self._read_call(delta, chunk.get("function_call"))
         else:
-            assert "function_call" not in chunk, "function_call stands beside the tool call that it repeats"
+            assert "function_call" not in chunk, "function_call must come beside the tool call that it repeats"
         if choice["finish_reason"] is not None:
             assert choice["finish_reason"] in FINISH_REASONS, f"unknown finish_reason {choice['finish_reason']!r}"
             self._finish = choice["finish_reason"]

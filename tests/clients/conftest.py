@@ -1,4 +1,4 @@
-"""One server for each module of client tests: the real one, in a thread of its own, over fake providers."""
+"""Runs the real server over fake providers in a thread, once per test module."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ LANES = {"direct": direct, "litellm": through_litellm}
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Serves `fake` (the default; `gpt-4o` is its alias) and `<behaviour>-<lane>` for every fault of a provider."""
+    """Serves `fake`, its alias `gpt-4o`, and `<behaviour>-<lane>` for every fault and lane."""
     ready: Future[tuple[Served, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
     folder = tmp_path_factory.mktemp("server")
     thread = threading.Thread(target=lambda: asyncio.run(_serve(folder, ready)))
     thread.start()
-    served, loop, enough = ready.result(timeout=60)
+    served, loop, stop = ready.result(timeout=60)
     yield served
-    loop.call_soon_threadsafe(enough.set)
+    loop.call_soon_threadsafe(stop.set)
     thread.join()
 
 
 async def _serve(folder: Path, ready: Future[Any]) -> None:
-    enough = asyncio.Event()
+    stop = asyncio.Event()
     try:
         async with (
             FakeProvider() as provider,
@@ -48,8 +48,8 @@ async def _serve(folder: Path, ready: Future[Any]) -> None:
                 keep_alive_interval=0.05,
             ) as served,
         ):
-            ready.set_result((served, asyncio.get_running_loop(), enough))
-            await enough.wait()
+            ready.set_result((served, asyncio.get_running_loop(), stop))
+            await stop.wait()
     except BaseException as exc:
         if ready.done():
             raise
@@ -59,11 +59,11 @@ async def _serve(folder: Path, ready: Future[Any]) -> None:
 def _models(provider: str) -> Iterator[dict[str, Any]]:
     yield fake()
     for behaviour in BEHAVIOURS:
-        # Only those that never answer may be given up on early: the others must not depend on the machine's pace.
-        mute = behaviour in ("fake-silent", "fake-stall")
-        limits = {"first_token_timeout": 0.2, "stall_timeout": 0.2} if mute else {}
+        # Short timeouts only where the provider never answers; others would fail on a slow machine.
+        silent = behaviour in ("fake-silent", "fake-stall")
+        timeouts = {"first_token_timeout": 0.2, "stall_timeout": 0.2} if silent else {}
         for lane, deployment in LANES.items():
-            yield deployment(f"{behaviour}-{lane}", provider, behaviour, **limits)
+            yield deployment(f"{behaviour}-{lane}", provider, behaviour, **timeouts)
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
-// Talks to the server as the Node client's users do, and prints what came of it as one JSON object.
-// Called with SWITCHBOARD_URL and SWITCHBOARD_TOKEN in the environment.
+// Uses the server through OpenAI's Node client, and prints the results as one JSON object.
+// Reads SWITCHBOARD_URL and SWITCHBOARD_TOKEN from the environment.
 import OpenAI from "openai";
 
 const client = new OpenAI({
@@ -24,8 +24,8 @@ const lookup = {
 
 const ask = (content, rest = {}) => ({ model: "fake", messages: [{ role: "user", content }], ...rest });
 
-// The stream() helper checks every chunk, and throws on an answer that is not whole.
-async function helped(body) {
+// The stream() helper validates every chunk, and throws on an incomplete answer.
+async function streamHelper(body) {
   const seen = { content: [], argumentsDone: [], errors: [] };
   const stream = client.chat.completions
     .stream(body)
@@ -38,12 +38,12 @@ async function helped(body) {
 }
 
 const cases = {
-  text: () => helped(ask("Tell me something.")),
-  tool: () => helped(ask('/say One moment.\n/call lookup {"name": "Ada"}', { tools: [lookup] })),
-  transfer: () => helped(ask("I want to talk to a human.")),
-  several: () => helped(ask('/call lookup {"name": "Ada"}\n/call lookup {"name": "Alan"}', { tools: [lookup] })),
+  text: () => streamHelper(ask("Tell me something.")),
+  tool: () => streamHelper(ask('/say One moment.\n/call lookup {"name": "Ada"}', { tools: [lookup] })),
+  transfer: () => streamHelper(ask("I want to talk to a human.")),
+  several: () => streamHelper(ask('/call lookup {"name": "Ada"}\n/call lookup {"name": "Alan"}', { tools: [lookup] })),
 
-  // Runs the tool and sends its result back, until the model answers in words.
+  // Runs the tool and sends its result back until the model answers with text.
   async roundTrip() {
     const asked = [];
     const customers = async ({ name }) => {

@@ -1,4 +1,4 @@
-"""Requests as voice platforms and chat UIs send them: what stands around the messages is theirs."""
+"""Requests in the form that voice platforms and chat UIs send."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def function(name: str, required: str = "", optional: str = "", **extra: Any) -> dict[str, Any]:
-    """A tool whose parameters are all text."""
+    """Return a tool with string parameters."""
     names = [*required.split(), *optional.split()]
     schema = {
         "type": "object",
@@ -21,7 +21,11 @@ def function(name: str, required: str = "", optional: str = "", **extra: Any) ->
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """One platform: its path, headers and body without the last user message; how a transfer must look for it."""
+    """A platform's request without the last user message, and the tool names that it expects.
+
+    transfer, argument: tool and argument of a call transfer.
+    end: tool that ends the call.
+    """
 
     name: str
     body: Mapping[str, Any]
@@ -32,9 +36,9 @@ class Platform:
     end: str = "endCall"
     include_usage: bool = False
 
-    def request(self, said: str, **changes: Any) -> dict[str, Any]:
-        """The body with `said` as what the user said last."""
-        messages = [*self.body["messages"], {"role": "user", "content": said}]
+    def request(self, text: str, **changes: Any) -> dict[str, Any]:
+        """Return the body with `text` as the last user message."""
+        messages = [*self.body["messages"], {"role": "user", "content": text}]
         return {**self.body, "messages": messages, **changes}
 
 

@@ -1,4 +1,4 @@
-"""The validator itself: it takes a right stream, and refuses each of the ways in which one can be wrong."""
+"""Tests of the validator: it accepts valid streams and rejects every kind of invalid one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def with_calls(*calls: dict[str, Any], **extra: Any) -> bytes:
     return sse(HELLO, *[chunk([delta(tool_calls=[each])], **extra) for each in calls], CALLED) + DONE
 
 
-def test_a_right_stream_is_read_whole() -> None:
+def test_a_valid_stream_is_accepted() -> None:
     answer = check_stream(b": keep-alive\n\n" + sse(HELLO, STOP, chunk(**USAGE)) + DONE, include_usage=True)
     assert (answer.text, answer.finish_reason, answer.keep_alives) == ("Hello", "stop", 1)
     assert answer.usage == USAGE["usage"]

@@ -1,4 +1,4 @@
-"""OpenAI's Node client against the real server: voice platforms are built on it, and it is stricter than most."""
+"""OpenAI's Node client against the real server. Voice platforms use it, and it is stricter than most clients."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def results(server: Served) -> dict[str, Any]:
-    """What each case of openai_node.mjs came to."""
+    """The result of each case in openai_node.mjs."""
     environ = {**os.environ, "SWITCHBOARD_URL": server.url, "SWITCHBOARD_TOKEN": TOKEN}
     ran = subprocess.run(
         [str(NODE), "openai_node.mjs"], cwd=HERE, env=environ, capture_output=True, text=True, timeout=120, check=False

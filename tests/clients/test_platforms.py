@@ -1,4 +1,4 @@
-"""Requests in the form of each platform get an answer that keeps to every rule of the stream."""
+"""Requests of each platform get an answer in the valid wire format."""
 
 from __future__ import annotations
 

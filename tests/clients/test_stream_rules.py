@@ -1,4 +1,4 @@
-"""Whatever happens behind it, a stream keeps to the rules: any script, any fault of a provider, either lane."""
+"""Streams keep the wire format for any script of the fake model, and for any provider fault on either lane."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ from tests.clients.platform_bodies import function
 TOOLS = [function("lookup", "name"), function("note", "", "text")]
 SERVER_TOOL = "multiply"
 FAILURES = "400 401 429 503 reset cut html empty error context filter".split()
-SURE = {"fake-ok-direct", "fake-ok-litellm", "fake-malformed-direct", "fake-no-done-direct", "fake-no-done-litellm"}
-"""What the caller does not notice. LiteLLM gives up on a malformed chunk, so its lane cannot step over one."""
+UNAFFECTED = {
+    "fake-ok-direct",
+    "fake-ok-litellm",
+    "fake-malformed-direct",
+    "fake-no-done-direct",
+    "fake-no-done-litellm",
+}
+"""Behaviours that the caller does not notice. Only the direct lane can skip a malformed chunk."""
 
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 line = st.one_of(
@@ -80,10 +86,10 @@ def test_any_fault_of_a_provider_makes_a_stream_by_the_rules_or_a_clean_error(
     if response.status_code != 200:
         error = response.json()["error"]
         assert set(error) == {"message", "type", "param", "code"}
-        assert model not in SURE, error
+        assert model not in UNAFFECTED, error
         return
     answer = check_stream(response.content, include_usage=True)
-    if model in SURE:
+    if model in UNAFFECTED:
         assert (answer.error, answer.finish_reason, bool(answer.text)) == (None, "stop", True)
     elif behaviour == "fake-tool":
         assert (answer.tool_calls, answer.finish_reason) == ((("lookup", {"name": ""}),), "tool_calls")

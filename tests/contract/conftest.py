@@ -11,7 +11,7 @@ import pytest
 
 from agent.storage.database import Database, open_database
 from tests.support.postgres_server import PostgresServer, postgres_server
-from tests.support.sqlite_threads import all_are_closed
+from tests.support.sqlite_threads import sqlite_connections_closed
 
 OpenDatabase = Callable[[], AbstractAsyncContextManager[Database]]
 """Opens the one database of the test, as each worker process would."""
@@ -35,7 +35,7 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
     """The address of an empty database; the test runs once on each kind, and may leave no connection open."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/data/switchboard.db"
-        await all_are_closed()
+        await sqlite_connections_closed()
     else:
         server: PostgresServer = request.getfixturevalue("postgres")
         yield server.new_database()

@@ -18,7 +18,7 @@ from agent.sessions.signals import Signals
 from config.profile.agent_file import AgentProfile
 from tests.contract.conftest import OpenDatabase
 from tests.support.redis_server import RedisServer, redis_server
-from tests.support.session_rig import SESSION, USER, SessionRig, becomes, queries, session_rig
+from tests.support.session_rig import SESSION, USER, SessionRig, eventually, queries, session_rig
 
 PROFILE = AgentProfile("Be kind.", tools=())
 
@@ -83,7 +83,7 @@ async def hears(listener: Signals, speaker: Signals, word: str = "hello") -> Non
             await speaker.publish(word)
             return heard.is_set()
 
-        await becomes(said)
+        await eventually(said)
 
 
 async def test_a_word_reaches_the_other_processes(redis: RedisServer) -> None:
@@ -102,7 +102,7 @@ async def test_redis_that_goes_and_comes_back_costs_one_warning_and_no_error(red
             async with here.running():
                 await hears(here, there)
                 await redis.kill()
-                await becomes(lambda: len(logs) == 2)
+                await eventually(lambda: len(logs) == 2)
                 heard: list[str] = []
                 with here.subscribe("meanwhile", lambda: heard.append("here")):
                     for _ in range(3):
@@ -120,7 +120,7 @@ async def test_redis_that_is_away_at_the_start_is_joined_when_it_comes(redis: Re
     here, there = RedisSignals(redis.url), RedisSignals(redis.url)
     with capture_logs() as logs:
         async with here.running(), there.running():
-            await becomes(lambda: len(logs) == 2)
+            await eventually(lambda: len(logs) == 2)
             await redis.start()
             await hears(there, here)
 
@@ -129,14 +129,14 @@ async def test_redis_that_says_nothing_holds_nobody_up_and_is_noticed(redis: Red
     here = RedisSignals(redis.url, timeout=0.1)
     with capture_logs() as logs:
         async with here.running():
-            await becomes(lambda: subscribers(redis))
+            await eventually(lambda: subscribers(redis))
             redis.freeze()
             loop = asyncio.get_running_loop()
             began = loop.time()
             for _ in range(2000):
                 await here.publish("word")
             assert loop.time() - began < 0.1  # not one wait for an answer
-            await becomes(lambda: [each["event"] for each in logs] == ["signals_unavailable"])
+            await eventually(lambda: [each["event"] for each in logs] == ["signals_unavailable"])
 
 
 async def subscribers(redis: RedisServer) -> int:
@@ -183,7 +183,7 @@ async def two(
             await running.enter_async_context(signals.running())
             database = await running.enter_async_context(open_it())
             rigs.append(await running.enter_async_context(session_rig(database, PROFILE, signals=signals, lease=4e6)))
-        await becomes(lambda: count_is(redis, 2))
+        await eventually(lambda: count_is(redis, 2))
         yield rigs[0], rigs[1]
 
 
@@ -193,20 +193,20 @@ async def count_is(redis: RedisServer, count: int) -> bool:
 
 async def test_a_cancel_in_another_process_is_heard(two: tuple[SessionRig, SessionRig]) -> None:
     here, there = two
-    running = asyncio.create_task(here.asked("/wait 60s").whole())
-    await becomes(lambda: is_running(there))
+    running = asyncio.create_task(here.invoke("/wait 60s").read_all())
+    await eventually(lambda: is_running(there))
     assert (await there.service.cancel(USER, SESSION)).status == "idle"
     assert isinstance((await running)[-1], SessionEnded)
 
 
 async def test_a_newer_message_in_another_process_takes_over(two: tuple[SessionRig, SessionRig]) -> None:
     here, there = two
-    running = asyncio.create_task(here.asked("/wait 60s").whole())
-    await becomes(lambda: is_running(there))
-    newest = there.asked("newest", on_busy="supersede")
-    await newest.whole()
+    running = asyncio.create_task(here.invoke("/wait 60s").read_all())
+    await eventually(lambda: is_running(there))
+    newest = there.invoke("newest", on_busy="supersede")
+    await newest.read_all()
     assert [each for each in await running if isinstance(each, TurnFailed) and each.error.code == "cancelled"]
-    assert newest.heard == "You said: newest"
+    assert newest.text == "You said: newest"
     assert queries(await here.history()) == ["/wait 60s", "newest"]
 
 

@@ -1,4 +1,4 @@
-"""Both databases for every test of a whole server that asks for `database_url`, and a client of its `server`."""
+"""Fixtures for tests of a whole server: `database_url` for SQLite and PostgreSQL, and a client of `server`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from tests.support.postgres_server import PostgresServer, postgres_server
 from tests.support.serving import Served
 from tests.support.session_client import SessionClient, client_of
-from tests.support.sqlite_threads import all_are_closed
+from tests.support.sqlite_threads import sqlite_connections_closed
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +25,7 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
     """The address of an empty database for `serving`; the test runs once on each kind."""
     if request.param == "sqlite":
         yield SecretStr(f"sqlite:///{tmp_path}/data/switchboard.db")
-        await all_are_closed()
+        await sqlite_connections_closed()
     else:
         server: PostgresServer = request.getfixturevalue("postgres_for_all")
         server.start()  # a test before this one may have left it stopped

@@ -23,7 +23,7 @@ from agent.tools.mcp.connection import McpConnection
 from agent.tools.mcp.host import McpHost
 from agent.tools.mcp.tool import McpTool
 from config.profile.mcp_servers import McpServer, StdioTransport
-from tests.support.mcp_server import TOOLS, HttpMcpServer, of_the_old_kind, over_stdio
+from tests.support.mcp_server import TOOLS, HttpMcpServer, legacy_stdio_server, stdio_server
 
 PATIENCE = 30
 """Seconds, for a busy machine; what is waited for takes a fraction of one."""
@@ -61,7 +61,7 @@ async def http() -> AsyncIterator[HttpMcpServer]:
 async def server(request: pytest.FixtureRequest) -> AsyncIterator[McpServer]:
     """Each test that asks for it runs over both transports."""
     if request.param == "stdio":
-        yield over_stdio("it", env={"KEY": "s3cret-value"})
+        yield stdio_server("it", env={"KEY": "s3cret-value"})
         return
     async with aclosing(HttpMcpServer()) as remote:
         await remote.start()
@@ -208,7 +208,7 @@ async def test_a_cancelled_turn_cancels_its_call_alone(server: McpServer) -> Non
 
 async def test_a_server_that_dies_within_a_call_is_started_again() -> None:
     pauses = Pauses()
-    async with connected(over_stdio("it"), pauses=pauses) as host:
+    async with connected(stdio_server("it"), pauses=pauses) as host:
         pid, version = tool(host, "pid"), host.version
         _, before = await said(pid)
         assert await said(tool(host, "die")) == ("error", "The tool failed: Connection closed")
@@ -224,7 +224,7 @@ async def test_a_server_that_dies_within_a_call_is_started_again() -> None:
         assert before != after
 
 
-@pytest.mark.parametrize("server", [over_stdio("it"), of_the_old_kind("it")], ids=["new", "old"])
+@pytest.mark.parametrize("server", [stdio_server("it"), legacy_stdio_server("it")], ids=["new", "old"])
 async def test_a_server_that_dies_between_calls_is_started_again(server: McpServer) -> None:
     pauses = Pauses()
     async with connected(server, pauses=pauses) as host:
@@ -255,7 +255,7 @@ async def test_a_remote_server_that_dies_within_a_call_is_found_again(http: Http
 
 
 async def test_a_remote_server_that_is_down_at_the_start_is_tried_until_it_comes_up() -> None:
-    pauses, other = Pauses(), of_the_old_kind()
+    pauses, other = Pauses(), legacy_stdio_server()
     async with aclosing(HttpMcpServer()) as http, connected(http.entry(), other, pauses=pauses) as host:
         await until(lambda: pauses.begun == [1.0])
         pauses.end()
@@ -274,7 +274,7 @@ async def test_a_program_that_is_not_there_at_the_start_is_tried_until_it_is(tmp
     async with connected(McpServer("it", StdioTransport(str(program))), pauses=pauses) as host:
         reason = "it cannot be started (No such file or directory)"
         assert host.status()["it"]["reason"] == reason
-        at = of_the_old_kind().transport
+        at = legacy_stdio_server().transport
         assert isinstance(at, StdioTransport)
         await asyncio.to_thread(program.write_text, f"#!/bin/sh\nexec {sys.executable} {at.args[0]}\n")
         await asyncio.to_thread(program.chmod, 0o700)
@@ -299,7 +299,7 @@ async def test_a_server_that_does_not_come_up_in_time_is_given_up(monkeypatch: p
 
 
 async def test_a_connection_lasts_longer_than_it_may_take_to_make() -> None:
-    async with connected(of_the_old_kind()) as host:
+    async with connected(legacy_stdio_server()) as host:
         pid = tool(host, "pid")
         before = await said(pid)
         loop, late = asyncio.get_running_loop(), asyncio.Event()
@@ -315,7 +315,7 @@ async def test_a_server_that_stands_still_is_replaced(monkeypatch: pytest.Monkey
     monkeypatch.setattr(mcp.client.stdio, "PROCESS_TERMINATION_TIMEOUT", 0.1)
     monkeypatch.setattr(mcp.client.stdio, "FORCE_KILL_TIMEOUT", 0.1)
     pauses = Pauses()
-    async with connected(of_the_old_kind("it", timeout=0.2), pauses=pauses) as host:
+    async with connected(legacy_stdio_server("it", timeout=0.2), pauses=pauses) as host:
         pid = tool(host, "pid")
         before = await said(pid)
         os.kill(int(before[1]), signal.SIGSTOP)
@@ -371,7 +371,7 @@ async def test_a_tool_that_was_renamed_unheard_is_missed_by_the_first_call(serve
 
 
 async def test_a_server_of_the_old_kind_is_understood() -> None:
-    async with connected(of_the_old_kind("old", "bytes")) as host:
+    async with connected(legacy_stdio_server("old", "bytes")) as host:
         # On several pages, one of them twice; two are the same to OpenAI.
         assert [each.mcp_name for each in host.tools()] == ["deaf", "grow", "pid", "say.it", "say_it"]
         assert len(set(names(host))) == 5
@@ -382,7 +382,7 @@ async def test_a_server_of_the_old_kind_is_understood() -> None:
 
 async def test_tools_of_one_name_are_told_apart_by_their_servers(http: HttpMcpServer) -> None:
     pauses = Pauses()
-    async with connected(over_stdio("a"), http.entry("b"), pauses=pauses) as host:
+    async with connected(stdio_server("a"), http.entry("b"), pauses=pauses) as host:
         assert names(host) == [f"{server}_{name}" for server in "ab" for name in TOOLS]
         assert await said(tool(host, "b_add"), a=1, b=2) == ("success", "3")
         await call(tool(host, "b_die"))
@@ -394,11 +394,11 @@ async def test_tools_of_one_name_are_told_apart_by_their_servers(http: HttpMcpSe
 
 
 async def test_a_reload_changes_only_what_is_new() -> None:
-    stays, goes, comes = over_stdio("stays"), of_the_old_kind("goes"), of_the_old_kind("comes")
+    stays, goes, comes = stdio_server("stays"), legacy_stdio_server("goes"), legacy_stdio_server("comes")
     async with connected(stays, goes) as host:
         pid = tool(host, "stays_pid")
         before, old = await said(pid), tool(host, "grow")
-        host.use([comes, over_stdio("stays")])
+        host.use([comes, stdio_server("stays")])
         await host.warm_up(PATIENCE)
         assert {each.server for each in host.tools()} == {"stays", "comes"}
         assert list(host.status()) == ["comes", "stays"]
@@ -410,9 +410,9 @@ async def test_a_reload_changes_only_what_is_new() -> None:
 
 
 async def test_a_server_with_other_settings_is_started_anew() -> None:
-    async with connected(over_stdio("it")) as host:
+    async with connected(stdio_server("it")) as host:
         before = await said(tool(host, "pid"))
-        host.use([over_stdio("it", env={"KEY": "other"})])
+        host.use([stdio_server("it", env={"KEY": "other"})])
         await host.warm_up(PATIENCE)
         assert await said(tool(host, "pid")) != before
         assert await said(tool(host, "variable"), name="KEY") == ("success", "other")
@@ -421,7 +421,7 @@ async def test_a_server_with_other_settings_is_started_anew() -> None:
 async def test_children_end_with_us(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mcp.client.stdio, "PROCESS_TERMINATION_TIMEOUT", 0.1)
     monkeypatch.setattr(mcp.client.stdio, "FORCE_KILL_TIMEOUT", 0.1)
-    async with connected(over_stdio("good"), of_the_old_kind("bad", "stubborn")) as host:
+    async with connected(stdio_server("good"), legacy_stdio_server("bad", "stubborn")) as host:
         started = [int((await said(tool(host, name)))[1]) for name in ("good_pid", "bad_pid")]
         turn = asyncio.create_task(said(tool(host, "deaf")))
         assert not any(map(gone, started))
@@ -431,7 +431,7 @@ async def test_children_end_with_us(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_call_to_a_server_that_reads_nothing_can_be_cancelled_at_once() -> None:
-    async with connected(of_the_old_kind()) as host:
+    async with connected(legacy_stdio_server()) as host:
         deaf = asyncio.create_task(call(tool(host, "deaf")))
         speaks = [asyncio.create_task(call(tool(host, "grow"), tool="x" * 300_000)) for _ in range(2)]
         await asyncio.wait([deaf, *speaks], timeout=0.2)
@@ -443,7 +443,7 @@ async def test_a_call_to_a_server_that_reads_nothing_can_be_cancelled_at_once() 
 
 async def test_what_a_child_writes_to_its_standard_error_is_logged_without_secrets() -> None:
     with capture_logs() as lines:
-        async with connected(over_stdio("it", env={"KEY": "s3cret-value"})):
+        async with connected(stdio_server("it", env={"KEY": "s3cret-value"})):
             await until(lambda: any(line["event"] == "mcp_server_stderr" for line in lines))
     (line,) = [line for line in lines if line["event"] == "mcp_server_stderr"]
     assert (line["line"], line["log_level"]) == ("this line is for the log: ***", "debug")

@@ -25,7 +25,15 @@ from config.profile.agent_file import AgentProfile
 from router.fake.sample_text import ANSWER
 from router.fake.server.fake_provider import FakeProvider
 from tests.support.serving import Served, direct, fake, serving
-from tests.support.session_client import SessionClient, assert_error, client_of, read, text_of, types_of, whole
+from tests.support.session_client import (
+    SessionClient,
+    assert_error,
+    client_of,
+    parse_event,
+    parse_turn,
+    text_of,
+    types_of,
+)
 
 TRANSFER = "/say One moment.\n/call transferCall"
 BOOK = '/call book_hotel {"hotel_name": "Ritz"}'
@@ -186,7 +194,7 @@ async def test_a_failed_turn_says_so_and_the_session_goes_on(client: SessionClie
     assert (status["status"], status["message"]) == ("error", answer["message"])
     assert status["last_query"] == "Is anybody there?"
     assert (await client.invoke("Hello?", model="fake"))["status"] == "completed"
-    assert [text for role, text in await client.said() if role == "user"] == ["Is anybody there?", "Hello?"]
+    assert [text for role, text in await client.transcript() if role == "user"] == ["Is anybody there?", "Hello?"]
 
 
 async def test_a_failed_turn_in_a_stream_ends_with_an_error_and_keeps_what_was_said(client: SessionClient) -> None:
@@ -195,7 +203,7 @@ async def test_a_failed_turn_in_a_stream_ends_with_an_error_and_keeps_what_was_s
     assert events[-1].keys() == {"type", "error_message", "code", "session_id", "timestamp"}
     assert events[-1]["code"] == "answer_interrupted"
     assert (await client.status())["message"] == events[-1]["error_message"]
-    assert await client.said() == [("user", "Hi"), ("assistant", text_of(events))]
+    assert await client.transcript() == [("user", "Hi"), ("assistant", text_of(events))]
     assert (await client.invoke("Hello?", model="fake"))["status"] == "completed"
 
 
@@ -214,7 +222,7 @@ async def test_a_stream_that_waits_in_vain_still_names_its_session(client: Sessi
             lines = waiting.aiter_lines()
             assert await anext(lines) == ": keep-alive"  # the status is out, so what follows has to be an event
             await client.http.delete("/agent/session/ann/s")
-            [error] = [event async for line in lines if (event := read(line))]
+            [error] = [event async for line in lines if (event := parse_event(line))]
     assert (error["type"], error["code"], error["session_id"]) == ("error", "session_not_found", "s")
 
 
@@ -276,8 +284,8 @@ async def test_the_status_is_running_while_a_turn_runs_and_idle_after_a_hang_up(
     while (status := await client.status())["status"] == "running":
         pass
     assert status["status"] == "idle"
-    assert [text for role, text in await client.said() if role == "user"] == ["Hi"]
-    assert (await client.said())[-1][1] == status["last_response"]
+    assert [text for role, text in await client.transcript() if role == "user"] == ["Hi"]
+    assert (await client.transcript())[-1][1] == status["last_response"]
 
 
 async def test_the_history_is_in_openais_form_and_paged(client: SessionClient) -> None:
@@ -310,8 +318,8 @@ async def test_one_user_sees_nothing_of_another(client: SessionClient) -> None:
     assert_error(await client.http.patch("/agent/session/eve/s", json={"ttl": 5}), 404, "session_not_found")
     assert_error(await eve.post("resume", session_id="s", response_type="accept"), 404, "session_not_found")
     await eve.invoke("Mine.")
-    assert await eve.said() == [("user", "Mine."), ("assistant", "You said: Mine.")]
-    assert await client.said() == [("user", "A secret."), ("assistant", "You said: A secret.")]
+    assert await eve.transcript() == [("user", "Mine."), ("assistant", "You said: Mine.")]
+    assert await client.transcript() == [("user", "A secret."), ("assistant", "You said: A secret.")]
 
 
 async def test_ids_may_hold_whatever_fits_into_a_path(client: SessionClient) -> None:
@@ -352,7 +360,7 @@ async def test_cancel_ends_the_turn_and_keeps_only_what_was_heard(
     assert provider.log[-1].ended_by == "caller"
     assert response.status_code == 200
     assert (response.json()["status"], response.json()["last_response"]) == ("idle", heard)
-    assert await client.said() == [("user", "Hi"), ("assistant", heard)]
+    assert await client.transcript() == [("user", "Hi"), ("assistant", heard)]
     await client.invoke("Go on.", model="provider")
     assert [each["content"] for each in provider.log[-1].body["messages"]] == ["Be kind.", "Hi", heard, "Go on."]
 
@@ -371,7 +379,7 @@ async def test_what_was_heard_of_a_finished_answer_can_be_told_too(client: Sessi
     assert (cut.json()["status"], cut.json()["last_response"]) == ("completed", "One two")
     nothing = await client.http.post("/agent/cancel/ann/s", json={"heard": ""})
     assert nothing.json()["last_response"] == ""
-    assert await client.said() == [("user", "/say One two three four.")]
+    assert await client.transcript() == [("user", "/say One two three four.")]
     assert (await client.invoke("Hello?"))["status"] == "completed"
 
 
@@ -407,7 +415,7 @@ async def test_an_expired_session_is_gone_at_once_and_its_id_is_free(
     assert await client.get("active/sessionid/ann") == {"active_session_id": ""}
     assert_error(await client.http.get("/agent/history/ann/s"), 404, "session_not_found")
     await client.invoke("Hello")
-    assert await client.said() == [("user", "Hello"), ("assistant", "You said: Hello")]
+    assert await client.transcript() == [("user", "Hello"), ("assistant", "You said: Hello")]
 
 
 async def test_the_servers_own_expiry_holds_for_new_sessions_that_name_none(
@@ -452,7 +460,7 @@ async def test_nothing_is_left_of_a_deleted_session_nor_of_an_expired_one_once_i
         assert await stored() == ["live"]
         async with database.read() as connection:
             assert list((await connection.execute(select(sessions.c.session_id))).scalars()) == ["live"]
-        assert len(await client.said("live")) == 2
+        assert len(await client.transcript("live")) == 2
 
 
 # Deleting
@@ -466,7 +474,7 @@ async def test_a_deleted_session_is_gone_with_all_that_was_said(client: SessionC
     assert_error(await client.http.get("/agent/history/ann/s"), 404, "session_not_found")
     assert_error(await client.http.delete("/agent/session/ann/s"), 404, "session_not_found")
     await client.invoke("Hello")
-    assert await client.said() == [("user", "Hello"), ("assistant", "You said: Hello")]
+    assert await client.transcript() == [("user", "Hello"), ("assistant", "You said: Hello")]
 
 
 async def test_deleting_ends_the_turn_that_runs(client: SessionClient, provider: FakeProvider) -> None:
@@ -523,12 +531,12 @@ async def test_what_the_client_sent_comes_back_letter_for_letter(client: Session
     odd = "你好 \U0001f600\t\u2028 \"quoted\" 'and' \\back\\slashed\\ data: [DONE]"
     events = await client.stream("invoke", query=odd)
     assert text_of(events) == f"You said: {odd}"
-    assert (await client.said())[0] == ("user", odd)
+    assert (await client.transcript())[0] == ("user", odd)
     assert (await client.status())["last_query"] == odd
 
 
 async def test_a_pending_review_is_told_to_who_asks_for_the_status(client: SessionClient) -> None:
-    answer = whole(await client.post("invoke", query=BOOK, session_id="s"))
+    answer = parse_turn(await client.post("invoke", query=BOOK, session_id="s"))
     status = await client.status()
     assert (answer["status"], status["status"]) == ("interrupted", "interrupted")
     assert answer["message"] == status["message"] == "Waiting for a person's decision about book_hotel."

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from agent.tools.tool_set import SERVER_TOOLS
 from tests.support.serving import Served, fake, serving
 from tests.support.session_client import SessionClient
-from tests.support.session_rig import becomes
+from tests.support.session_rig import eventually
 
 Json = dict[str, Any]
 
@@ -60,11 +60,11 @@ async def settled(client: SessionClient) -> Json:
     async def is_over() -> bool:
         return (await client.status())["status"] != "running"
 
-    await becomes(is_over)
+    await eventually(is_over)
     return await client.status()
 
 
-def assert_whole(history: list[Json]) -> None:
+def assert_consistent_history(history: list[Json]) -> None:
     """Every tool call has one result, right behind the message that called."""
     left: list[str] = []
     for message in history:
@@ -79,7 +79,7 @@ def assert_whole(history: list[Json]) -> None:
 async def goes_on(client: SessionClient) -> None:
     assert (await client.invoke("And now?"))["status"] == "completed"
     history = await client.history()
-    assert_whole(history)
+    assert_consistent_history(history)
     assert [each["content"] for each in history if each["role"] == "user"] == [QUERY, "And now?"]
     assert history[-1]["content"] == "You said: And now?"
 

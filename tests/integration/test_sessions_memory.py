@@ -90,7 +90,7 @@ async def test_trimming_sends_the_newest_turns_and_leaves_the_history_whole(rigs
             ("assistant", "You said: Number 4"),
             ("user", "And?"),
         ]
-        assert [text for role, text in await rig.client.said() if role == "user"] == [
+        assert [text for role, text in await rig.client.transcript() if role == "user"] == [
             *(f"Number {number}" for number in range(5)),
             "And?",
         ]
@@ -102,7 +102,7 @@ async def test_trimming_never_parts_a_call_from_its_result(rigs: Rigs) -> None:
         await rig.client.invoke(MULTIPLY)
         roles = [role for role, _ in await rig.sent("And?")]
         assert roles == ["system", "user"]
-        assert len(await rig.client.said()) == 2 + 4 + 2
+        assert len(await rig.client.transcript()) == 2 + 4 + 2
 
 
 async def test_trimming_by_tokens_keeps_the_prompt_and_the_last_message(rigs: Rigs) -> None:
@@ -122,7 +122,7 @@ async def test_a_summary_stands_for_what_fell_out(rigs: Rigs) -> None:
         sent = await rig.sent("Four")
         prompts = ["Be kind.", f"{SUMMARY} {ANSWER}"]
         assert [text for role, text in sent if role != "assistant"] == [*prompts, "Three", "Four"]
-        assert len(await rig.client.said()) == 8
+        assert len(await rig.client.transcript()) == 8
 
 
 async def _becomes_summarised(store: SessionStore) -> None:

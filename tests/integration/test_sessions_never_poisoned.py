@@ -28,11 +28,11 @@ from tests.support.session_rig import (
     SESSION,
     USER,
     SessionRig,
-    Turn,
-    assert_whole,
+    TurnReader,
+    answer_text,
+    assert_consistent_history,
     queries,
     session_rig,
-    spoken,
 )
 
 PROFILE = AgentProfile(
@@ -67,7 +67,7 @@ REVIEWED = """
 """.strip()
 NEXT = "And now?"
 
-End = Callable[[SessionRig, Turn], Awaitable[None]]
+End = Callable[[SessionRig, TurnReader], Awaitable[None]]
 
 
 @pytest.fixture
@@ -102,54 +102,54 @@ def long_ago(database: Database) -> SessionStore:
     return SessionStore(database, clock=lambda: time.time() - 3600)
 
 
-async def closed(rig: SessionRig, turn: Turn) -> None:
+async def closed(rig: SessionRig, turn: TurnReader) -> None:
     await turn.aclose()
 
 
-async def cancelled(rig: SessionRig, turn: Turn) -> None:
-    reading = asyncio.create_task(turn.whole())
+async def cancelled(rig: SessionRig, turn: TurnReader) -> None:
+    reading = asyncio.create_task(turn.read_all())
     await asyncio.sleep(0)
     reading.cancel()
     await asyncio.wait([reading])
 
 
-async def stopped(rig: SessionRig, turn: Turn) -> None:
+async def stopped(rig: SessionRig, turn: TurnReader) -> None:
     stopping = asyncio.create_task(rig.service.cancel(USER, SESSION))
-    await turn.whole()
+    await turn.read_all()
     await stopping
 
 
-async def superseded(rig: SessionRig, turn: Turn) -> None:
-    newer = asyncio.create_task(rig.asked("Newer", on_busy="supersede").whole())
-    await turn.whole()
+async def superseded(rig: SessionRig, turn: TurnReader) -> None:
+    newer = asyncio.create_task(rig.invoke("Newer", on_busy="supersede").read_all())
+    await turn.read_all()
     assert isinstance((await newer)[-1], SessionEnded)
 
 
 ENDS = {each.__name__: each for each in (closed, cancelled, stopped, superseded)}
 
 
-async def length(turn: Turn) -> int:
-    return len(await turn.whole())
+async def length(turn: TurnReader) -> int:
+    return len(await turn.read_all())
 
 
-async def next_message_works(rig: SessionRig, turn: Turn, *, first: str, before: str = "") -> None:
-    last = rig.asked(NEXT)
-    assert isinstance((await last.whole())[-1], SessionEnded)
+async def next_message_works(rig: SessionRig, turn: TurnReader, *, first: str, before: str = "") -> None:
+    last = rig.invoke(NEXT)
+    assert isinstance((await last.read_all())[-1], SessionEnded)
     assert await rig.status() == "completed"
     history = await rig.history()
-    assert_whole(history)
+    assert_consistent_history(history)
     assert [each for each in queries(history) if each != "Newer"] == [first, NEXT]
-    assert spoken(history).startswith("".join((before + turn.heard).split()))
-    rest = spoken(history).removeprefix("".join((before + turn.heard).split())).replace("Yousaid:Newer", "")
-    assert rest == "".join(last.heard.split()), history
+    assert answer_text(history).startswith("".join((before + turn.text).split()))
+    rest = answer_text(history).removeprefix("".join((before + turn.text).split())).replace("Yousaid:Newer", "")
+    assert rest == "".join(last.text.split()), history
 
 
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("query", [PLAIN, HANDED_OFF, REVIEWED], ids=["plain", "handed off", "reviewed"])
 async def test_a_turn_with_tools_ends_at_any_event(rig: SessionRig, query: str, end: str) -> None:
-    for at in range(1, await length(rig.asked(query)) + 1):
+    for at in range(1, await length(rig.invoke(query)) + 1):
         await rig.service.delete(USER, SESSION)
-        turn = rig.asked(query)
+        turn = rig.invoke(query)
         await turn.read(at)
         await ENDS[end](rig, turn)
         await next_message_works(rig, turn, first=query)
@@ -157,26 +157,26 @@ async def test_a_turn_with_tools_ends_at_any_event(rig: SessionRig, query: str, 
 
 @pytest.mark.parametrize("end", ENDS)
 async def test_a_turn_that_goes_on_after_a_review_ends_at_any_event(rig: SessionRig, end: str) -> None:
-    await rig.asked(REVIEWED).whole()
-    for at in range(1, await length(rig.accepted()) + 1):
+    await rig.invoke(REVIEWED).read_all()
+    for at in range(1, await length(rig.accept()) + 1):
         await rig.service.delete(USER, SESSION)
-        asked = rig.asked(REVIEWED)
-        await asked.whole()
-        turn = rig.accepted()
+        asked = rig.invoke(REVIEWED)
+        await asked.read_all()
+        turn = rig.accept()
         await turn.read(at)
         await ENDS[end](rig, turn)
-        await next_message_works(rig, turn, first=REVIEWED, before=asked.heard)
+        await next_message_works(rig, turn, first=REVIEWED, before=asked.text)
 
 
 async def test_a_message_whose_turn_died_before_anything_was_stored_is_kept(
     rig: SessionRig, long_ago: SessionStore
 ) -> None:
-    await rig.asked("Hi").whole()
+    await rig.invoke("Hi").read_all()
     await long_ago.claim(USER, SESSION, "dead", "Are you there?")
     assert await rig.status() == "error"
-    await rig.asked(NEXT).whole()
+    await rig.invoke(NEXT).read_all()
     history = await rig.history()
-    assert_whole(history)
+    assert_consistent_history(history)
     assert queries(history) == ["Hi", "Are you there?", NEXT]
 
 
@@ -186,20 +186,20 @@ async def test_a_turn_that_cannot_begin_leaves_the_mending_to_the_next(
     await SessionStore(database).create(USER, SESSION, model="gone")
     await long_ago.claim(USER, SESSION, "dead", "Are you there?")
     with pytest.raises(ModelNotFound):
-        await rig.asked("Hi").whole()
+        await rig.invoke("Hi").read_all()
     assert (await rig.service.get(USER, SESSION)).last_query == "Are you there?"
-    await rig.asked(NEXT, model="main").whole()
+    await rig.invoke(NEXT, model="main").read_all()
     assert queries(await rig.history()) == ["Are you there?", NEXT]
 
 
 async def test_what_is_cut_to_what_was_heard_after_a_crash_is_whole(rig: SessionRig, long_ago: SessionStore) -> None:
-    await rig.asked("Hi").whole()
+    await rig.invoke("Hi").read_all()
     await long_ago.claim(USER, SESSION, "dead", "Are you there?")
     await rig.service.cancel(USER, SESSION, heard="")
     assert await rig.status() == "error"
-    await rig.asked(NEXT).whole()
+    await rig.invoke(NEXT).read_all()
     history = await rig.history()
-    assert_whole(history)
+    assert_consistent_history(history)
     assert queries(history) == ["Hi", "Are you there?", NEXT]
 
 
@@ -207,29 +207,29 @@ async def test_a_turn_that_lost_its_session_leaves_the_thread_to_the_next(
     rig: SessionRig, database: Database, long_ago: SessionStore
 ) -> None:
     """As after a long pause of the process, in which the lease lapsed and somebody took the session over."""
-    lost = rig.asked("/call hang {}")
+    lost = rig.invoke("/call hang {}")
     assert isinstance((await lost.read(2))[-1], ToolStarted)
     async with database.read() as connection:
         turn_id = (await connection.execute(select(sessions.c.turn_id))).scalar_one()
     await long_ago.renew(turn_id)
-    newer = rig.asked(NEXT)
+    newer = rig.invoke(NEXT)
     await newer.read(2)
     await lost.aclose()
-    await newer.whole()
+    await newer.read_all()
     found = await rig.service.get(USER, SESSION)
-    assert (found.status, found.last_query, found.last_response) == ("completed", NEXT, newer.heard)
+    assert (found.status, found.last_query, found.last_response) == ("completed", NEXT, newer.text)
     history = await rig.history()
-    assert_whole(history)
+    assert_consistent_history(history)
     assert queries(history) == ["/call hang {}", NEXT]
     assert len(history) == 5
 
 
 async def test_a_caller_that_hangs_up_while_its_turn_begins_leaves_the_session_free(rig: SessionRig) -> None:
-    await rig.asked("Hi").whole()
+    await rig.invoke("Hi").read_all()
     began = 0
     while began < 3:
         for steps in range(200):
-            turn = rig.asked("Are you there?")
+            turn = rig.invoke("Are you there?")
             beginning = asyncio.create_task(turn.read(1))
             for _ in range(steps):
                 await asyncio.sleep(0)
@@ -240,4 +240,4 @@ async def test_a_caller_that_hangs_up_while_its_turn_begins_leaves_the_session_f
             assert await rig.status() != "running"
             if began >= 3:
                 break
-    assert isinstance((await rig.asked(NEXT).whole())[-1], SessionEnded)
+    assert isinstance((await rig.invoke(NEXT).read_all())[-1], SessionEnded)

@@ -18,7 +18,7 @@ from config.profile.agent_file import AgentProfile
 from router.fake.server.fake_provider import FakeProvider
 from tests.support.serving import Served, direct, fake, serving, through_litellm
 from tests.support.session_client import SessionClient, assert_error, text_of
-from tests.support.session_rig import SessionRig, assert_whole, becomes, queries, session_rig
+from tests.support.session_rig import SessionRig, assert_consistent_history, eventually, queries, session_rig
 
 PROFILE = AgentProfile("Be kind.", tools=())
 
@@ -73,25 +73,25 @@ async def test_of_fifty_one_runs_and_the_others_are_told_when_to_come_back(
     stopped = (await client.http.post("/agent/cancel/ann/s")).json()
     assert stopped["status"] == "idle"
     assert (await running).json()["error"]["code"] == "cancelled"
-    assert await client.said() == [("user", str(asked.index(running)))]
+    assert await client.transcript() == [("user", str(asked.index(running)))]
 
 
 async def test_those_that_wait_in_line_run_in_the_order_in_which_they_came(rig: SessionRig) -> None:
-    turns = [rig.asked(f"{n}", on_busy="enqueue") for n in range(30)]
-    for each in await asyncio.gather(*(turn.whole() for turn in turns)):
+    turns = [rig.invoke(f"{n}", on_busy="enqueue") for n in range(30)]
+    for each in await asyncio.gather(*(turn.read_all() for turn in turns)):
         assert isinstance(each[-1], SessionEnded)
-    assert [turn.heard for turn in turns] == [f"You said: {n}" for n in range(30)]
+    assert [turn.text for turn in turns] == [f"You said: {n}" for n in range(30)]
     history = await rig.history()
-    assert_whole(history)
+    assert_consistent_history(history)
     assert queries(history) == [f"{n}" for n in range(30)]
     assert len(history) == 60
 
 
 async def test_one_in_the_line_that_hangs_up_holds_nobody_up(rig: SessionRig) -> None:
-    first = rig.asked("/wait 60s", on_busy="enqueue")
+    first = rig.invoke("/wait 60s", on_busy="enqueue")
     await first.read(1)
-    gone = [asyncio.create_task(rig.asked(f"gone {n}", on_busy="enqueue").whole()) for n in range(3)]
-    last = asyncio.create_task(rig.asked("last", on_busy="enqueue").whole())
+    gone = [asyncio.create_task(rig.invoke(f"gone {n}", on_busy="enqueue").read_all()) for n in range(3)]
+    last = asyncio.create_task(rig.invoke("last", on_busy="enqueue").read_all())
     for _ in range(3):
         assert await rig.status() == "running"  # each takes as long as they need to get into the line
     for each in gone:
@@ -107,7 +107,7 @@ async def test_everything_that_is_acknowledged_is_in_the_history(client: Session
         *(client.post("invoke", query=f"{n}", session_id="s", on_busy="enqueue") for n in range(30))
     )
     assert Counter(each.status_code for each in answers) == {200: 30}
-    said = await client.said()
+    said = await client.transcript()
     assert sorted(text for role, text in said if role == "user") == sorted(f"{n}" for n in range(30))
     for (_, query), (_, answer) in zip(said[::2], said[1::2], strict=True):
         assert answer == f"You said: {query}"
@@ -118,13 +118,13 @@ async def test_a_newer_message_takes_over_down_to_the_providers_socket(
     client: SessionClient, provider: FakeProvider, lane: str
 ) -> None:
     older = asyncio.create_task(client.post("invoke", query="older", session_id="s", model=f"silent-{lane}"))
-    await becomes(lambda: len(provider.log) == 1)
+    await eventually(lambda: len(provider.log) == 1)
     async with asyncio.timeout(SECOND):
         newest = await client.invoke("newest", on_busy="supersede", model="fake")
-        await becomes(lambda: provider.log[-1].ended_by == "caller" and provider.open_connections == 0)
+        await eventually(lambda: provider.log[-1].ended_by == "caller" and provider.open_connections == 0)
     assert newest["message"] == "You said: newest"
     assert (await older).json()["error"]["code"] == "cancelled"
-    assert await client.said() == [("user", "older"), ("user", "newest"), ("assistant", "You said: newest")]
+    assert await client.transcript() == [("user", "older"), ("user", "newest"), ("assistant", "You said: newest")]
 
 
 async def test_of_many_that_take_over_the_last_one_is_answered(client: SessionClient, provider: FakeProvider) -> None:
@@ -132,13 +132,13 @@ async def test_of_many_that_take_over_the_last_one_is_answered(client: SessionCl
     for n in range(8):
         taking_over = client.post("invoke", query=f"{n}", session_id="s", model="silent-direct", on_busy="supersede")
         asked.append(asyncio.create_task(taking_over))
-        await becomes(lambda n=n: len(provider.log) == n + 1)
+        await eventually(lambda n=n: len(provider.log) == n + 1)
     newest = await client.invoke("newest", on_busy="supersede", model="fake")
     assert newest["message"] == "You said: newest"
     answers = [(await each).json() for each in asked]
     assert [each["error"]["code"] for each in answers] == ["cancelled"] * 8
-    assert [text for role, text in await client.said() if role == "user"] == [*map(str, range(8)), "newest"]
-    await becomes(lambda: provider.open_connections == 0)
+    assert [text for role, text in await client.transcript() if role == "user"] == [*map(str, range(8)), "newest"]
+    await eventually(lambda: provider.open_connections == 0)
 
 
 async def test_a_stream_that_is_taken_over_ends_with_an_error_event(client: SessionClient) -> None:
@@ -147,11 +147,11 @@ async def test_a_stream_that_is_taken_over_ends_with_an_error_event(client: Sess
         assert (await client.invoke("newest", on_busy="supersede"))["status"] == "completed"
         heard += [event async for event in events]
     assert (text_of(heard), heard[-1]["type"], heard[-1]["code"]) == ("One", "error", "cancelled")
-    assert (await client.said())[1] == ("assistant", "One")
+    assert (await client.transcript())[1] == ("assistant", "One")
 
 
 async def test_cancelling_waits_for_the_turn_and_not_for_those_in_line(database: Database, rig: SessionRig) -> None:
-    line = [asyncio.create_task(rig.asked(f"/say {n}\n/wait 60s", on_busy="enqueue").whole()) for n in range(4)]
+    line = [asyncio.create_task(rig.invoke(f"/say {n}\n/wait 60s", on_busy="enqueue").read_all()) for n in range(4)]
 
     async def has_begun(query: str) -> bool:
         found = await rig.service.find("ann", "s")
@@ -160,7 +160,7 @@ async def test_cancelling_waits_for_the_turn_and_not_for_those_in_line(database:
     # Another process looks now and then, and by that time the next turn runs.
     async with session_rig(database, PROFILE) as other:
         for n, turn in enumerate(line):
-            await becomes(partial(has_begun, f"/say {n}\n/wait 60s"))
+            await eventually(partial(has_begun, f"/say {n}\n/wait 60s"))
             async with asyncio.timeout(10):
                 await other.service.cancel("ann", "s")
                 assert isinstance((await turn)[-1], SessionEnded)

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from tests.support.postgres_server import PostgresServer
 from tests.support.serving import Served, fake, serving
 from tests.support.session_client import SessionClient, assert_error
-from tests.support.session_rig import becomes
+from tests.support.session_rig import eventually
 
 USERS = 8
 
@@ -72,12 +72,12 @@ async def test_a_restart_under_load_costs_time_and_nothing_else(
 ) -> None:
     callers = [Caller(client.of(f"user {n}")) for n in range(USERS)]
     calling = [asyncio.create_task(each.call()) for each in callers]
-    await becomes(lambda: all(len(each.acknowledged) > 2 for each in callers) or fails(calling))
+    await eventually(lambda: all(len(each.acknowledged) > 2 for each in callers) or fails(calling))
     await asyncio.to_thread(postgres.stop)
-    await becomes(lambda: all(each.errors for each in callers) or fails(calling), 30)
+    await eventually(lambda: all(each.errors for each in callers) or fails(calling), 30)
     await asyncio.to_thread(postgres.start)
     before = [len(each.acknowledged) for each in callers]
-    await becomes(
+    await eventually(
         lambda: all(len(each.acknowledged) > n + 2 for each, n in zip(callers, before, strict=True)) or fails(calling),
         30,
     )
@@ -88,7 +88,7 @@ async def test_a_restart_under_load_costs_time_and_nothing_else(
     ] == []
     for each in callers:
         assert set(each.errors) <= {"storage_unavailable", "session_busy"}
-        said = [text for role, text in await each.client.said() if role == "user"]
+        said = [text for role, text in await each.client.transcript() if role == "user"]
         assert [text for text in said if text in each.acknowledged] == each.acknowledged
         assert (await each.client.invoke("after", on_busy="enqueue"))["status"] == "completed"
 
@@ -108,9 +108,9 @@ async def test_a_turn_that_ends_in_the_outage_is_stored_when_it_is_over(
     async def is_stored() -> bool:
         return (await client.status())["last_response"] == text
 
-    await becomes(is_stored)
+    await eventually(is_stored)
     assert (await client.status())["status"] == "error"
-    assert await client.said() == [("user", "/tokens 30"), ("assistant", text)]
+    assert await client.transcript() == [("user", "/tokens 30"), ("assistant", text)]
     assert (await client.invoke("And now?"))["status"] == "completed"
 
 
@@ -142,7 +142,7 @@ async def test_everything_says_that_it_is_temporary_while_the_database_is_away(
     async def is_back() -> bool:
         return (await http.get("/agent/status/ann/s")).status_code == 200
 
-    await becomes(is_back)
+    await eventually(is_back)
     assert (await client.status())["interrupt_data"] == asked["interrupt_data"]
     assert (await client.resume(response_type="accept"))["status"] == "completed"
 

@@ -20,7 +20,7 @@ from tests.support.marks import Marks
 from tests.support.server_process import LEASE, client_of_process, running, server_in
 from tests.support.serving import fake
 from tests.support.session_client import SessionClient, assert_error
-from tests.support.session_rig import becomes
+from tests.support.session_rig import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -69,14 +69,14 @@ async def begun(client: SessionClient, marks: Marks, open_streams: AsyncExitStac
 
     await stream("hears", "invoke", query="/tokens 500", model="slow")
     await stream("calls", "invoke", query='/call mark {"name": "calls"}')
-    await becomes(lambda: marks.of("calls"))
+    await eventually(lambda: marks.count("calls"))
     for user in ("waits", "accepts", "edits"):
         asked = await client.of(user).invoke(f'/call mark_if_allowed {{"name": "{user}"}}')
         assert asked["status"] == "interrupted"
     accepting = client.of("accepts").post("resume", session_id="s", response_type="accept")
     resumed = asyncio.create_task(accepting)
     open_streams.push_async_callback(asyncio.wait, [resumed])
-    await becomes(lambda: marks.of("accepts"))
+    await eventually(lambda: marks.count("accepts"))
     await client.of("idles").invoke("Hi")
     users = ("hears", "calls", "waits", "accepts", "edits", "idles")
     return {user: await client.of(user).status() for user in users}
@@ -89,7 +89,7 @@ async def reads_as_an_error(client: SessionClient) -> Json:
     async def lapsed() -> bool:
         return (await client.status())["status"] != "running"
 
-    await becomes(lapsed, LEASE + 10)
+    await eventually(lapsed, LEASE + 10)
     found = await client.status()
     assert (found["status"], found["message"]) == ("error", CRASHED)
     return found
@@ -98,7 +98,7 @@ async def reads_as_an_error(client: SessionClient) -> Json:
 async def goes_on(client: SessionClient) -> list[tuple[str, str]]:
     assert (await client.invoke("And now?"))["status"] == "completed"
     assert (await client.status())["status"] == "completed"
-    said = await client.said()
+    said = await client.transcript()
     assert said[-2] == ("user", "And now?")
     return said
 
@@ -131,12 +131,12 @@ async def test_killed_in_the_middle_of_a_stream(restarted: Restarted) -> None:
 
 async def test_killed_during_a_tool(restarted: Restarted) -> None:
     client = restarted.client.of("calls")
-    restarted.marks.let_go("calls")
+    restarted.marks.release("calls")
     await reads_as_an_error(client)
     said = await goes_on(client)
     assert [role for role, _ in said] == ["user", "assistant", "tool", "user", "assistant"]
     assert said[2][1] == OUTCOME_UNKNOWN
-    assert restarted.marks.of("calls") == 1
+    assert restarted.marks.count("calls") == 1
 
 
 async def test_killed_while_a_review_waits(restarted: Restarted) -> None:
@@ -144,29 +144,29 @@ async def test_killed_while_a_review_waits(restarted: Restarted) -> None:
     assert (await client.get("active/sessionid/waits"))["active_session_id"] == "s"
     waiting = await client.status()
     assert waiting == restarted.before["waits"]
-    restarted.marks.let_go("waits")
+    restarted.marks.release("waits")
     answer = {"interrupt_id": waiting["interrupt_data"]["interrupt_id"], "response_type": "accept"}
     assert (await client.resume(**answer))["status"] == "completed"
-    assert (await client.said())[-1] == ("assistant", "The tool answered: marked waits")
+    assert (await client.transcript())[-1] == ("assistant", "The tool answered: marked waits")
     assert_error(await client.post("resume", session_id="s", **answer), 409, "not_pending")
-    assert restarted.marks.of("waits") == 1
+    assert restarted.marks.count("waits") == 1
 
 
 async def test_a_review_that_was_asked_for_before_may_change_the_arguments(restarted: Restarted) -> None:
     client = restarted.client.of("edits")
-    restarted.marks.let_go("edited")
+    restarted.marks.release("edited")
     assert (await client.resume(response_type="edit", args={"name": "edited"}))["status"] == "completed"
-    assert (restarted.marks.of("edits"), restarted.marks.of("edited")) == (0, 1)
+    assert (restarted.marks.count("edits"), restarted.marks.count("edited")) == (0, 1)
 
 
 async def test_killed_during_a_tool_that_was_accepted(restarted: Restarted) -> None:
     client = restarted.client.of("accepts")
-    restarted.marks.let_go("accepts")
+    restarted.marks.release("accepts")
     await reads_as_an_error(client)
     assert_error(await client.post("resume", session_id="s", response_type="accept"), 409, "not_pending")
     said = await goes_on(client)
     assert [role for role, _ in said] == ["user", "assistant", "tool", "user", "assistant"]
-    assert restarted.marks.of("accepts") == 1
+    assert restarted.marks.count("accepts") == 1
 
 
 async def test_a_session_on_which_nothing_ran_is_as_it_was(restarted: Restarted) -> None:

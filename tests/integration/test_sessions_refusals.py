@@ -105,12 +105,12 @@ async def test_the_longest_and_the_shortest_that_are_taken(client: SessionClient
 
 async def test_what_was_heard_has_to_be_text(client: SessionClient) -> None:
     await client.invoke("Hi")
-    before = await client.said()
+    before = await client.transcript()
     for bad in (5, ["Hi"], "x" * 100_001, True):
         refused = await client.http.post("/agent/cancel/ann/s", json={"heard": bad})
         assert assert_error(refused, 422, "invalid_field", "heard: ")["param"] == "heard"
     assert_error(await client.http.post("/agent/cancel/ann/s", json={"herd": ""}), 422, "invalid_field", "herd")
-    assert await client.said() == before
+    assert await client.transcript() == before
 
 
 async def test_a_choice_that_there_is_not(client: SessionClient) -> None:

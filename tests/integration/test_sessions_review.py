@@ -67,7 +67,7 @@ def ids_in(answer: Json) -> list[str]:
 
 async def results(client: SessionClient) -> list[str]:
     """What the model reads of the tools."""
-    return [text for role, text in await client.said() if role == "tool"]
+    return [text for role, text in await client.transcript() if role == "tool"]
 
 
 # Asking
@@ -309,14 +309,14 @@ async def test_a_plain_message_while_a_review_waits_says_what_is_pending(
     client: SessionClient, booked: list[str]
 ) -> None:
     [each] = await pending(client)
-    before, said = await client.status(), await client.said()
+    before, said = await client.status(), await client.transcript()
     for path in ("invoke", "invoke/stream"):
         for session_id in ("s", None):
             refused = await client.post(path, session_id=session_id, query="Hello?")
             error = assert_error(refused, 409, "review_pending", f"book_hotel ({each})")
             assert "on_pending" in error["message"]
     assert await client.status() == before
-    assert await client.said() == said
+    assert await client.transcript() == said
     assert (await client.resume(response_type="accept"))["status"] == "completed"
     assert booked == ["Ritz"]
 
@@ -342,7 +342,7 @@ async def test_a_message_may_decline_what_waits_and_go_on(client: SessionClient,
 async def test_declining_by_a_message_is_harmless_where_nothing_waits(client: SessionClient) -> None:
     assert (await client.invoke("Hi", on_pending="reject"))["message"] == "You said: Hi"
     assert (await client.invoke("Hi again", on_pending="reject"))["message"] == "You said: Hi again"
-    assert len(await client.said()) == 4
+    assert len(await client.transcript()) == 4
 
 
 async def test_cancel_leaves_a_review_as_it_is(client: SessionClient, booked: list[str]) -> None:
@@ -425,7 +425,7 @@ async def test_an_answer_where_nothing_waits_is_refused(client: SessionClient) -
     await client.invoke("Hi")
     refused = await client.post("resume", session_id="s", response_type="accept")
     assert_error(refused, 409, "not_pending", "completed")
-    assert len(await client.said()) == 2
+    assert len(await client.transcript()) == 2
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.postgres_server import PostgresServer
 from tests.support.server_process import client_of_process, running, server_in
-from tests.support.session_rig import becomes
+from tests.support.session_rig import eventually
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ async def test_it_starts_when_the_database_comes_in_time(tmp_path: Path, postgre
     postgres.stop()
     server = server_in(tmp_path / "server", database_url=url, startup_wait=60)
     await server.begin()
-    await becomes(lambda: "waiting_for_database" in server.log, 60)
+    await eventually(lambda: "waiting_for_database" in server.log, 60)
     await asyncio.to_thread(postgres.start)
     async with running(server), client_of_process(server) as client:
         assert (await client.invoke("Hi"))["status"] == "completed"

@@ -17,7 +17,7 @@ from tests.support.redis_server import redis_server
 from tests.support.server_process import client_of_process, running, server_in
 from tests.support.serving import direct, fake
 from tests.support.session_client import SessionClient, assert_error
-from tests.support.session_rig import becomes
+from tests.support.session_rig import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -82,7 +82,7 @@ async def test_all_that_wait_in_line_run_one_after_another(two: Two) -> None:
         )
     )
     assert Counter(each.status_code for each in answers) == {200: 16}
-    said = await there.said()
+    said = await there.transcript()
     assert sorted(text for role, text in said if role == "user") == sorted(f"{n}" for n in range(16))
     assert [answer for _, answer in said[1::2]] == [f"You said: {query}" for _, query in said[::2]]
 
@@ -90,10 +90,10 @@ async def test_all_that_wait_in_line_run_one_after_another(two: Two) -> None:
 async def test_a_cancel_reaches_the_turn_in_the_other_server_down_to_the_providers_socket(two: Two) -> None:
     here, there = two.of("cancelled")
     running = asyncio.create_task(here.post("invoke", query="Hi", session_id="s", model="silent"))
-    await becomes(lambda: len(two.provider.log) == 1)
+    await eventually(lambda: len(two.provider.log) == 1)
     async with asyncio.timeout(SOON):
         stopped = (await there.http.post("/agent/cancel/cancelled/s")).json()
-        await becomes(lambda: two.provider.log[-1].ended_by == "caller")
+        await eventually(lambda: two.provider.log[-1].ended_by == "caller")
         assert (await running).json()["error"]["code"] == "cancelled"
     assert stopped["status"] == "idle"
 
@@ -101,24 +101,24 @@ async def test_a_cancel_reaches_the_turn_in_the_other_server_down_to_the_provide
 async def test_a_newer_message_takes_over_from_the_other_server(two: Two) -> None:
     here, there = two.of("superseded")
     older = asyncio.create_task(here.post("invoke", query="older", session_id="s", model="silent"))
-    await becomes(lambda: len(two.provider.log) == 1)
+    await eventually(lambda: len(two.provider.log) == 1)
     async with asyncio.timeout(SOON):
         newest = await there.invoke("newest", on_busy="supersede", model="fake")
-        await becomes(lambda: two.provider.log[-1].ended_by == "caller")
+        await eventually(lambda: two.provider.log[-1].ended_by == "caller")
     assert newest["message"] == "You said: newest"
     assert (await older).json()["error"]["code"] == "cancelled"
-    assert await here.said() == [("user", "older"), ("user", "newest"), ("assistant", "You said: newest")]
+    assert await here.transcript() == [("user", "older"), ("user", "newest"), ("assistant", "You said: newest")]
 
 
 async def test_of_many_answers_to_a_review_one_counts(two: Two) -> None:
     here, there = two.of("reviewed")
     asked = await here.invoke('/call mark_if_allowed {"name": "reviewed"}')
-    two.marks.let_go("reviewed")
+    two.marks.release("reviewed")
     answer = {"interrupt_id": asked["interrupt_data"]["interrupt_id"], "response_type": "accept"}
     answers = await asyncio.gather(*(each.post("resume", session_id="s", **answer) for each in (here, there) * 10))
     assert Counter(each.status_code for each in answers) == {200: 1, 409: 19}
-    assert two.marks.of("reviewed") == 1
-    assert (await there.said())[-1] == ("assistant", "The tool answered: marked reviewed")
+    assert two.marks.count("reviewed") == 1
+    assert (await there.transcript())[-1] == ("assistant", "The tool answered: marked reviewed")
 
 
 async def test_what_one_server_said_the_other_cuts_to_what_was_heard(two: Two) -> None:
@@ -127,4 +127,4 @@ async def test_what_one_server_said_the_other_cuts_to_what_was_heard(two: Two) -
         await anext(events)
         found = (await there.http.post("/agent/cancel/heard/s", json={"heard": "One two"})).json()
     assert (found["status"], found["last_response"]) == ("idle", "One two")
-    assert (await here.said())[-1] == ("assistant", "One two")
+    assert (await here.transcript())[-1] == ("assistant", "One two")

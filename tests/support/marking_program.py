@@ -1,6 +1,6 @@
-"""An MCP server over stdio whose tools leave marks outside: `marking_program.py <folder>`.
+"""An MCP server over stdio whose tool calls can be counted and held: `marking_program.py <folder>`.
 
-A call writes a line to the file `<name>.marks` of the folder, and ends when there is a file `<name>.go`.
+A call appends a line to `<folder>/<name>.marks` and returns once `<folder>/<name>.go` exists.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ async def mark(name: str) -> str:
 
 @server.tool(structured_output=False)
 async def mark_if_allowed(name: str) -> str:
-    """Leave a mark that somebody has approved."""
+    """Leave a mark after a review."""
     return await mark(name)
 
 

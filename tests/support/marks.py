@@ -1,4 +1,4 @@
-"""The marks that the tools of `marking_program.py` leave outside, to count how often each ran."""
+"""Reads the marks that the tools of `marking_program.py` leave, to count their calls."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Marks:
 
     @property
     def agent(self) -> dict[str, Any]:
-        """What agent.yaml has to say."""
+        """The agent.yaml with the MCP server."""
         program = {"command": sys.executable, "args": [str(Path(marking_program.__file__)), str(self.folder)]}
         return {"tools": [], "mcp_servers": {"marking": program}, "review": ["mcp:marking:mark_if_allowed"]}
 
-    def of(self, name: str) -> int:
-        """How often a tool ran under that name."""
+    def count(self, name: str) -> int:
+        """Return the number of calls with this name."""
         marks = self.folder / f"{name}.marks"
         return len(marks.read_text().splitlines()) if marks.exists() else 0
 
-    def let_go(self, name: str) -> None:
-        """Calls under that name end."""
+    def release(self, name: str) -> None:
+        """Let the calls with this name return."""
         (self.folder / f"{name}.go").touch()

@@ -1,4 +1,4 @@
-"""The MCP server of the tests, as a program: `mcp_program.py stdio`, or `mcp_program.py http <port>`."""
+"""The MCP server of the tests: `mcp_program.py stdio` or `mcp_program.py http <port>`."""
 
 import asyncio
 import os
@@ -21,13 +21,13 @@ async def add(a: int, b: int) -> int:
 
 @server.tool(structured_output=False)
 async def address(self: str, config: str) -> str:
-    """Arguments with names that mean something in Python and LangChain."""
+    """Has arguments whose names are special in Python and LangChain."""
     return f"{self} {config}"
 
 
 @server.tool(structured_output=False)
 async def hang() -> str:
-    """Never answers."""
+    """Never returns."""
     calls["started"] += 1
     try:
         await asyncio.Event().wait()
@@ -38,7 +38,7 @@ async def hang() -> str:
 
 @server.tool(structured_output=False)
 async def die() -> str:
-    """Ends the server in the middle of the call."""
+    """Ends the server during the call."""
     os._exit(1)
 
 
@@ -56,7 +56,7 @@ async def long(length: int) -> str:
 
 @server.tool(structured_output=False)
 async def pid() -> str:
-    """The number of the server's process."""
+    """The server's process id."""
     return str(os.getpid())
 
 
@@ -68,19 +68,19 @@ async def picture() -> list:
 
 @server.tool(structured_output=False)
 async def seen_calls() -> str:
-    """How many calls of `hang` were started, and how many were cancelled."""
+    """The number of started and of cancelled calls of `hang`."""
     return f"{calls['started']} {calls['cancelled']}"
 
 
 @server.tool(structured_output=False)
 async def variable(name: str) -> str:
-    """A variable of the environment."""
+    """The value of an environment variable."""
     return os.environ.get(name, "")
 
 
 @server.tool(structured_output=False)
 async def rename(old: str, new: str, tell: bool, context: Context) -> str:
-    """Give a tool another name; `tell` says whether clients hear of it."""
+    """Rename a tool; `tell` notifies the clients."""
     known = server._tool_manager._tools
     known[new] = known.pop(old).model_copy(update={"name": new})
     if tell:
@@ -89,14 +89,14 @@ async def rename(old: str, new: str, tell: bool, context: Context) -> str:
 
 
 def serve(port: int) -> None:
-    """Prints a line as soon as connections are taken."""
-    place = socket.socket()
-    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    place.bind(("127.0.0.1", port))
-    place.listen()
+    """Serve over HTTP, and print a line once the port accepts connections."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.listen()
     print("ready", flush=True)
     app = server.streamable_http_app()
-    uvicorn.Server(uvicorn.Config(app, log_level="critical")).run(sockets=[place])
+    uvicorn.Server(uvicorn.Config(app, log_level="critical")).run(sockets=[listener])
 
 
 if __name__ == "__main__":

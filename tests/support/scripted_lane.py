@@ -1,4 +1,4 @@
-"""A lane that plays scripts, one an attempt: chunks to yield, an error to raise, a wait that never ends."""
+"""A lane that plays one script per attempt: chunks to yield, an error to raise, or an endless wait."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from router.lanes.base import Chunk, LaneRequest
 from router.registry import LiveRegistry
 
 HANG = object()
-"""In a script: say nothing more, for ever."""
+"""A step of a script: wait for ever."""
 
 Script = Iterable[Any]
 
@@ -44,7 +44,7 @@ def usage(prompt: int, completion: int) -> Chunk:
 
 
 class ScriptedLane:
-    """Plays `scripts[deployment.model]`, the next script at each attempt and the last one for ever."""
+    """Plays the scripts of `scripts[deployment.model]` in turn, one per attempt; the last one repeats."""
 
     def __init__(self, scripts: dict[str, list[Script]]) -> None:
         self.scripts = scripts
@@ -84,7 +84,7 @@ def deployment(model: str, group: str = "main", **fields: Any) -> Deployment:
 
 
 def router_over(lane: ScriptedLane, *deployments: Deployment, **settings: Any) -> FailoverRouter:
-    """A router that never waits: its back-offs are recorded in `router.sleep.calls`."""
+    """Return a router that does not wait; `router.sleep.calls` records its back-offs."""
     live = LiveRegistry(Registry(deployments, RouterSettings(**settings)))
     return FailoverRouter(live, lane, Breakers(lambda: live.current.settings), sleep=RecordedSleep())
 

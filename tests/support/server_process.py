@@ -1,4 +1,4 @@
-"""A real `switchboard serve` as a process of its own: it can be killed, and started again on the same data and port."""
+"""Runs `switchboard serve` as a process that tests can kill and restart on the same data and port."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ import yaml
 from tests.support.serving import TOKEN, fake
 from tests.support.session_client import SessionClient
 
-START = 60.0
-"""Seconds that a server may take to start, on a busy machine."""
+STARTUP_TIMEOUT = 60.0
+"""Seconds, on a busy machine."""
 
 LEASE = 2.0
-"""Seconds after which a killed server's turns count as dead."""
+"""Seconds after which the turns of a killed server count as abandoned."""
 
+ROOT = Path(__file__).parents[2]
 COMMAND = (str(Path(sys.executable).with_name("switchboard")), "serve")
 
 
 @dataclass
 class ServerProcess:
-    """`folder` holds its files, `settings` its SWITCHBOARD_ variables; a child that it starts dies with it."""
+    """`folder` has the server's files, `settings` its SWITCHBOARD_ variables. Child processes end with the server."""
 
     folder: Path
     port: int
@@ -44,26 +45,32 @@ class ServerProcess:
 
     @property
     def log(self) -> str:
-        """All that it said, in all its lives."""
+        """The log since the first start."""
         return self._log_file.read_text()
 
     async def start(self) -> None:
-        """Returns as soon as it answers and has its MCP servers' tools. It may have begun already."""
+        """Return once the server is healthy and its MCP servers are connected. `begin` may have been called before."""
         if self.process is None:
             await self.begin()
-        async with asyncio.timeout(START), httpx.AsyncClient(base_url=self.url, timeout=5) as http:
+        async with asyncio.timeout(STARTUP_TIMEOUT), httpx.AsyncClient(base_url=self.url, timeout=5) as http:
             while not await self._is_healthy(http):
                 assert self.process is not None and self.process.returncode is None, self.log[-3000:]
                 await asyncio.sleep(0.02)
 
     async def begin(self) -> None:
-        """Start it, whatever becomes of it."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        """Start the process without waiting for the server."""
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         variables = {f"SWITCHBOARD_{name.upper()}": value for name, value in self.settings.items()}
         with self._log_file.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *COMMAND,
-                env={**kept, **variables, "SWITCHBOARD_API_TOKENS": TOKEN, "SWITCHBOARD_PORT": str(self.port)},
+                env={
+                    **inherited,
+                    **variables,
+                    "SWITCHBOARD_API_TOKENS": TOKEN,
+                    "SWITCHBOARD_PORT": str(self.port),
+                    "PYTHONPATH": str(ROOT),
+                },
                 cwd=self.folder,
                 stdin=DEVNULL,
                 stdout=log,
@@ -72,23 +79,23 @@ class ServerProcess:
             )
 
     async def kill(self) -> None:
-        """As a crash or the kernel does. Does nothing to one that does not run."""
+        """Send SIGKILL, if the server runs."""
         await self._end(signal.SIGKILL)
 
     async def stop(self) -> None:
-        """As an operator does."""
+        """Send SIGTERM, if the server runs."""
         await self._end(signal.SIGTERM)
 
     async def ended(self) -> int:
-        """Its exit code, when it has ended by itself."""
+        """Wait for the process to exit; return its exit code."""
         assert self.process is not None
-        async with asyncio.timeout(START):
+        async with asyncio.timeout(STARTUP_TIMEOUT):
             return await self.process.wait()
 
-    async def _end(self, sign: signal.Signals) -> None:
+    async def _end(self, signum: signal.Signals) -> None:
         if self.process is not None:
-            with suppress(ProcessLookupError):  # it may have ended by itself
-                os.killpg(self.process.pid, sign)
+            with suppress(ProcessLookupError):  # the process may have exited
+                os.killpg(self.process.pid, signum)
             await self.ended()
             self.process = None
 
@@ -107,7 +114,7 @@ class ServerProcess:
 def server_in(
     folder: Path, *models: Mapping[str, Any], agent: Mapping[str, Any] | None = None, **settings: Any
 ) -> ServerProcess:
-    """A server that is not started yet: on `models` (entries of model_list) and `agent` (agent.yaml)."""
+    """Return a server, not yet started, with `models` (entries of model_list) and `agent` (agent.yaml)."""
     folder.mkdir(exist_ok=True)
     (folder / "models.yaml").write_text(yaml.safe_dump({"model_list": list(models) or [fake()]}))
     (folder / "agent.yaml").write_text(yaml.safe_dump({"system_prompt": "Be kind.", **(agent or {})}))
@@ -117,7 +124,7 @@ def server_in(
 
 @asynccontextmanager
 async def running(*servers: ServerProcess) -> AsyncIterator[None]:
-    """All of them at once; whatever is left of them at the end is killed."""
+    """Start all servers, and kill them at the end of the block."""
     async with AsyncExitStack() as ending:
         for server in servers:
             ending.push_async_callback(server.kill)

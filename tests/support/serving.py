@@ -1,4 +1,4 @@
-"""The real server on a real port, in this process, for tests with real clients."""
+"""Runs the real server on a real port in the test's process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOKEN = "test-token"
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A running server: `url` without a path, `app` for what only the inside shows."""
+    """A running server. `url` has no path; `app` gives access to internal state."""
 
     url: str
     app: FastAPI
@@ -39,12 +39,12 @@ def fake(name: str = "fake", model: str = "fake/echo", **params: Any) -> dict[st
 
 
 def direct(name: str, base_url: str, model: str, **params: Any) -> dict[str, Any]:
-    """A deployment that the OpenAI lane reaches."""
+    """Return a deployment on the OpenAI lane."""
     return fake(name, f"openai/{model}", api_base=base_url, api_key="sk-provider", **params)
 
 
 def through_litellm(name: str, base_url: str, model: str, **params: Any) -> dict[str, Any]:
-    """The same one, reached by the LiteLLM lane."""
+    """Return a deployment on the LiteLLM lane."""
     return {**direct(name, base_url, model, **params), "model_info": {"lane": "litellm"}}
 
 
@@ -56,9 +56,9 @@ async def serving(
     agent: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> AsyncIterator[Served]:
-    """Serve `models` (entries of model_list) until the block ends. `agent` replaces parts of the default agent.yaml.
+    """Serve `models` (entries of model_list) until the block ends. `agent` is agent.yaml, with a default prompt.
 
-    A blocking call in the event loop fails the request that makes it.
+    A request fails if it makes a blocking call in the event loop.
     """
     models_file = folder / "models.yaml"
     models_file.write_text(
@@ -70,7 +70,7 @@ async def serving(
         settings["agent_file"] = agent_file
     settings.setdefault("data_dir", folder / "data")
     app = create_app(Settings(api_tokens=(SecretStr(TOKEN),), models_file=models_file, _env_file=None, **settings))
-    # Without the protocol asyncio would not switch Nagle off, and every answer would take 40 ms more.
+    # Without an explicit protocol, asyncio leaves Nagle's algorithm on, which delays every answer by 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
@@ -81,7 +81,7 @@ async def serving(
             await asyncio.sleep(0)
         with blockbuster_ctx(scanned_modules=["config", "router", "agent", "api"]) as blocking:
             for function in blocking.functions.values():
-                # LiteLLM loads certificates when it first meets a provider.
+                # LiteLLM loads certificates at the first request to a provider.
                 function.can_block_in("router/lanes/litellm_lane.py", "_call")
             yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", app)
     finally:

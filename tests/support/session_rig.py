@@ -1,4 +1,4 @@
-"""The session service without the web: its turns run on the fake model, its threads on a real database."""
+"""The session service without HTTP, on the fake model and a real database."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class SessionRig:
 
     service: SessionService
 
-    def asked(self, query: str, *, on_busy: OnBusy = "reject", model: str | None = None) -> Turn:
-        """A turn with a message; a review that waits is declined."""
+    def invoke(self, query: str, *, on_busy: OnBusy = "reject", model: str | None = None) -> TurnReader:
+        """Start a turn with a message; it declines a pending review."""
         request = Invocation(USER, query, SESSION, model=model, on_busy=on_busy, on_pending="reject")
-        return Turn(self.service.invoke(request))
+        return TurnReader(self.service.invoke(request))
 
-    def accepted(self) -> Turn:
-        """A turn that goes on after the review."""
-        return Turn(self.service.resume(Resumption(USER, SESSION, {None: ReviewResponse("accept")})))
+    def accept(self) -> TurnReader:
+        """Resume the turn by accepting the review."""
+        return TurnReader(self.service.resume(Resumption(USER, SESSION, {None: ReviewResponse("accept")})))
 
     async def history(self) -> list[AnyMessage]:
         return await self.service.history(USER, SESSION)
@@ -61,15 +61,15 @@ class SessionRig:
         return (await self.service.get(USER, SESSION)).status
 
 
-class Turn:
-    """Reads a turn's events one by one; `heard` is what it said to its reader."""
+class TurnReader:
+    """Reads the events of a turn; `text` is the text of those read so far."""
 
     def __init__(self, events: Any) -> None:
         self._events = events
         self.seen: list[SessionEvent] = []
 
     async def read(self, count: int | None = None) -> list[SessionEvent]:
-        """The events up to the `count`th, or to the end."""
+        """Read up to `count` events in total, or all; return all events read so far."""
         while count is None or len(self.seen) < count:
             try:
                 self.seen.append(await anext(self._events))
@@ -80,12 +80,12 @@ class Turn:
     async def aclose(self) -> None:
         await self._events.aclose()
 
-    async def whole(self) -> list[SessionEvent]:
+    async def read_all(self) -> list[SessionEvent]:
         async with aclosing(self._events):
             return await self.read()
 
     @property
-    def heard(self) -> str:
+    def text(self) -> str:
         return "".join(each.text for each in self.seen if isinstance(each, TextDelta))
 
 
@@ -101,8 +101,8 @@ async def session_rig(
             yield SessionRig(service)
 
 
-def assert_whole(history: Sequence[AnyMessage]) -> None:
-    """Every tool call has one result, right behind the message that called; no id stands there twice."""
+def assert_consistent_history(history: Sequence[AnyMessage]) -> None:
+    """Every tool call has exactly one result, directly after its message, and ids are unique."""
     ids = [each.id for each in history]
     assert len(set(ids)) == len(ids) and None not in ids
     at = 0
@@ -121,18 +121,18 @@ def queries(history: Sequence[AnyMessage]) -> list[str]:
     return [str(each.text) for each in history if isinstance(each, HumanMessage)]
 
 
-def spoken(history: Sequence[AnyMessage]) -> str:
-    """What the agent said, without its spacing: events have a space where two of its texts meet."""
+def answer_text(history: Sequence[AnyMessage]) -> str:
+    """Return the agent's text without spaces: events have an extra space between two of its messages."""
     return "".join("".join(str(each.text).split()) for each in history if isinstance(each, AIMessage))
 
 
-async def becomes(condition: Callable[[], Any], seconds: float = 20.0) -> None:
-    """Wait until `condition` (which may be a coroutine function) is true."""
+async def eventually(condition: Callable[[], Any], seconds: float = 20.0) -> None:
+    """Wait until `condition`, a function or a coroutine function, returns true. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         while True:
-            found = condition()
-            if asyncio.iscoroutine(found):
-                found = await found
-            if found:
+            result = condition()
+            if asyncio.iscoroutine(result):
+                result = await result
+            if result:
                 return
             await asyncio.sleep(0.005)

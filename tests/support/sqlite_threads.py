@@ -1,19 +1,19 @@
-"""aiosqlite runs each connection in a thread, and does not wait for its end when a connection could not be made."""
+"""Waits for the threads of aiosqlite, which outlive connections that failed to open."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 
-PATIENCE = 10.0
-"""Seconds after which a connection counts as left open."""
+CLOSE_TIMEOUT = 10.0
+"""Seconds after which a connection counts as leaked."""
 
 
-async def all_are_closed() -> None:
-    """Returns when no connection's thread runs any more; one that ended after its event loop would fail another test.
+async def sqlite_connections_closed() -> None:
+    """Wait until no connection's thread runs: one that outlives its event loop makes another test fail.
 
-    Raises TimeoutError when a connection was left open.
+    Raises TimeoutError if a connection is still open.
     """
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(CLOSE_TIMEOUT):
         while any("_connection_worker_thread" in each.name for each in threading.enumerate()):
             await asyncio.sleep(0.001)

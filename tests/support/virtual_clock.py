@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps to the next timer: a test of waiting neither waits nor depends on the machine."""
+"""An event loop whose clock jumps to the next timer, for fast and deterministic tests of timeouts."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -9,7 +9,7 @@ Result = TypeVar("Result")
 
 
 class _JumpingSelector(SelectSelector):
-    """Never sleeps: a wait of n seconds sets the clock n seconds on."""
+    """Advances the clock instead of sleeping."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -17,13 +17,13 @@ class _JumpingSelector(SelectSelector):
 
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is None:
-            raise RuntimeError("nothing will ever happen in this loop: a test waits for something that does not come")
+            raise RuntimeError("deadlock: the test waits, but no timer is pending")
         self.now += timeout
         return super().select(0)
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Only for code without sockets and threads: its `time()` is virtual."""
+    """An event loop with virtual `time()`, for code without sockets and threads."""
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
@@ -34,6 +34,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run_virtually(main: Coroutine[Any, Any, Result]) -> Result:
-    """Runs `main` to its end in virtual time, which begins at 0."""
+    """Run `main` in virtual time, starting at 0, and return its result."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)

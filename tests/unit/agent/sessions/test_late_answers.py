@@ -15,7 +15,7 @@ from agent.tools.review import ReviewResponse
 from config.errors import NotPending
 from config.profile.agent_file import AgentProfile
 from tests.support.session_rig import SESSION, USER, SessionRig, session_rig
-from tests.support.sqlite_threads import all_are_closed
+from tests.support.sqlite_threads import sqlite_connections_closed
 
 PROFILE = AgentProfile("Be kind.", tools=("multiply",), review=("multiply",))
 TWO = '/call multiply {"a": 6, "b": 7}\n/call multiply {"a": 2, "b": 3}'
@@ -25,7 +25,7 @@ TWO = '/call multiply {"a": 6, "b": 7}\n/call multiply {"a": 2, "b": 3}'
 async def rig(tmp_path: Path) -> AsyncIterator[SessionRig]:
     async with open_database(None, tmp_path, 2, 10.0) as database, session_rig(database, PROFILE) as rig:
         yield rig
-    await all_are_closed()
+    await sqlite_connections_closed()
 
 
 async def answer(rig: SessionRig, interrupt_id: str) -> None:
@@ -47,7 +47,7 @@ async def late(rig: SessionRig, monkeypatch: pytest.MonkeyPatch, record: Session
 
 
 async def test_one_that_comes_after_the_last_changes_nothing(rig: SessionRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    await rig.asked(TWO.splitlines()[0]).whole()
+    await rig.invoke(TWO.splitlines()[0]).read_all()
     before = await rig.service.get(USER, SESSION)
     await answer(rig, before.interrupts[0]["interrupt_id"])
     after, history = await rig.service.get(USER, SESSION), await rig.history()
@@ -59,7 +59,7 @@ async def test_one_that_comes_after_the_last_changes_nothing(rig: SessionRig, mo
 async def test_one_to_what_was_answered_meanwhile_leaves_the_rest_waiting(
     rig: SessionRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await rig.asked(TWO).whole()
+    await rig.invoke(TWO).read_all()
     before = await rig.service.get(USER, SESSION)
     first, second = (each["interrupt_id"] for each in before.interrupts)
     await answer(rig, first)

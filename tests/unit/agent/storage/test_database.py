@@ -23,13 +23,13 @@ from agent.storage.migrations.revision import NEWEST
 from agent.storage.migrations.upgrade import FOLDER
 from agent.storage.postgres import Postgres
 from config.errors import ConfigError, StorageUnavailable
-from tests.support.sqlite_threads import all_are_closed
+from tests.support.sqlite_threads import sqlite_connections_closed
 
 
 @pytest.fixture(autouse=True)
 async def no_connection_is_left_open() -> AsyncIterator[None]:
     yield
-    await all_are_closed()
+    await sqlite_connections_closed()
 
 
 async def refusal(url: str | None, folder: Path) -> str:
