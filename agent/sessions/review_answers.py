@@ -49,8 +49,7 @@ def _by_interrupt_id(
     if not isinstance(answers, Mapping):
         if len(answers) != len(by_id):
             raise RequestError(
-                f"decisions has {len(answers)} entries, but {len(by_id)} reviews are pending: send one decision for "
-                "each, in the same order.",
+                f"decisions has {len(answers)} entries but needs {len(by_id)}: one for each pending review, in order.",
                 param="decisions",
             )
         return dict(zip(by_id, answers, strict=True))

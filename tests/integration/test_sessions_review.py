@@ -358,12 +358,12 @@ async def test_cancel_leaves_a_review_as_it_is(client: SessionClient, booked: li
 
 MISFITS: list[tuple[dict[str, Any], int, str, str]] = [
     ({"response_type": "accept", "interrupt_id": "wrong"}, 409, "not_pending", "'wrong'"),
-    ({"response_type": "accept", "interrupt_id": ""}, 409, "not_pending", "Waiting: "),
+    ({"response_type": "accept", "interrupt_id": ""}, 409, "not_pending", "Pending: "),
     ({"response_type": "maybe"}, 422, "invalid_field", "response_type"),
     ({}, 422, "invalid_field", "response_type"),
     ({"response_type": "accept", "decisions": [{"type": "approve"}]}, 422, "invalid_field", "response_type"),
     ({"decisions": []}, 422, "invalid_field", "decisions"),
-    ({"decisions": [{"type": "approve"}] * 2}, 400, "invalid_request", "2 entries, and 1"),
+    ({"decisions": [{"type": "approve"}] * 2}, 400, "invalid_request", "2 entries but needs 1"),
     ({"decisions": [{"type": "edit"}]}, 422, "invalid_field", "edited_action"),
     ({"decisions": [{"type": "approve"}], "interrupt_id": "x"}, 422, "invalid_field", "interrupt_id"),
     ({"decisions": [{"type": "accept", "args": {"hotel_name": "Savoy"}}]}, 400, "invalid_request", "edit"),
