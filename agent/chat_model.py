@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Self
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
 from langgraph.runtime import get_runtime
+from pydantic import PrivateAttr
 
 import router.providers.litellm_import  # noqa: F401  (LiteLLM is set up before langchain-litellm imports it)
 from agent.events import TextDelta
@@ -23,13 +24,21 @@ from langchain_litellm import ChatLiteLLMRouter  # isort: skip
 class RoutedChatModel(ChatLiteLLMRouter):  # type: ignore[misc]  # its package has no types
     """`ChatLiteLLMRouter` over a `RoutedTurn` instead of a `litellm.Router`, which would retry on its own.
 
-    One instance serves all turns. In a graph it reads the turn from the run-time context, and its text leaves through
-    LangGraph's stream, mode "custom", as it arrives.
+    One instance serves all turns with the same tools. In a graph it reads the turn from the run-time context, and its
+    text leaves through LangGraph's stream, mode "custom", as it arrives.
     """
 
-    def __init__(self) -> None:
+    _tools: list[dict[str, Any]] = PrivateAttr()
+
+    def __init__(self, tools: Iterable[dict[str, Any]] = ()) -> None:
+        """`tools` are OpenAI's."""
         # `disable_streaming` keeps LangChain on `_agenerate` when a tracer asks for tokens.
         super().__init__(router=None, model="routed", streaming=False, disable_streaming=True)
+        self._tools = list(tools)
+
+    def bind_tools(self, tools: Any, **kwargs: Any) -> Self:
+        """Return this model: it already has the tools, in the callers' own words, which LangChain would change."""
+        return self
 
     async def answer(
         self,
@@ -53,7 +62,7 @@ class RoutedChatModel(ChatLiteLLMRouter):  # type: ignore[misc]  # its package h
     ) -> ChatResult:
         runtime = get_runtime(TurnContext)
         context, write = runtime.context, runtime.stream_writer
-        params = context.next_params(**kwargs)
+        params = context.next_params(**(kwargs or {"tools": self._tools} if self._tools else kwargs))
         return await self.answer(context.turn, messages, params, lambda text: write(TextDelta(text)))
 
 

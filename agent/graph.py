@@ -20,9 +20,7 @@ from agent.turn_context import TurnContext
 AgentGraph = CompiledStateGraph[Any, TurnContext, Any, Any]
 
 
-def compile_graph(
-    model: RoutedChatModel, tools: ToolSet, checkpointer: BaseCheckpointSaver[Any] | None = None, **options: Any
-) -> AgentGraph:
+def compile_graph(tools: ToolSet, checkpointer: BaseCheckpointSaver[Any] | None = None, **options: Any) -> AgentGraph:
     """Compile the agent for one set of tools (about 6 ms); with a `checkpointer` it runs on stored threads.
 
     `options` go to create_react_agent: `post_model_hook`, `response_format`, ...
@@ -32,7 +30,7 @@ def compile_graph(
         # The project is defined on create_react_agent, which LangGraph 1.0 marks as moved to the langchain package.
         warnings.simplefilter("ignore", LangGraphDeprecatedSinceV10)
         graph = create_react_agent(
-            model.bind(tools=list(tools.offered)) if tools.offered else model,
+            RoutedChatModel(tools.offered),
             node if tools.tools else [],
             prompt=_prompt,  # type: ignore[arg-type]  # a coroutine function is allowed, but missing in the type
             context_schema=TurnContext,
@@ -43,4 +41,6 @@ def compile_graph(
 
 
 async def _prompt(state: Any) -> list[AnyMessage]:
-    return await get_runtime(TurnContext).context.prompt(state["messages"])
+    context = get_runtime(TurnContext).context
+    context.leave_start_gate()  # the graph is set up; what follows waits for memories and for the provider
+    return await context.prompt(state["messages"])

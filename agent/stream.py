@@ -23,6 +23,7 @@ from agent.events import (
     Usage,
 )
 from agent.graph import AgentGraph
+from agent.start_gate import StartGate
 from agent.storage.database import storage_errors
 from agent.turn_context import TurnContext
 
@@ -47,12 +48,18 @@ class AgentRun:
     """
 
     def __init__(
-        self, graph: AgentGraph, hand_off_names: frozenset[str], given: AgentInput, context: TurnContext
+        self,
+        graph: AgentGraph,
+        hand_off_names: frozenset[str],
+        given: AgentInput,
+        context: TurnContext,
+        gate: StartGate,
     ) -> None:
         self._graph = graph
         self._hand_off_names = hand_off_names
         self._given = given
         self._context = context
+        self._gate = gate
         self._joiner = TextJoiner()
         self.produced: list[AnyMessage] = []
         self.unfinished = ""
@@ -93,13 +100,18 @@ class AgentRun:
         start: Any = {"messages": list(given.messages)}
         if given.answers is not None:
             start = Command(resume=dict(given.answers))
-        with storage_errors():
-            stream = self._graph.astream(
-                start, config, context=self._context, stream_mode=["custom", "updates"], **options
-            )  # type: ignore[call-overload]
-            async with aclosing(stream):
-                async for part in stream:
-                    yield part
+        if given.thread_id is None:  # a stored thread waits for the database while it sets up
+            self._context.start_slot = await self._gate.enter()
+        try:
+            with storage_errors():
+                stream = self._graph.astream(
+                    start, config, context=self._context, stream_mode=["custom", "updates"], **options
+                )  # type: ignore[call-overload]
+                async with aclosing(stream):
+                    async for part in stream:
+                        yield part
+        finally:
+            self._context.leave_start_gate()
 
     def _events(self, run: _Run, mode: str, payload: Any) -> Iterator[Event]:
         match mode, payload:

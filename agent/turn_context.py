@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,8 @@ class TurnContext:
     `params` are OpenAI's sampling parameters. `max_steps` bounds the model calls. `user_id` and `memory` are for the
     tool that remembers. `answered` holds the ids of the reviewed tool calls that this turn answers: they count as
     reviewed even if agent.yaml no longer says so. `steps` counts the model calls so far.
+    `start_slot` is
+    the turn's place in the `StartGate`.
     """
 
     turn: RoutedTurn
@@ -34,6 +37,13 @@ class TurnContext:
     memory: LongTermMemory | None = None
     answered: frozenset[str] = frozenset()
     steps: int = field(default=0, init=False)
+    start_slot: asyncio.Semaphore | None = field(default=None, init=False)
+
+    def leave_start_gate(self) -> None:
+        """Let the next turn set up. Further calls have no effect."""
+        if self.start_slot is not None:
+            self.start_slot.release()
+            self.start_slot = None
 
     def next_params(self, **bound: Any) -> dict[str, Any]:
         """The parameters of the next model call. `bound` are those of the model, such as its tools; they win.

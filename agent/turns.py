@@ -17,6 +17,7 @@ from agent.graph import AgentGraph, compile_graph
 from agent.memory.long_term import LongTermMemory
 from agent.memory.trim import system_prompt_length
 from agent.memory.turn_memories import TurnMemories
+from agent.start_gate import StartGate
 from agent.stream import AgentInput, AgentRun
 from agent.tools.caller_tools import CallerTool
 from agent.tools.mcp.host import McpHost
@@ -87,6 +88,7 @@ class TurnService:
         self.memory = memory
         self._checkpointer = checkpointer
         self._model = RoutedChatModel()
+        self._gate = StartGate()
         self._graphs: dict[object, tuple[ToolSet, AgentGraph]] = {}
         self._running: dict[str, Turn] = {}
 
@@ -114,7 +116,7 @@ class TurnService:
             user_id=user_id,
             memory=self.memory,
         )
-        return Turn(routed, AgentRun(graph, tools.hand_offs, AgentInput(request.messages), context))
+        return Turn(routed, AgentRun(graph, tools.hand_offs, AgentInput(request.messages), context, self._gate))
 
     def begin_on_thread(self, request: ThreadRequest) -> Turn:
         """Begin a turn whose messages are stored. Raises as `begin` does."""
@@ -129,7 +131,7 @@ class TurnService:
             answered=request.answered,
         )
         given = AgentInput(request.messages, request.thread_id, request.answers)
-        return Turn(routed, AgentRun(graph, tools.hand_offs, given, context))
+        return Turn(routed, AgentRun(graph, tools.hand_offs, given, context, self._gate))
 
     async def ask(self, model: str, messages: Sequence[AnyMessage]) -> str:
         """The answer of `model` to `messages`, without tools; for work beside the conversation."""
@@ -182,7 +184,7 @@ class TurnService:
         known = self._graphs.pop(key, None)
         if known is None:
             made = tools()
-            known = made, compile_graph(self._model, made, checkpointer)
+            known = made, compile_graph(made, checkpointer)
         self._graphs[key] = known  # the dict's order is the order of last use
         if len(self._graphs) > COMPILED_TOOL_SETS:
             del self._graphs[next(iter(self._graphs))]

@@ -12,9 +12,9 @@ from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
 from langchain_core.tracers import context
 from pydantic import BaseModel
 
-from agent.chat_model import RoutedChatModel
 from agent.events import Event, HandOff, TextDelta, ToolFinished, ToolStarted, TurnFailed, TurnFinished, Usage
 from agent.graph import AgentGraph, compile_graph
+from agent.start_gate import StartGate
 from agent.stream import AgentInput, AgentRun
 from agent.tools.caller_tools import CallerTool
 from agent.turn_context import TurnContext
@@ -336,15 +336,19 @@ async def test_a_tracer_sees_every_step(tracer: Tracer) -> None:
 class GraphRig(Rig):
     """Runs one graph that the test compiled itself."""
 
-    def run(self, **options: Any) -> tuple[AgentGraph, AgentRun, TurnContext]:
+    def run(self, gate: StartGate | None = None, **options: Any) -> tuple[AgentGraph, AgentRun, TurnContext]:
         tools, _ = self.service.thread_graph()
-        graph = compile_graph(RoutedChatModel(), tools, **options)
+        graph = compile_graph(tools, **options)
 
         async def prompt(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
             return list(messages)
 
         context = TurnContext(self.service.router.begin("main"), prompt)
-        return graph, AgentRun(graph, tools.hand_offs, AgentInput([HumanMessage("Hi")]), context), context
+        return (
+            graph,
+            AgentRun(graph, tools.hand_offs, AgentInput([HumanMessage("Hi")]), context, gate or StartGate()),
+            context,
+        )
 
 
 async def test_hooks_of_create_react_agent_work_as_langgraph_documents_them() -> None:
@@ -383,3 +387,28 @@ async def test_a_listener_for_tokens_gets_the_same_single_model_call() -> None:
     events = [each async for each in graph.astream_events(given, version="v2", context=context)]
     assert events[-1]["data"]["output"]["messages"][-1].text == "Done."
     assert len(rig.lane.attempts) == 1
+
+
+async def test_a_turn_that_waits_for_its_provider_lets_others_set_up() -> None:
+    rig = GraphRig([HANG], DONE)
+    gate = StartGate(at_once=1)
+    waiting = asyncio.create_task(anext(rig.run(gate)[1].events()))
+    while not rig.lane.attempts:
+        await asyncio.sleep(0)
+    assert [event async for event in rig.run(gate)[1].events()][-1] == TurnFinished("stop")
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+
+async def test_a_turn_that_is_cancelled_at_the_gate_leaves_its_place_to_others() -> None:
+    rig = GraphRig(DONE)
+    gate = StartGate(at_once=1)
+    slot = await gate.enter()
+    waiting = asyncio.create_task(anext(rig.run(gate)[1].events()))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not rig.lane.attempts
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    slot.release()
+    assert [event async for event in rig.run(gate)[1].events()][-1] == TurnFinished("stop")
