@@ -396,6 +396,7 @@ async def test_a_turn_that_waits_for_its_provider_lets_others_set_up() -> None:
     while not rig.lane.attempts:
         await asyncio.sleep(0)
     assert [event async for event in rig.run(gate)[1].events()][-1] == TurnFinished("stop")
+    assert not waiting.done()
     waiting.cancel()
     await asyncio.wait([waiting])
 
