@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from unicodedata import east_asian_width
@@ -100,9 +100,9 @@ class AgentRun:
         start: Any = {"messages": list(given.messages)}
         if given.answers is not None:
             start = Command(resume=dict(given.answers))
-        if given.thread_id is None:  # a stored thread waits for the database while it sets up
-            self._context.start_slot = await self._gate.enter()
-        try:
+        # A stored thread waits for the database while it sets up, and must not keep others waiting.
+        gate = self._gate.turn(self._context) if given.thread_id is None else nullcontext()
+        async with gate:
             with storage_errors():
                 stream = self._graph.astream(
                     start, config, context=self._context, stream_mode=["custom", "updates"], **options
@@ -110,8 +110,6 @@ class AgentRun:
                 async with aclosing(stream):
                     async for part in stream:
                         yield part
-        finally:
-            self._context.leave_start_gate()
 
     def _events(self, run: _Run, mode: str, payload: Any) -> Iterator[Event]:
         match mode, payload:

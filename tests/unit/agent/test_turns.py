@@ -391,7 +391,7 @@ async def test_a_listener_for_tokens_gets_the_same_single_model_call() -> None:
 
 async def test_a_turn_that_waits_for_its_provider_lets_others_set_up() -> None:
     rig = GraphRig([HANG], DONE)
-    gate = StartGate(at_once=1)
+    gate = StartGate(at_once=1, crowd=0)
     waiting = asyncio.create_task(anext(rig.run(gate)[1].events()))
     while not rig.lane.attempts:
         await asyncio.sleep(0)
@@ -401,15 +401,23 @@ async def test_a_turn_that_waits_for_its_provider_lets_others_set_up() -> None:
     await asyncio.wait([waiting])
 
 
-async def test_a_turn_that_is_cancelled_at_the_gate_leaves_its_place_to_others() -> None:
+@pytest.mark.parametrize("crowd", [0, 1])
+async def test_only_in_a_crowd_a_turn_waits_for_another_to_set_up(crowd: int) -> None:
     rig = GraphRig(DONE)
-    gate = StartGate(at_once=1)
-    slot = await gate.enter()
-    waiting = asyncio.create_task(anext(rig.run(gate)[1].events()))
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert not rig.lane.attempts
-    waiting.cancel()
-    await asyncio.wait([waiting])
-    slot.release()
-    assert [event async for event in rig.run(gate)[1].events()][-1] == TurnFinished("stop")
+    gate = StartGate(at_once=1, crowd=crowd)
+    context = rig.run()[2]
+    async with gate.turn(context):  # a turn that still sets up, or is the only one
+        last = asyncio.create_task(_last(rig.run(gate)[1]))
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert last.done() is (crowd == 1)
+        if crowd == 0:
+            cancelled = asyncio.create_task(_last(rig.run(gate)[1]))
+            await asyncio.sleep(0)
+            cancelled.cancel()  # leaves its place in the line
+            await asyncio.wait([cancelled])
+    assert await last == TurnFinished("stop")
+
+
+async def _last(run: AgentRun) -> Event:
+    return [event async for event in run.events()][-1]
