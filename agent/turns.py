@@ -27,9 +27,13 @@ from agent.turn_context import Prompt, TurnContext
 from config.profile.agent_file import AgentProfile
 from router.failover import FailoverRouter, RoutingOverrides
 from router.routed_turn import RoutedTurn
+from router.sized_cache import SizedCache
 
 COMPILED_TOOL_SETS = 64
 """How many compiled graphs are kept: one for each set of caller tools that is in use."""
+
+COMPILED_TOOL_BYTES = 8 * 1024 * 1024
+"""The size of the callers' tools, as JSON, whose graphs are kept. In memory they take about four times as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +93,15 @@ class TurnService:
         self._checkpointer = checkpointer
         self._model = RoutedChatModel()
         self._gate = StartGate()
-        self._graphs: dict[object, tuple[ToolSet, AgentGraph]] = {}
+        self._graphs: SizedCache[object, tuple[ToolSet, AgentGraph]] = SizedCache(
+            COMPILED_TOOL_SETS, COMPILED_TOOL_BYTES
+        )
         self._running: dict[str, Turn] = {}
 
     def use(self, profile: AgentProfile) -> None:
         """Turns that begin from now on run `profile`; those that run keep the one they began with."""
         self.profile = profile
-        self._graphs = {}
+        self._graphs.clear()
         self.mcp.use(profile.mcp_servers)
 
     def begin(self, request: TurnRequest) -> Turn:
@@ -147,7 +153,7 @@ class TurnService:
 
     def thread_graph(self) -> tuple[ToolSet, AgentGraph]:
         """The agent's tools on stored threads, and the graph that runs them."""
-        return self._compiled("thread", lambda: self._tools((), remembers=True, can_review=True), self._checkpointer)
+        return self._compiled("thread", 0, lambda: self._tools((), remembers=True, can_review=True), self._checkpointer)
 
     def run(self, turn: Turn, session_key: str | None = None) -> AsyncGenerator[Event, None]:
         """The turn's events; on a session, a turn that still runs there is superseded first."""
@@ -171,23 +177,21 @@ class TurnService:
 
     def _graph_for(self, caller_tools: Sequence[CallerTool], *, remembers: bool) -> tuple[ToolSet, AgentGraph]:
         key = orjson.dumps([(tool.name, tool.description, tool.parameters, tool.strict) for tool in caller_tools])
-        return self._compiled((key, remembers), lambda: self._tools(caller_tools, remembers=remembers), None)
+        return self._compiled((key, remembers), len(key), lambda: self._tools(caller_tools, remembers=remembers), None)
 
     def _tools(self, caller_tools: Sequence[CallerTool], *, remembers: bool, can_review: bool = False) -> ToolSet:
         remembers = remembers and self.memory is not None and self.profile.memory.long_term
         return tool_set(self.profile, caller_tools, self.mcp.tools(), remembers=remembers, can_review=can_review)
 
     def _compiled(
-        self, key: object, tools: Callable[[], ToolSet], checkpointer: BaseCheckpointSaver[Any] | None
+        self, key: object, size: int, tools: Callable[[], ToolSet], checkpointer: BaseCheckpointSaver[Any] | None
     ) -> tuple[ToolSet, AgentGraph]:
         key = (key, self.mcp.version)
-        known = self._graphs.pop(key, None)
+        known = self._graphs.get(key)
         if known is None:
             made = tools()
             known = made, compile_graph(made, checkpointer)
-        self._graphs[key] = known  # the dict's order is the order of last use
-        if len(self._graphs) > COMPILED_TOOL_SETS:
-            del self._graphs[next(iter(self._graphs))]
+            self._graphs.put(key, known, size)
         return known
 
 

@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     max_body_bytes: int = Field(default=2 * 1024 * 1024, gt=0)
+    max_tools: int = Field(default=128, ge=1)
     keep_alive_interval: float = Field(default=2.0, gt=0, allow_inf_nan=False)
     workers: int = Field(default=1, ge=1)
     redis_url: SecretStr | None = None

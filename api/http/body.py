@@ -35,7 +35,7 @@ async def read_json_object(request: Request, *, limit: int, optional: bool = Fal
     if not isinstance(value, dict):
         raise RequestError(f"The body must be a JSON object, not {_kind(value)}.")
     # Counting brackets is cheap but includes those in strings, so the exact depth decides.
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and depth(value) > MAX_DEPTH:
         raise RequestError(f"The body is nested more than {MAX_DEPTH} levels deep.")
     return value
 
@@ -79,7 +79,8 @@ async def _read(request: Request, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _depth(value: Any) -> int:
+def depth(value: Any) -> int:
+    """The levels of nesting of a JSON value; an empty object has one."""
     deepest, level = 0, [value]
     while level:
         deepest += 1

@@ -1,9 +1,18 @@
-"""Ids of users and sessions, chosen by applications; they must fit into a URL path and a database."""
+"""Names that callers choose: ids of users and sessions, which must fit into a URL path and a database, and models."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 MAX_ID = 256
 """Maximum length in characters."""
+
+MAX_MODEL = 256
+"""Maximum length in characters. With a wildcard, each name of a model takes memory."""
+
+ModelName = Annotated[str, Field(max_length=MAX_MODEL)]
 
 
 def is_valid_id(value: str) -> bool:

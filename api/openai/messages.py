@@ -6,15 +6,25 @@ a placeholder result, because providers reject a history without one.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
 
+from api.http.body import MAX_DEPTH, depth
 from config.errors import RequestError
 
 NOT_ANSWERED = "No result was reported for this call."
+
+MAX_MESSAGES = 2_000
+
+MAX_PARTS = 1_000
+"""Of the content of one message."""
+
+MAX_CALLS = 128
+"""Of one message, as many as tools."""
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
@@ -27,6 +37,7 @@ def to_langchain(messages: Sequence[Any]) -> list[AnyMessage]:
     """
     if not messages:
         raise RequestError("messages must contain at least one message.", param="messages")
+    _check_length(messages, MAX_MESSAGES, "messages", "messages")
     converter = _Converter()
     for number, message in enumerate(messages):
         converter.add(message, f"messages[{number}]")
@@ -39,6 +50,8 @@ class _Converter:
     def __init__(self) -> None:
         self.converted: list[AnyMessage] = []
         self._unanswered: dict[str, str] = {}
+        self._unanswered_of: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        """By name, in order: the legacy format names the function instead of the call."""
 
     def add(self, message: Any, place: str) -> None:
         if not isinstance(message, dict):
@@ -57,7 +70,8 @@ class _Converter:
                 self.converted.append(HumanMessage(content=content, additional_kwargs=extra))
             case "assistant":
                 calls = _calls(message, place)
-                self._unanswered |= {str(call["id"]): call["name"] for call in calls}
+                for call in calls:
+                    self._open(str(call["id"]), call["name"])
                 self.converted.append(AIMessage(content=content, tool_calls=calls, additional_kwargs=extra))
             case _:
                 call_id = self._answered_call(message, place)
@@ -67,16 +81,22 @@ class _Converter:
         if message["role"] == "tool":
             key, wanted = "tool_call_id", message.get("tool_call_id")
             call_id = wanted if isinstance(wanted, str) and wanted in self._unanswered else None
-        else:  # the legacy format names the function instead of the call
+        else:
             key, wanted = "name", message.get("name")
-            call_id = next((each for each, name in self._unanswered.items() if name == wanted), None)
+            call_id = next(iter(self._unanswered_of[wanted]), None) if isinstance(wanted, str) else None
         if call_id is None:
             raise RequestError(
                 f"{place} answers no tool call: no earlier assistant message has an open call with {key} {wanted!r}.",
                 param=f"{place}.{key}",
             )
-        del self._unanswered[call_id]
+        del self._unanswered_of[self._unanswered.pop(call_id)][call_id]
         return call_id
+
+    def _open(self, call_id: str, name: str) -> None:
+        if (before := self._unanswered.get(call_id)) is not None:
+            del self._unanswered_of[before][call_id]
+        self._unanswered[call_id] = name
+        self._unanswered_of[name][call_id] = None
 
 
 def _content(content: Any, place: str) -> str | list[str | dict[Any, Any]]:
@@ -86,6 +106,7 @@ def _content(content: Any, place: str) -> str | list[str | dict[Any, Any]]:
         return content
     if not isinstance(content, list):
         raise RequestError(f"{place} must be a string, a list of parts or null.", param=place)
+    _check_length(content, MAX_PARTS, place, "parts")
     for number, part in enumerate(content):
         if not isinstance(part, dict) or not isinstance(part.get("type"), str):
             raise RequestError(f"{place}[{number}] must be an object with a type.", param=f"{place}[{number}]")
@@ -101,6 +122,7 @@ def _calls(message: dict[str, Any], place: str) -> list[ToolCall]:
     calls = message.get("tool_calls") or []
     if not isinstance(calls, list):
         raise RequestError(f"{place}.tool_calls must be a list.", param=f"{place}.tool_calls")
+    _check_length(calls, MAX_CALLS, f"{place}.tool_calls", "calls")
     converted = [_call(call, f"{place}.tool_calls[{number}]") for number, call in enumerate(calls)]
     if legacy := message.get("function_call"):
         # It has no id. An id made from its position is the same each time the history is sent.
@@ -123,7 +145,14 @@ def _call(call: Any, place: str, *, legacy: bool = False) -> ToolCall:
             raise RequestError(f"{at}.arguments is not valid JSON.", param=f"{at}.arguments") from exc
     if not isinstance(arguments, dict):
         raise RequestError(f"{at}.arguments must be a JSON object.", param=f"{at}.arguments")
+    if depth(arguments) > MAX_DEPTH:
+        raise RequestError(f"{at}.arguments is nested more than {MAX_DEPTH} levels deep.", param=f"{at}.arguments")
     return ToolCall(name=function["name"], args=arguments, id=call["id"])
+
+
+def _check_length(values: Sequence[Any], limit: int, place: str, kind: str) -> None:
+    if len(values) > limit:
+        raise RequestError(f"{place} must contain at most {limit} {kind}, not {len(values)}.", param=place)
 
 
 def _with_placeholder_results(messages: list[AnyMessage]) -> list[AnyMessage]:

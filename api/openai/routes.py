@@ -37,7 +37,7 @@ async def chat_completions(request: Request) -> Response:
     turns: TurnService = request.state.turns
     began = time.perf_counter()
     body = validate_body(ChatCompletionRequest, await read_json_object(request, limit=settings.max_body_bytes))
-    turn_request = body.turn_request(request.headers, caller)
+    turn_request = body.turn_request(request.headers, caller, settings.max_tools)
     turn = turns.begin(turn_request)
     events = turns.run(turn, turn_request.session_key)
     info = CompletionInfo(

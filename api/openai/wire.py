@@ -7,6 +7,7 @@ Known but unsupported parameters are errors, so that no caller relies on them.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -14,12 +15,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from agent.tools.caller_tools import CallerTool
 from agent.turns import TurnRequest
-from api.http.ids import is_valid_id
+from api.http.ids import ModelName, is_valid_id
 from api.openai.messages import to_langchain
 from config.errors import RequestError
 from router.failover import RoutingOverrides
 
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
+
+MAX_TOOLS = 128
+"""OpenAI's limit; `SWITCHBOARD_MAX_TOOLS` sets another one. Each tool of a new set costs half a millisecond."""
+
+MAX_FALLBACKS = 32
 
 FORWARDED_PARAMS = (
     "temperature top_p max_tokens max_completion_tokens stop seed presence_penalty frequency_penalty logit_bias "
@@ -45,7 +51,9 @@ class ChatCompletionRequest(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    model: str | None = Field(None, description='A model name of models.yaml. Not set or "default": the default model')
+    model: ModelName | None = Field(
+        None, description='A model name of models.yaml. Not set or "default": the default model'
+    )
     messages: list[dict[str, Any]] = Field(min_length=1)
     stream: bool | None = False
     stream_options: StreamOptions | None = None
@@ -81,16 +89,16 @@ class ChatCompletionRequest(BaseModel):
     # LiteLLM's routing overrides for one request.
     timeout: Annotated[float, Field(gt=0)] | None = None
     num_retries: Annotated[int, Field(ge=0, le=10)] | None = None
-    fallbacks: list[str | dict[str, Any]] | None = None
+    fallbacks: Annotated[list[ModelName | dict[str, Any]], Field(max_length=MAX_FALLBACKS)] | None = None
 
-    def turn_request(self, headers: Mapping[str, str], caller: str) -> TurnRequest:
+    def turn_request(self, headers: Mapping[str, str], caller: str, max_tools: int = MAX_TOOLS) -> TurnRequest:
         """Convert to a TurnRequest. `caller` separates the sessions of different tokens.
 
         Raises:
-            RequestError: a parameter is invalid or not supported; `param` names it.
+            RequestError: a parameter is invalid, not supported or too large; `param` names it.
         """
         self._reject_unsupported()
-        tools = self._tools()
+        tools = self._tools(max_tools)
         session = self._session_key(headers)
         return TurnRequest(
             model=self.model,
@@ -111,12 +119,15 @@ class ChatCompletionRequest(BaseModel):
         if self.logprobs or self.top_logprobs:
             raise RequestError("Log probabilities are not supported.", param="logprobs")
 
-    def _tools(self) -> list[CallerTool]:
+    def _tools(self, limit: int) -> list[CallerTool]:
+        if (count := len(self.tools or ()) + len(self.functions or ())) > limit:
+            param = "tools" if self.tools else "functions"
+            raise RequestError(f"{param} must contain at most {limit} tools, not {count}.", param=param)
         tools = [_tool(tool, f"tools[{number}]") for number, tool in enumerate(self.tools or [])]
         tools += [_function(each, f"functions[{number}]") for number, each in enumerate(self.functions or [])]
-        names = [tool.name for tool in tools]
-        if repeated := next((name for name in names if names.count(name) > 1), None):
-            raise RequestError(f"Several tools have the name {repeated!r}.", param="tools")
+        repeated = [name for name, count in Counter(tool.name for tool in tools).items() if count > 1]
+        if repeated:
+            raise RequestError(f"Several tools have the name {repeated[0]!r}.", param="tools")
         return tools
 
     def _session_key(self, headers: Mapping[str, str]) -> str | None:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from agent.sessions.requests import Invocation, OnBusy, OnPending, Resumption
 from agent.tools.review import ReviewResponse
-from api.http.ids import MAX_ID, is_valid_id
+from api.http.ids import MAX_ID, ModelName, is_valid_id
 
 MAX_QUERY = 100_000
 MAX_TTL = 10 * 366 * 24 * 3600
@@ -48,7 +48,9 @@ class InvokeBody(Body):
     )
     query: Text
     system_message: Text | None = Field(None, description="Replaces the agent's prompt or is appended to it.")
-    model: str | None = Field(None, description='A model name of models.yaml. Not set or "default": the default model.')
+    model: ModelName | None = Field(
+        None, description='A model name of models.yaml. Not set or "default": the default model.'
+    )
     ttl: Ttl | None = Field(None, description="Seconds from now until the session expires; null: never.")
     on_busy: OnBusy = Field("reject", description="If another turn is running: 409, cancel it, or wait for it.")
     on_pending: OnPending = Field("refuse", description="If a review is pending: 409, or reject it and continue.")
@@ -98,7 +100,7 @@ class DecisionBody(Body):
 class ResumeBody(Body):
     user_id: Id
     session_id: Id
-    model: str | None = None
+    model: ModelName | None = None
     interrupt_id: str | None = Field(None, description="Required if several calls are pending.")
     response_type: Literal["accept", "reject", "edit", "response"] | None = None
     args: dict[str, Any] | str | None = Field(

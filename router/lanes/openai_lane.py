@@ -20,7 +20,7 @@ from config.models.deployments import Deployment
 from router.lanes.base import Chunk, Lane, LaneRequest
 from router.lanes.decompression import ENCODINGS, iter_decompressed
 from router.lanes.openai_chunks import ChunkReader
-from router.lanes.openai_request import NeedsLiteLLM, ProviderEndpoint, provider_endpoint, request_body
+from router.lanes.openai_request import NeedsLiteLLM, ProviderEndpoint, prepared_params, provider_endpoint, request_body
 from router.providers.error_body import redacted
 from router.providers.provider_errors import from_response, from_transport
 from router.stream.sse_events import EventParser
@@ -60,6 +60,7 @@ class OpenAILane:
         self._http = http
         self._litellm = litellm
         self._endpoints: dict[Deployment, ProviderEndpoint] = {}
+        self._prepared = prepared_params()
 
     async def stream(self, request: LaneRequest) -> AsyncGenerator[Chunk, None]:
         """Yields the answer's chunks; see `Lane.stream`."""
@@ -107,7 +108,7 @@ class OpenAILane:
         if endpoint is None:
             if len(self._endpoints) >= MAX_ENDPOINTS:  # deployments of an older models.yaml, or of wildcards
                 self._endpoints.clear()
-            endpoint = self._endpoints[deployment] = provider_endpoint(deployment)
+            endpoint = self._endpoints[deployment] = provider_endpoint(deployment, self._prepared)
         return endpoint
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -21,6 +21,7 @@ from router.lanes.base import LaneRequest
 from router.lanes.request_params import merged_params, to_json
 from router.providers.litellm_import import litellm
 from router.providers.provider_errors import LITELLM_ERRORS, from_litellm
+from router.sized_cache import SizedCache
 
 VIA_SDK: Final = frozenset({"openai", "dashscope", "moonshot", "zai", "nvidia_nim", "cerebras"})
 """Providers that LiteLLM reaches through the OpenAI client."""
@@ -39,8 +40,11 @@ _ROUTING_PARAMS: Final = frozenset(
 _PREPARATION_PARAMS: Final = frozenset({"additional_drop_params", "allowed_openai_params", "drop_params", "extra_body"})
 _HEADER_PARAMS: Final = frozenset({"model", "api_key", "api_base", "organization", "extra_headers"})
 
-MAX_CACHED_PARAMS: Final = 64
-"""Parameter sets to cache for each endpoint."""
+MAX_CACHED_PARAMS: Final = 1024
+"""Parameter sets to cache, of all endpoints that share a cache."""
+
+MAX_CACHED_BYTES: Final = 16 * 1024 * 1024
+"""Their size, with what was prepared from them. Callers choose both the tools and, with a wildcard, the endpoint."""
 
 _utils: Final = litellm.utils
 _ANY_TOOL: Final = ({"type": "function", "function": {"name": "any"}},)
@@ -50,13 +54,22 @@ class NeedsLiteLLM(Exception):
     """LiteLLM would not stream this request, or would rewrite its answer, so only the LiteLLM lane can send it."""
 
 
+PreparedParams = SizedCache[tuple[str, str, URL, bytes], bytes]
+"""By provider, model, URL and the JSON of the original parameters."""
+
+
+def prepared_params() -> PreparedParams:
+    """An empty cache."""
+    return SizedCache(MAX_CACHED_PARAMS, MAX_CACHED_BYTES)
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderEndpoint:
     """Where and how to send a deployment's requests: URL, headers, and LiteLLM's provider `config`.
 
-    `prepared` caches the prepared parameters, keyed by the JSON of the original ones: preparing them costs 0.25 ms, and
-    most turns send the same ones. `caches_body` is true when the messages do not affect the rest of the body; then the
-    cache holds the whole body without the messages.
+    `prepared` caches the prepared parameters: preparing them costs 0.25 ms, and most turns send the same ones. Several
+    endpoints may share it. `caches_body` is true when the messages do not affect the rest of the body; then the cache
+    holds the whole body without the messages.
     """
 
     provider: str
@@ -66,7 +79,7 @@ class ProviderEndpoint:
     api_base: str | None
     config: Any
     caches_body: bool
-    prepared: dict[bytes, bytes] = field(default_factory=dict)
+    prepared: PreparedParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +123,8 @@ def is_openai_compatible(deployment: Deployment) -> bool:
     return not any(map(_is_litellm_param, extras)) and not _may_be_bridged(access, deployment)
 
 
-def provider_endpoint(deployment: Deployment) -> ProviderEndpoint:
-    """Resolve the endpoint of `deployment`.
+def provider_endpoint(deployment: Deployment, prepared: PreparedParams | None = None) -> ProviderEndpoint:
+    """Resolve the endpoint of `deployment`; `prepared` is a cache to share with other endpoints.
 
     Raises:
         CredentialsRefused: the deployment has no key, or its provider is not OpenAI-compatible.
@@ -128,7 +141,10 @@ def provider_endpoint(deployment: Deployment) -> ProviderEndpoint:
     else:
         url, headers = _sdk_target(access, deployment, extra_headers)
     caches_body = type(config).transform_request is litellm.OpenAIGPTConfig.transform_request
-    return ProviderEndpoint(access.provider, access.model, URL(url), headers, access.api_base, config, caches_body)
+    prepared = prepared_params() if prepared is None else prepared
+    return ProviderEndpoint(
+        access.provider, access.model, URL(url), headers, access.api_base, config, caches_body, prepared
+    )
 
 
 def request_body(endpoint: ProviderEndpoint, request: LaneRequest) -> bytes:
@@ -171,12 +187,11 @@ def _cached(
     endpoint: ProviderEndpoint, params: bytes, prepare: Callable[[ProviderEndpoint, dict[str, Any]], dict[str, Any]]
 ) -> bytes:
     """The JSON of what `prepare` returns for these parameters, from the cache if possible."""
-    prepared = endpoint.prepared.get(params)
+    key = (endpoint.provider, endpoint.model, endpoint.url, params)
+    prepared = endpoint.prepared.get(key)
     if prepared is None:
         prepared = orjson.dumps(prepare(endpoint, orjson.loads(params)))
-        if len(endpoint.prepared) >= MAX_CACHED_PARAMS:
-            endpoint.prepared.clear()
-        endpoint.prepared[params] = prepared
+        endpoint.prepared.put(key, prepared, len(params) + len(prepared))
     return prepared
 
 

@@ -276,6 +276,16 @@ async def test_graphs_are_compiled_once_for_each_set_of_tools() -> None:
     assert len(rig.service._graphs) == 2
 
 
+async def test_graphs_are_kept_by_their_size_as_well_as_by_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.turns.COMPILED_TOOL_BYTES", 3000)
+    rig = Rig(DONE)
+    for name in ("a", "b", "c", "d"):
+        await rig.events(caller_tools=[CallerTool(name, "x" * 1000)])
+    assert len(rig.service._graphs) == 2
+    await rig.events(caller_tools=[CallerTool("large", "x" * 10_000)])
+    assert len(rig.service._graphs) == 2
+
+
 def test_an_unknown_model_is_refused_before_anything_runs() -> None:
     with pytest.raises(ModelNotFound):
         Rig(DONE).service.begin(TurnRequest("gpt-9", [HumanMessage("Hi")]))

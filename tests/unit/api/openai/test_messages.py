@@ -114,3 +114,28 @@ def test_whatever_is_sent_there_is_an_answer_or_a_request_error(messages: list[A
         assert error.param
     else:
         assert len(read) >= len(messages)
+
+
+def test_too_many_calls_in_a_message_are_refused() -> None:
+    calls = [asked(f"c{number}")["tool_calls"][0] for number in range(129)]
+    with pytest.raises(RequestError, match="at most 128 calls, not 129") as caught:
+        to_langchain([{"role": "assistant", "tool_calls": calls}])
+    assert caught.value.param == "messages[0].tool_calls"
+
+
+def test_arguments_that_are_nested_too_deeply_are_refused() -> None:
+    with pytest.raises(RequestError, match="more than 64 levels") as caught:
+        to_langchain([asked(arguments='{"a":' * 65 + "1" + "}" * 65)])
+    assert caught.value.param == "messages[0].tool_calls[0].function.arguments"
+
+
+def test_results_in_the_legacy_form_answer_the_calls_of_their_name_in_order() -> None:
+    read = to_langchain(
+        [
+            asked("a1", "add"),
+            asked("s1", "subtract"),
+            asked("a2", "add"),
+            *({"role": "function", "name": name, "content": "1"} for name in ("add", "subtract", "add")),
+        ]
+    )
+    assert [each.tool_call_id for each in read if isinstance(each, ToolMessage)] == ["a1", "s1", "a2"]

@@ -69,6 +69,41 @@ def test_what_cannot_be_understood_or_honoured_is_named(body: dict[str, Any], pa
     assert caught.value.param.startswith(param)
 
 
+def named(number: int) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": f"f{number}"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "limit"),
+    [
+        ({"tools": [named(number) for number in range(129)]}, "tools", "128"),
+        ({"functions": [named(number)["function"] for number in range(129)]}, "functions", "128"),
+        ({"tools": [named(0)], "functions": [named(n)["function"] for n in range(1, 129)]}, "tools", "128"),
+        ({"messages": [HI] * 2001}, "messages", "2000"),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}] * 1001}]}, "messages[0]", "1000"),
+        ({"model": "m" * 257}, "model", "256"),
+        ({"fallbacks": ["a"] * 33}, "fallbacks", "32"),
+        ({"fallbacks": ["a" * 257]}, "fallbacks[0]", "256"),
+    ],
+)
+def test_what_is_too_large_is_refused_with_the_limit(body: dict[str, Any], param: str, limit: str) -> None:
+    with pytest.raises(RequestError, match=rf"\b{limit}\b") as caught:
+        understood(**body)
+    assert (caught.value.param or "").startswith(param)
+
+
+def test_what_is_just_small_enough_is_accepted() -> None:
+    assert len(understood(tools=[named(number) for number in range(128)]).caller_tools) == 128
+    assert len(understood(messages=[HI] * 2000).messages) == 2000
+    assert understood(model="m" * 256).model == "m" * 256
+
+
+def test_the_limit_of_tools_is_a_setting() -> None:
+    request = validate_body(ChatCompletionRequest, {"messages": [HI], "tools": [named(0), named(1)]})
+    with pytest.raises(RequestError, match=r"at most 1 tools, not 2"):
+        request.turn_request({}, "me", max_tools=1)
+
+
 @pytest.mark.parametrize(
     ("headers", "body", "overrides"),
     [
