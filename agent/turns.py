@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakSet
 
 import orjson
 from langchain_core.messages import AnyMessage, SystemMessage
@@ -24,6 +25,7 @@ from agent.tools.mcp.host import McpHost
 from agent.tools.tool_set import ToolSet, tool_set
 from agent.turn import Turn
 from agent.turn_context import Prompt, TurnContext
+from config.errors import ServerStopping
 from config.profile.agent_file import AgentProfile
 from router.failover import FailoverRouter, RoutingOverrides
 from router.routed_turn import RoutedTurn
@@ -97,6 +99,8 @@ class TurnService:
             COMPILED_TOOL_SETS, COMPILED_TOOL_BYTES
         )
         self._running: dict[str, Turn] = {}
+        self._begun: WeakSet[Turn] = WeakSet()
+        self._is_stopping = False
 
     def use(self, profile: AgentProfile) -> None:
         """Turns that begin from now on run `profile`; those that run keep the one they began with."""
@@ -104,11 +108,18 @@ class TurnService:
         self._graphs.clear()
         self.mcp.use(profile.mcp_servers)
 
+    def stop(self) -> None:
+        """End all turns with ServerStopping, and refuse new ones."""
+        self._is_stopping = True
+        for turn in list(self._begun):
+            turn.end(ServerStopping())
+
     def begin(self, request: TurnRequest) -> Turn:
         """Begin a turn; it runs while its events are read.
 
         Raises:
             ModelNotFound, ModelUnavailable: see `FailoverRouter.begin`.
+            ServerStopping: see `stop`.
         """
         routed = self.router.begin(request.model, request.overrides)
         user_id = request.user_id if self._remembers_users(routed) else None
@@ -122,7 +133,7 @@ class TurnService:
             user_id=user_id,
             memory=self.memory,
         )
-        return Turn(routed, AgentRun(graph, tools.hand_offs, AgentInput(request.messages), context, self._gate))
+        return self._turn(routed, AgentRun(graph, tools.hand_offs, AgentInput(request.messages), context, self._gate))
 
     def begin_on_thread(self, request: ThreadRequest) -> Turn:
         """Begin a turn whose messages are stored. Raises as `begin` does."""
@@ -137,7 +148,7 @@ class TurnService:
             answered=request.answered,
         )
         given = AgentInput(request.messages, request.thread_id, request.answers)
-        return Turn(routed, AgentRun(graph, tools.hand_offs, given, context, self._gate))
+        return self._turn(routed, AgentRun(graph, tools.hand_offs, given, context, self._gate))
 
     async def ask(self, model: str, messages: Sequence[AnyMessage]) -> str:
         """The answer of `model` to `messages`, without tools; for work beside the conversation."""
@@ -158,6 +169,13 @@ class TurnService:
     def run(self, turn: Turn, session_key: str | None = None) -> AsyncGenerator[Event, None]:
         """The turn's events; on a session, a turn that still runs there is superseded first."""
         return turn.events() if session_key is None else self._run_alone(turn, session_key)
+
+    def _turn(self, routed: RoutedTurn, run: AgentRun) -> Turn:
+        if self._is_stopping:
+            raise ServerStopping
+        turn = Turn(routed, run)
+        self._begun.add(turn)
+        return turn
 
     async def _run_alone(self, turn: Turn, session_key: str) -> AsyncGenerator[Event, None]:
         if older := self._running.get(session_key):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -21,8 +22,10 @@ from agent.tools.mcp.host import McpHost
 from agent.turns import TurnService
 from api import garbage_collection
 from api.database import open_configured_database
+from api.drain import Drain
 from api.http.auth import TokenVerifier
 from api.http.errors import InvalidBody, MethodNotAllowed, RouteNotFound, error_response
+from api.http.guarded_protocol import ConnectionGuard
 from api.http.request_id import RequestId
 from api.openai.routes import routes as openai_routes
 from api.ops.routes import routes as ops_routes
@@ -90,6 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
                 sessions=sessions,
                 memories=memories,
                 reload=reload,
+                guard=_guard(settings, turns),
             )
 
     app = FastAPI(
@@ -113,6 +117,16 @@ def create_app(settings: Settings) -> FastAPI:
 def _open_telemetry_is_configured() -> bool:
     """Decided once at startup: FastAPI's own check runs per request and costs 1 % of a turn."""
     return any(name.startswith(("OTEL_", "FASTAPI_OTEL_")) for name in os.environ)
+
+
+def _guard(settings: Settings, turns: TurnService) -> ConnectionGuard:
+    most = settings.max_unauthenticated_connections
+    if sys.platform != "win32":
+        import resource
+
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = most if descriptors == resource.RLIM_INFINITY else min(most, max(1, descriptors // 2))
+    return ConnectionGuard(settings.head_timeout, settings.body_timeout, most, Drain(settings.drain_time, turns.stop))
 
 
 def _embedder(profile: AgentProfile, registry: LiveRegistry) -> Embedder | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -40,34 +40,28 @@ def serve(
 ) -> None:
     """Serve the API."""
     from api import garbage_collection
-    from config.settings import load_environment
+    from api.listening import bind, port_of
+    from config.settings import load_environment, load_settings, require_tokens
 
     garbage_collection.pause()  # a single process resumes it once the app is built
     try:
-        settings, registry = _prepare(host=host, port=port, models_file=models, agent_file=agent, workers=workers)
+        settings = load_settings(host=host, port=port, models_file=models, agent_file=agent, workers=workers)
+        require_tokens(settings)
+        sockets = bind(settings.host, settings.port)
+        registry = _check_files(settings)
         # LiteLLM reads some variables itself when it sends a request, and workers read the settings again.
         os.environ.update(load_environment())
     except ConfigError as exc:
         _exit_with(exc.problems)
     os.environ.update(_to_environment(settings))
-    _print_startup(settings, registry)
+    _print_startup(settings, registry, port_of(sockets))
     _wait_for_database(settings)
 
     if settings.workers > 1:
         garbage_collection.resume()  # the workers are separate processes
-    import uvicorn
+    from api import server
 
-    uvicorn.run(
-        "api.worker:create_app_from_environment",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        http="httptools",
-        access_log=False,  # each turn logs its own line
-        log_config=None,
-        timeout_worker_healthcheck=30,  # a worker imports LiteLLM before it answers
-    )
+    server.serve(settings, sockets)
 
 
 @app.command()
@@ -116,21 +110,20 @@ def fake_provider(
         typer.echo("stopped")
 
 
-def _prepare(**overrides: Any) -> tuple[Settings, Registry]:
-    """Load and check all configuration before the server starts. Raises ConfigError."""
+def _check_files(settings: Settings) -> Registry:
+    """Load and check models.yaml and agent.yaml before the server starts. Raises ConfigError."""
     from config.models.models_file import check_models
     from config.profile.agent_file import check_agent
-    from config.settings import load_environment, load_settings, require_tokens, unknown_settings
+    from config.settings import load_environment, unknown_settings
 
-    settings, environ = load_settings(**overrides), load_environment()
-    require_tokens(settings)
+    environ = load_environment()
     registry, problems = check_models(settings.models_file, environ)
     problems += check_agent(settings.agent_file, environ)[1]
     if problems:
         raise ConfigError(problems)
     for warning in [*unknown_settings(environ), *registry.warnings]:
         typer.echo(f"warning: {warning}", err=True)
-    return settings, registry
+    return registry
 
 
 def _wait_for_database(settings: Settings) -> None:
@@ -158,14 +151,14 @@ def _to_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _print_startup(settings: Settings, registry: Registry) -> None:
+def _print_startup(settings: Settings, registry: Registry, port: int) -> None:
     from dotenv import dotenv_values
 
     from config.settings import ENV_FILE
 
     name = "SWITCHBOARD_API_TOKENS"
     in_file = dotenv_values(ENV_FILE).get(name) == os.environ.get(name)
-    typer.echo(f"Switchboard: http://{settings.host}:{settings.port}/v1 (documentation at /docs)")
+    typer.echo(f"Switchboard: http://{settings.host}:{port}/v1 (documentation at /docs)")
     typer.echo(f"API token:   {name} in {ENV_FILE.absolute() if in_file else 'the environment'}")
     typer.echo(_default_model(registry))
 

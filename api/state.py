@@ -8,6 +8,7 @@ from agent.memory.long_term import LongTermMemory
 from agent.sessions.service import SessionService
 from agent.turns import TurnService
 from api.http.auth import TokenVerifier
+from api.http.guarded_protocol import ConnectionGuard
 from api.reload import Reload
 from config.settings import Settings
 
@@ -21,3 +22,4 @@ class State(TypedDict):
     sessions: SessionService
     memories: LongTermMemory
     reload: Reload
+    guard: ConnectionGuard

@@ -31,6 +31,7 @@
         ├── AnswerInterrupted          the answer broke off after the caller had received part of it
         ├── TurnSuperseded             a newer request on the same session replaced the turn
         ├── TurnCancelled              the turn was cancelled
+        ├── ServerStopping             the server stops, and the drain time has passed; carries `retry_after`
         └── StepLimitReached           the agent used up its steps
 
 `code` is stable and meant for programs; the message is meant for people. `provider_text` holds the provider's own
@@ -294,6 +295,16 @@ class TurnCancelled(TurnError):
     """The turn was cancelled."""
 
     code = "cancelled"
+
+
+class ServerStopping(TurnError):
+    """The server stops, and the drain time has passed. `retry_after` is in seconds."""
+
+    code = "server_stopping"
+    retry_after = 1.0
+
+    def __init__(self, message: str = "The server is stopping. Try again in a moment.") -> None:
+        super().__init__(message)
 
 
 class StepLimitReached(TurnError):

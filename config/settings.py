@@ -33,6 +33,9 @@ class Settings(BaseSettings):
 
     - `host`: local connections only by default; a container needs 0.0.0.0.
     - `keep_alive_interval`: silence in a stream before a keep-alive comment is sent.
+    - `max_unauthenticated_connections`: connections without a valid token; a further one closes the oldest. Never more
+      than half of the file descriptors that the process may open.
+    - `drain_time`: how long running turns may go on after SIGTERM.
     - `redis_url`: shares circuit breakers, rate limits and signals between servers and workers. None: not shared.
     - `database_url`: None is a SQLite file in `data_dir`.
     - `database_pool_size`: connections of each process; PostgreSQL uses as many again for checkpoints.
@@ -54,6 +57,10 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     max_body_bytes: int = Field(default=2 * 1024 * 1024, gt=0)
     max_tools: int = Field(default=128, ge=1)
+    head_timeout: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    body_timeout: float = Field(default=30.0, gt=0, allow_inf_nan=False)
+    max_unauthenticated_connections: int = Field(default=1000, ge=1)
+    drain_time: float = Field(default=25.0, ge=0, allow_inf_nan=False)
     keep_alive_interval: float = Field(default=2.0, gt=0, allow_inf_nan=False)
     workers: int = Field(default=1, ge=1)
     redis_url: SecretStr | None = None

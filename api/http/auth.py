@@ -12,6 +12,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import SecretStr
 
 from api.http.errors import Unauthorized
+from api.http.guarded_protocol import mark_authenticated
 
 bearer = HTTPBearer(auto_error=False, description="One of SWITCHBOARD_API_TOKENS")
 api_key = APIKeyHeader(
@@ -54,7 +55,9 @@ def authenticated_caller(request: Request) -> str:
     if not token:
         raise Unauthorized("A token is required: send 'Authorization: Bearer TOKEN' or 'x-api-key: TOKEN'.")
     verifier: TokenVerifier = request.state.tokens
-    return verifier.verify(token)
+    caller = verifier.verify(token)
+    mark_authenticated(request)
+    return caller
 
 
 async def authenticate(

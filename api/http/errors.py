@@ -17,6 +17,7 @@ from config.errors import (
     ModelNotFound,
     ModelUnavailable,
     RequestError,
+    ServerStopping,
     SessionError,
     SessionNotFound,
     StepLimitReached,
@@ -37,6 +38,24 @@ class BodyTooLarge(SwitchboardError):
     """The body is larger than `SWITCHBOARD_MAX_BODY_BYTES`."""
 
     code = "body_too_large"
+
+
+class HeadTooLarge(SwitchboardError):
+    """The request line and the headers are larger than the server accepts."""
+
+    code = "head_too_large"
+
+
+class MalformedRequest(SwitchboardError):
+    """The bytes are no HTTP request."""
+
+    code = "malformed_request"
+
+
+class RequestTimeout(SwitchboardError):
+    """The client took too long to send its request."""
+
+    code = "request_timeout"
 
 
 class RouteNotFound(SwitchboardError):
@@ -67,7 +86,10 @@ STATUSES: dict[type[SwitchboardError], int] = {
     Unauthorized: 401,
     RouteNotFound: 404,
     MethodNotAllowed: 405,
+    RequestTimeout: 408,
     BodyTooLarge: 413,
+    HeadTooLarge: 431,
+    MalformedRequest: 400,
     ClientDisconnected: 499,
     ModelNotFound: 404,
     InvalidBody: 422,
@@ -78,6 +100,7 @@ STATUSES: dict[type[SwitchboardError], int] = {
     StorageUnavailable: 503,
     TurnSuperseded: 409,
     TurnCancelled: 409,
+    ServerStopping: 503,
     ModelUnavailable: 503,
     AllDeploymentsFailed: 503,
     DeadlineExceeded: 504,

@@ -41,10 +41,11 @@ def test_the_command_line_turns_it_off_where_the_same_process_serves(
 ) -> None:
     (tmp_path / "models.yaml").write_text(MODELS)
     code = (
-        "import gc, uvicorn\n"
-        "uvicorn.run = lambda *_, **__: print(gc.isenabled())\n"
+        "import gc\n"
+        "from api import server\n"
+        "server.serve = lambda *_: print(gc.isenabled())\n"
         "from api.cli import app\n"
-        f"app(['serve', '--workers', '{workers}'])"
+        f"app(['serve', '--port', '0', '--workers', '{workers}'])"
     )
     said = printed(code, tmp_path, SWITCHBOARD_API_TOKENS="token", SWITCHBOARD_DATA_DIR="data")
     assert said.splitlines()[-1] == collects

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from api.app import create_app
+from api.http.guarded_protocol import GuardedProtocol
 from config.settings import Settings
 
 TOKEN = "test-token"
@@ -73,7 +74,11 @@ async def serving(
     # Without an explicit protocol, asyncio leaves Nagle's algorithm on, which delays every answer by 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, http=GuardedProtocol, ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=1
+        )
+    )
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         while not server.started:

@@ -2,17 +2,18 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import uvicorn
 from typer.testing import CliRunner, Result
 
 from api.cli import app
+from api.listening import port_of
+from config.settings import Settings
 
 MODELS = """\
 model_list:
@@ -34,12 +35,27 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     os.environ.update(before)
 
 
+Served = list[tuple[Settings, int]]
+
+
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What uvicorn is asked to do, instead of doing it."""
-    calls: list[dict[str, Any]] = []
-    monkeypatch.setattr(uvicorn, "run", lambda target, **options: calls.append({"target": target, **options}))
+def served(monkeypatch: pytest.MonkeyPatch) -> Served:
+    """The settings and the bound port of each call to serve, instead of serving."""
+    calls: Served = []
+
+    def serve(settings: Settings, sockets: list[socket.socket]) -> None:
+        calls.append((settings, port_of(sockets)))
+        for each in sockets:
+            each.close()
+
+    monkeypatch.setattr("api.server.serve", serve)
     return calls
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
 
 def run(*arguments: str) -> Result:
@@ -91,14 +107,14 @@ def test_check_prints_the_schema() -> None:
     assert "temperature" in schema["$defs"]["LiteLLMParams"]["properties"]
 
 
-def test_serve_refuses_to_start_without_a_token_and_gives_the_line(served: list[dict[str, Any]]) -> None:
+def test_serve_refuses_to_start_without_a_token_and_gives_the_line(served: Served) -> None:
     result = run("serve")
     assert (result.exit_code, served) == (1, [])
     assert "SWITCHBOARD_API_TOKENS=" in result.stderr and "Traceback" not in result.output
 
 
 def test_serve_refuses_a_bad_file_with_its_place(
-    directory: Path, served: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    directory: Path, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SWITCHBOARD_API_TOKENS", "t")
     (directory / "models.yaml").write_text("model_list: []\n")
@@ -108,29 +124,51 @@ def test_serve_refuses_a_bad_file_with_its_place(
 
 
 def test_serve_hands_what_was_asked_for_to_the_processes_that_serve(
-    directory: Path, served: list[dict[str, Any]]
+    directory: Path, served: Served, free_port: int
 ) -> None:
     (directory / ".env").write_text("SWITCHBOARD_API_TOKENS=hush\nOPENAI_API_KEY=sk\nSWITCHBOARD_PORT=1\n")
     (directory / "mine.yaml").write_text(MODELS)
-    result = run("serve", "--port", "8123", "--models", "mine.yaml", "--workers", "2")
+    result = run("serve", "--port", str(free_port), "--models", "mine.yaml", "--workers", "2")
     assert result.exit_code == 0
-    (call,) = served
-    assert (call["target"], call["factory"]) == ("api.worker:create_app_from_environment", True)
-    assert (call["host"], call["port"], call["workers"], call["access_log"]) == ("127.0.0.1", 8123, 2, False)
+    ((settings, bound),) = served
+    assert (settings.host, settings.port, settings.workers) == ("127.0.0.1", free_port, 2)
+    assert bound == free_port
     assert os.environ["SWITCHBOARD_MODELS_FILE"] == str(directory / "mine.yaml")
-    assert (os.environ["SWITCHBOARD_PORT"], os.environ["OPENAI_API_KEY"]) == ("8123", "sk")
-    assert "http://127.0.0.1:8123/v1" in result.stdout
+    assert (os.environ["SWITCHBOARD_PORT"], os.environ["OPENAI_API_KEY"]) == (str(free_port), "sk")
+    assert f"http://127.0.0.1:{free_port}/v1" in result.stdout
     assert f"SWITCHBOARD_API_TOKENS in {directory / '.env'}" in result.stdout
     assert "Default model: real (openai/gpt-4.1)" in result.stdout
     assert "hush" not in result.output
 
 
 def test_serve_says_that_a_token_is_in_the_environment(
-    directory: Path, served: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    directory: Path, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (directory / ".env").write_text("SWITCHBOARD_API_TOKENS=other\n")
     monkeypatch.setenv("SWITCHBOARD_API_TOKENS", "t")
-    assert "SWITCHBOARD_API_TOKENS in the environment" in run("serve").stdout
+    assert "SWITCHBOARD_API_TOKENS in the environment" in run("serve", "--port", "0").stdout
+
+
+def test_serve_finds_a_busy_port_before_it_reads_the_files_and_prints_anything(
+    directory: Path, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWITCHBOARD_API_TOKENS", "t")
+    (directory / "models.yaml").write_text("model_list: []\n")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        result = run("serve", "--port", str(port))
+    assert (result.exit_code, served, result.stdout) == (1, [], "")
+    assert result.stderr == (
+        f"SWITCHBOARD_PORT: cannot listen on port {port} of 127.0.0.1: another program uses it. "
+        "Stop that program, or choose another port with --port\n"
+    )
+
+
+def test_serve_prints_the_port_that_it_found(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWITCHBOARD_API_TOKENS", "t")
+    result = run("serve", "--port", "0", "--host", "localhost")
+    ((_, bound),) = served
+    assert bound > 0 and f"http://localhost:{bound}/v1" in result.stdout
 
 
 def test_no_command_but_serve_imports_what_is_slow() -> None:

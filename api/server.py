@@ -1,0 +1,94 @@
+"""Listens and serves with uvicorn, in this process or in several workers, until a signal ends it.
+
+The first SIGTERM or SIGINT refuses new connections and lets running turns finish within the drain time. A second one
+ends the process at once.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from types import FrameType
+from typing import Final
+
+import structlog
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from config.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+STARTUP_FAILURE: Final = 3
+"""Exit code, the same as uvicorn's."""
+
+TIME_TO_CLOSE: Final = 3
+"""Seconds after the drain time in which ended turns send their errors; then their tasks are cancelled."""
+
+ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def serve(settings: Settings, sockets: Sequence[socket.socket]) -> None:
+    """Serve on `sockets` until a signal ends the server. Exits with `STARTUP_FAILURE` if it could not start."""
+    config = uvicorn.Config(
+        "api.worker:create_app_from_environment",
+        factory=True,
+        workers=settings.workers,
+        http="api.http.guarded_protocol:GuardedProtocol",
+        ws="none",
+        access_log=False,  # each turn logs its own line
+        log_config=None,
+        timeout_worker_healthcheck=30,  # a worker imports LiteLLM before it answers
+        timeout_graceful_shutdown=math.ceil(settings.drain_time) + TIME_TO_CLOSE,
+    )
+    if settings.workers > 1:
+        _Workers(config, list(sockets)).run()
+        return
+    server = _Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run(list(sockets))
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+class _Server(uvicorn.Server):
+    """The server of a single process."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except OSError as exc:
+            # Another program has begun to listen on the port since it was bound.
+            log.error("cannot_listen", problem=exc.strerror)
+            await self.lifespan.shutdown()
+            sys.exit(STARTUP_FAILURE)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            signal.signal(sig, signal.SIG_DFL)
+            signal.raise_signal(sig)
+        super().handle_exit(sig, frame)
+
+
+class _Workers(Multiprocess):
+    """The parent process of several workers. Their own servers take a second signal for a repetition of the first."""
+
+    def terminate_all(self) -> None:
+        for listener in self.sockets:
+            listener.close()  # otherwise clients could still connect, and nobody would answer
+        super().terminate_all()
+
+    def join_all(self) -> None:
+        self.signal_queue.clear()
+        while any(each.process.is_alive() for each in self.processes):
+            if any(each in ENDING_SIGNALS for each in self.signal_queue):
+                for each in self.processes:
+                    each.kill()
+                break
+            time.sleep(0.1)
+        super().join_all()

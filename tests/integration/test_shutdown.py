@@ -1,0 +1,112 @@
+"""The end of a server process: what a signal does to running turns, half-sent requests and new connections."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from tests.support.server_process import ServerProcess, running, server_in
+from tests.support.serving import TOKEN, fake
+
+DRAIN = 2.0
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+SLOW = {"messages": [{"role": "user", "content": "/say Hello.\n/wait 25s\n/say Bye."}], "stream": True}
+
+
+@asynccontextmanager
+async def server(folder: Path, drain: float = DRAIN, **settings: Any) -> AsyncIterator[ServerProcess]:
+    models = [fake(first_token_timeout=60, stall_timeout=60)]
+    process = server_in(folder / "server", *models, drain_time=drain, **settings)
+    async with running(process):
+        yield process
+
+
+def signalled(process: ServerProcess, signum: signal.Signals = signal.SIGTERM) -> None:
+    assert process.process is not None
+    os.kill(process.process.pid, signum)
+
+
+async def exit_code(process: ServerProcess, within: float) -> int:
+    async with asyncio.timeout(within):
+        return await process.ended()
+
+
+async def refuses_connections(process: ServerProcess) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", process.port)
+    except ConnectionRefusedError:
+        return True
+    writer.close()
+    return False
+
+
+@asynccontextmanager
+async def speaking(process: ServerProcess) -> AsyncIterator[AsyncIterator[str]]:
+    """The lines of an answer that has begun and takes longer than the drain time."""
+    async with (
+        httpx.AsyncClient(base_url=process.url, headers=HEADERS, timeout=60) as http,
+        http.stream("POST", "/v1/chat/completions", json=SLOW) as response,
+    ):
+        lines = response.aiter_lines()
+        async for line in lines:
+            if "Hello" in line:
+                break
+        yield lines
+
+
+async def test_half_a_body_does_not_hold_the_process(tmp_path: Path) -> None:
+    async with server(tmp_path) as process:
+        _, writer = await asyncio.open_connection("127.0.0.1", process.port)
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n"
+        writer.write(head.encode() + b"content-length: 1000\r\n\r\n{")
+        await writer.drain()
+        await asyncio.sleep(0.2)
+        signalled(process)
+        assert await exit_code(process, DRAIN + 8) == -signal.SIGTERM
+        writer.close()
+
+
+async def test_a_running_turn_ends_with_the_in_band_error_after_the_drain_time(tmp_path: Path) -> None:
+    async with server(tmp_path) as process, speaking(process) as lines:
+        signalled(process)
+        began = asyncio.get_running_loop().time()
+        rest = [line async for line in lines if line.startswith("data: ")]
+        assert asyncio.get_running_loop().time() - began >= DRAIN - 0.5
+        assert orjson.loads(rest[-2][6:])["error"]["code"] == "server_stopping"
+        assert rest[-1] == "data: [DONE]"
+        assert await exit_code(process, 8) == -signal.SIGTERM
+
+
+async def test_a_turn_that_ends_in_time_is_whole(tmp_path: Path) -> None:
+    async with server(tmp_path, drain=20) as process:
+        said = {"messages": [{"role": "user", "content": "/wait 1500ms\n/say Bye."}]}
+        async with httpx.AsyncClient(base_url=process.url, headers=HEADERS, timeout=60) as http:
+            asking = asyncio.create_task(http.post("/v1/chat/completions", json=said))
+            await asyncio.sleep(0.5)
+            signalled(process)
+            response = await asking
+        assert response.json()["choices"][0]["message"]["content"] == "Bye."
+        assert await exit_code(process, 8) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_new_connections_are_refused_meanwhile_and_a_second_signal_ends_at_once(
+    workers: int, tmp_path: Path
+) -> None:
+    async with server(tmp_path, drain=60, workers=workers) as process, speaking(process):
+        signalled(process)
+        async with asyncio.timeout(5):
+            while not await refuses_connections(process):
+                await asyncio.sleep(0.05)
+        assert process.process is not None and process.process.returncode is None
+        signalled(process)
+        await exit_code(process, 5)
