@@ -13,6 +13,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from agent.memory.long_term import LongTermMemory
 from agent.sessions.lifespan import open_sessions
@@ -184,8 +185,15 @@ async def _on_http_error(request: Request, exc: Exception) -> Response:
     if exc.status_code == 404:
         return error_response(RouteNotFound(f"There is no route {place}."))
     if exc.status_code == 405:
-        return error_response(MethodNotAllowed(f"{place} is not allowed; this path supports other methods."))
+        allowed = _allowed_methods(request)
+        return error_response(MethodNotAllowed(f"{place} is not allowed; this path supports {allowed}."), allow=allowed)
     return error_response(RequestError(str(exc.detail)))
+
+
+def _allowed_methods(request: Request) -> str:
+    """The methods of all routes with the request's path; Starlette names those of the first."""
+    partial = [each for each in request.app.routes if each.matches(request.scope)[0] is Match.PARTIAL]
+    return ", ".join(sorted({method for each in partial for method in each.methods or ()}))
 
 
 async def _on_unhandled(_: Request, exc: Exception) -> Response:

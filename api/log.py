@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from typing import Any, Final
 
 import structlog
 
 NOISY = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "httpx", "httpcore", "aiohttp.access", "watchfiles")
 """Loggers that repeat our lines, quote requests, or log every file change; only their warnings are shown."""
+
+
+CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def escape_event(_: Any, __: str, event_dict: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """A structlog processor that keeps a message on one line: a caller's text in it could imitate another line.
+
+    The messages are those of other libraries. The renderers escape the values of our own lines.
+    """
+    event = str(event_dict.get("event", "")).rstrip("\n")
+    event_dict["event"] = CONTROL_CHARACTERS.sub(_escaped, event)
+    return event_dict
+
+
+def _escaped(character: re.Match[str]) -> str:
+    return character[0].encode("unicode_escape").decode()
 
 
 def configure_logging(level: str, *, as_json: bool) -> None:
@@ -23,7 +42,10 @@ def configure_logging(level: str, *, as_json: bool) -> None:
         if as_json
         # The default tracebacks print local variables, and with them callers' words and tokens.
         else [
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+            escape_event,
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
         ]
     )
     structlog.configure(
@@ -40,5 +62,6 @@ def configure_logging(level: str, *, as_json: bool) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.captureWarnings(True)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -7,9 +7,10 @@ continue it, and what it repeats is left out. An answer that cannot be continued
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -35,6 +36,10 @@ from router.routed_turn import RoutedTurn
 from router.stream.splice import Splice, continuation_messages
 
 log = structlog.get_logger(__name__)
+
+ADDRESS: Final = re.compile(r"\b(?:[a-z][a-z0-9+.-]*://|data:)[^\s\"'<>]+", re.IGNORECASE)
+
+MAX_LOGGED_TEXT: Final = 500
 
 
 class ModelCall:
@@ -172,6 +177,11 @@ def _text(content: str) -> Chunk:
     return {"choices": [{"index": 0, "delta": {"role": "assistant", "content": content}, "finish_reason": None}]}
 
 
+def _without_addresses(text: str) -> str:
+    """Providers quote the addresses of a caller's images, which may give access to them, and the images themselves."""
+    return ADDRESS.sub("(address)", text)
+
+
 def _log_failure(deployment: Deployment, error: AttemptError | RequestError) -> None:
     # Only the operator can fix a refused key, so it must stand out among the warnings.
     write = log.error if isinstance(error, CredentialsRefused) else log.warning
@@ -181,5 +191,5 @@ def _log_failure(deployment: Deployment, error: AttemptError | RequestError) -> 
         error=error.code,
         status=getattr(error, "status", None),
         reason=str(error),
-        provider_text=getattr(error, "provider_text", "")[:500] or None,
+        provider_text=_without_addresses(getattr(error, "provider_text", "")[:MAX_LOGGED_TEXT]) or None,
     )

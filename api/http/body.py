@@ -42,9 +42,10 @@ async def read_json_object(request: Request, *, limit: int, optional: bool = Fal
 
 def request_body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
     """OpenAPI request-body schema, for a route that reads its body itself to report errors in OpenAI's format."""
-    return {
-        "requestBody": {"required": required, "content": {"application/json": {"schema": model.model_json_schema()}}}
-    }
+    schema = model.model_json_schema()
+    # References would have to be resolved from the root of the OpenAPI document.
+    schema = _with_definitions(schema, schema.pop("$defs", {}))
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
 
 
 def validate_body(model: type[M], value: dict[str, Any], *, error: type[RequestError] = RequestError) -> M:
@@ -92,6 +93,19 @@ def depth(value: Any) -> int:
             if isinstance(child, dict | list)
         ]
     return deepest
+
+
+def _with_definitions(schema: Any, definitions: dict[str, Any]) -> Any:
+    """The JSON schema with each reference replaced by its definition. Recursive definitions are not supported."""
+    match schema:
+        case {"$ref": str(reference), **beside}:
+            found = definitions[reference.removeprefix("#/$defs/")]
+            return _with_definitions({**found, **beside}, definitions)
+        case dict():
+            return {key: _with_definitions(value, definitions) for key, value in schema.items()}
+        case list():
+            return [_with_definitions(each, definitions) for each in schema]
+    return schema
 
 
 def _kind(value: Any) -> str:

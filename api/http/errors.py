@@ -126,10 +126,9 @@ def error_object(error: SwitchboardError) -> dict[str, Any]:
     return {"error": {"message": str(error), "type": kind, "param": getattr(error, "param", None), "code": error.code}}
 
 
-def error_response(error: SwitchboardError) -> Response:
-    """The HTTP response for an error that occurs before the response has started."""
+def error_response(error: SwitchboardError, **headers: str) -> Response:
+    """The HTTP response for an error that occurs before the response has started, with further `headers`."""
     status = status_of(error)
-    headers = {}
     if isinstance(error, Unauthorized):
         headers["www-authenticate"] = "Bearer"
     if (after := getattr(error, "retry_after", None)) is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
@@ -13,6 +13,12 @@ MAX_MODEL = 256
 """Maximum length in characters. With a wildcard, each name of a model takes memory."""
 
 ModelName = Annotated[str, Field(max_length=MAX_MODEL)]
+
+
+ID_SCHEMA: Final[dict[str, Any]] = {"minLength": 1, "maxLength": MAX_ID, "pattern": "^[^/]+$"}
+"""What OpenAPI says of an id."""
+
+ID_DESCRIPTION: Final = f"1 to {MAX_ID} printable characters, not blank and without a slash."
 
 
 def is_valid_id(value: str) -> bool:

@@ -38,6 +38,8 @@ class EventStream(Response):
     afterwards. `keep_alive` is the silence, in seconds, before a keep-alive comment.
     """
 
+    media_type = "text/event-stream"
+
     def __init__(
         self,
         events: AsyncGenerator[bytes, None],

@@ -27,6 +27,16 @@ SAFE_IN_HEADERS = "/:#*@+,=()[] "
 
 routes = APIRouter(tags=["OpenAI"])
 
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A `chat.completion`; with `stream: true`, server-sent events with its chunks.",
+        "content": {
+            "application/json": {"schema": {"type": "object"}},
+            "text/event-stream": {"schema": {"type": "string"}},
+        },
+    }
+}
+
 DESCRIPTION = {**request_body(ChatCompletionRequest), **SECURITY}
 
 
@@ -67,6 +77,7 @@ for path, documented in (("/v1/chat/completions", True), ("/chat/completions", F
         methods=["POST"],
         summary="Run one agent turn",
         openapi_extra=DESCRIPTION,
+        responses=RESPONSES,
         include_in_schema=documented,
         route_class_override=DirectRoute,
     )

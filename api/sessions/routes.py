@@ -16,18 +16,32 @@ from agent.sessions.service import SessionService
 from api.http.auth import authenticate
 from api.http.body import read_json_object, request_body, validate_body
 from api.http.errors import InvalidBody
+from api.http.ids import ID_DESCRIPTION, ID_SCHEMA
 from api.http.sse import EventStream, cancel_on_disconnect
 from api.sessions import encode
 from api.sessions.wire import CancelBody, InvokeBody, MemoryBody, ResumeBody, SessionBody, valid_id
 from config.errors import MemoryNotFound
 from config.settings import Settings
 
-routes = APIRouter(prefix="/agent", tags=["sessions"], dependencies=[Depends(authenticate)])
+
+def forbid_caching(response: Response) -> None:
+    """A dependency: no cache may keep what a user said."""
+    response.headers["cache-control"] = "no-store"
+
+
+routes = APIRouter(prefix="/agent", tags=["sessions"], dependencies=[Depends(authenticate), Depends(forbid_caching)])
 
 B = TypeVar("B", bound=BaseModel)
 
-PathId = Annotated[str, Path(), AfterValidator(valid_id)]
+PathId = Annotated[str, Path(description=ID_DESCRIPTION, json_schema_extra=ID_SCHEMA), AfterValidator(valid_id)]
 OPTIONAL_BODY = request_body(CancelBody, required=False)
+
+EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Server-sent events: each `data:` line is a JSON object with a `type`.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=10_000_000)]
@@ -40,7 +54,14 @@ async def invoke(request: Request) -> Response:
     return await _json_response(request, _sessions(request).invoke(body.invocation))
 
 
-@routes.post("/invoke/stream", summary="Run a turn, streamed", openapi_extra=request_body(InvokeBody))
+@routes.post(
+    "/invoke/stream",
+    summary="Run a turn, streamed",
+    openapi_extra=request_body(InvokeBody),
+    status_code=200,
+    response_class=EventStream,
+    responses=EVENTS,
+)
 async def invoke_stream(request: Request) -> Response:
     """Server-sent events: each `data:` line is a JSON object with a `type`."""
     body = await _read_body(request, InvokeBody)
@@ -54,7 +75,14 @@ async def resume(request: Request) -> Response:
     return await _json_response(request, _sessions(request).resume(body.resumption))
 
 
-@routes.post("/resume/stream", summary="Answer a review, streamed", openapi_extra=request_body(ResumeBody))
+@routes.post(
+    "/resume/stream",
+    summary="Answer a review, streamed",
+    openapi_extra=request_body(ResumeBody),
+    status_code=200,
+    response_class=EventStream,
+    responses=EVENTS,
+)
 async def resume_stream(request: Request) -> Response:
     """Server-sent events, as in `/agent/invoke/stream`."""
     body = await _read_body(request, ResumeBody)
@@ -151,7 +179,7 @@ async def _read_body(request: Request, model: type[B], *, optional: bool = False
 
 async def _json_response(request: Request, events: AsyncGenerator[SessionEvent, None]) -> Response:
     answer = await cancel_on_disconnect(request, encode.outcome(events))
-    return Response(orjson.dumps(answer), media_type="application/json")
+    return Response(orjson.dumps(answer), headers={"cache-control": "no-store"}, media_type="application/json")
 
 
 def _event_stream(request: Request, events: AsyncGenerator[SessionEvent, None], session_id: str | None) -> Response:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from agent.sessions.requests import Invocation, OnBusy, OnPending, Resumption
 from agent.tools.review import ReviewResponse
-from api.http.ids import MAX_ID, ModelName, is_valid_id
+from api.http.ids import ID_DESCRIPTION, ID_SCHEMA, MAX_ID, ModelName, is_valid_id
 
 MAX_QUERY = 100_000
 MAX_TTL = 10 * 366 * 24 * 3600
@@ -30,7 +30,7 @@ def _valid_text(value: str) -> str:
     return value
 
 
-Id = Annotated[str, AfterValidator(valid_id)]
+Id = Annotated[str, Field(description=ID_DESCRIPTION, json_schema_extra=ID_SCHEMA), AfterValidator(valid_id)]
 Text = Annotated[str, Field(max_length=MAX_QUERY), AfterValidator(_valid_text)]
 Ttl = Annotated[int, Field(ge=1, le=MAX_TTL, strict=True)]
 

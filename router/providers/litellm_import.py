@@ -31,5 +31,7 @@ litellm.utils.json_data, litellm.utils.claude_json_str = {}, ""
 for _name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
     # LiteLLM logs messages and answers. Everything that matters is raised, and logged by the router.
     logging.getLogger(_name).setLevel(logging.ERROR)
+    # LiteLLM writes in its own format to stderr, beside the handlers of the program.
+    logging.getLogger(_name).handlers.clear()
 
 __all__ = ["litellm"]

@@ -527,6 +527,17 @@ async def test_nothing_under_agent_is_open_to_who_has_no_token(server: Served) -
             assert_error(wrong, 401, "invalid_api_key")
 
 
+async def test_no_cache_may_keep_what_a_user_said(client: SessionClient) -> None:
+    invoked = await client.post("invoke", query="Hi", session_id="s")
+    written = await client.post("write/longterm", content="Likes tea.")
+    read = [
+        await client.http.get(f"/agent/{path}")
+        for path in ("history/ann/s", "status/ann/s", "longterm/ann", "sessionids/ann", "active/sessionid/ann")
+    ]
+    for response in (invoked, written, *read):
+        assert (response.status_code, response.headers["cache-control"]) == (200, "no-store")
+
+
 async def test_what_the_client_sent_comes_back_letter_for_letter(client: SessionClient) -> None:
     odd = "你好 \U0001f600\t\u2028 \"quoted\" 'and' \\back\\slashed\\ data: [DONE]"
     events = await client.stream("invoke", query=odd)

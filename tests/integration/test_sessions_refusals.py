@@ -172,6 +172,10 @@ async def test_what_does_not_exist(client: SessionClient) -> None:
         assert_error(await client.http.request(method, f"/agent/{path}"), 404, "session_not_found")
     assert_error(await client.http.patch("/agent/session/ann/s", json={"ttl": 5}), 404, "session_not_found")
     assert_error(await client.http.get("/agent/nothing"), 404, "not_found")
-    assert_error(await client.http.get("/agent/invoke"), 405, "method_not_allowed")
-    assert_error(await client.http.put("/agent/session/ann/s", json={"ttl": 5}), 405, "method_not_allowed")
+    wrong = await client.http.get("/agent/invoke")
+    assert_error(wrong, 405, "method_not_allowed")
+    assert wrong.headers["allow"] == "POST"
+    wrong = await client.http.put("/agent/session/ann/s", json={"ttl": 5})
+    assert_error(wrong, 405, "method_not_allowed")
+    assert wrong.headers["allow"] == "DELETE, PATCH"
     await nothing_changed(client)
