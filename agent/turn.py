@@ -28,6 +28,7 @@ class Turn:
         self._wait = InterruptibleWait()
         self._ended: Event | None = None
         self._usage = Usage()
+        self.superseded = False
 
     @property
     def record(self) -> TurnRecord:
@@ -70,7 +71,8 @@ class Turn:
             self._log_turn(clock() - began)
 
     def supersede(self) -> None:
-        """End the turn now: a newer request on its session took over."""
+        """End the turn now, or before it begins: a newer request on its session took over."""
+        self.superseded = True
         self.end(TurnSuperseded("A newer request on this session took over."))
 
     def end(self, error: SwitchboardError) -> None:

@@ -24,8 +24,8 @@ class TurnContext:
     `params` are OpenAI's sampling parameters. `max_steps` bounds the model calls. `user_id` and `memory` are for the
     tool that remembers. `answered` holds the ids of the reviewed tool calls that this turn answers: they count as
     reviewed even if agent.yaml no longer says so. `steps` counts the model calls so far.
-    `start_slot` is
-    the turn's place in the `StartGate`.
+    `caller_tools` are the names of the caller's tools, and `allowed_tools` those of them that the model may call; None
+    for all. `start_slot` is the turn's place in the `StartGate`.
     """
 
     turn: RoutedTurn
@@ -36,6 +36,8 @@ class TurnContext:
     user_id: str | None = None
     memory: LongTermMemory | None = None
     answered: frozenset[str] = frozenset()
+    caller_tools: frozenset[str] = frozenset()
+    allowed_tools: frozenset[str] | None = None
     steps: int = field(default=0, init=False)
     start_slot: asyncio.Semaphore | None = field(default=None, init=False)
 
@@ -55,9 +57,26 @@ class TurnContext:
         if self.steps > self.max_steps:
             raise StepLimitReached(f"The agent did not come to an answer within {self.max_steps} steps.")
         params = {**self.params, **bound}
-        if bound.get("tools") and "tool_choice" not in bound and (choice := self._tool_choice()) is not None:
-            params["tool_choice"] = choice
+        if bound.get("tools") and "tool_choice" not in bound:
+            choice = self._tool_choice()
+            params["tools"] = self._offered(bound["tools"], forced=choice not in (None, "none"))
+            if not params["tools"]:
+                del params["tools"]
+            elif choice is not None:
+                params["tool_choice"] = choice
         return params
+
+    def _offered(self, tools: Sequence[Mapping[str, Any]], *, forced: bool) -> list[Mapping[str, Any]]:
+        """A caller that forces a call waits for one of its own tools: the agent's could answer with text instead."""
+        if self.allowed_tools is None and not (forced and self.caller_tools):
+            return list(tools)
+        allowed = self.caller_tools if self.allowed_tools is None else self.allowed_tools
+        own = not (forced and self.caller_tools)
+        return [
+            each
+            for each in tools
+            if (name := each["function"]["name"]) in allowed or (own and name not in self.caller_tools)
+        ]
 
     def _tool_choice(self) -> str | Mapping[str, Any] | None:
         if self.steps == self.max_steps:

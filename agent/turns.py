@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from weakref import WeakSet
 
@@ -42,19 +43,41 @@ COMPILED_TOOL_BYTES = 8 * 1024 * 1024
 class TurnRequest:
     """What a caller asks for. `model` None means the default; `params` are OpenAI's sampling parameters.
 
+    `allowed_tools` are the names of the caller's tools that may be called; None for all. `hand_offs` says whether the
+    agent offers hand-offs of its own; None leaves that to the model group.
+
     `session_key` names the call that the turn belongs to: a newer request on the same key supersedes the older one.
-    `overrides` are what the caller wants of the routing. `user_id` is whose memories the turn may use, on a model
-    that has them.
+    `fingerprint` is the same for a request that a client sends again. `overrides` are what the caller wants of the
+    routing. `user_id` is whose memories the turn may use, on a model that has them.
     """
 
     model: str | None
     messages: Sequence[AnyMessage]
     caller_tools: Sequence[CallerTool] = ()
     tool_choice: str | Mapping[str, Any] | None = None
+    allowed_tools: frozenset[str] | None = None
+    hand_offs: bool | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     session_key: str | None = None
+    fingerprint: bytes | None = None
     overrides: RoutingOverrides = field(default_factory=RoutingOverrides)
     user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """The turn that runs on a session, and the fingerprints of the requests that it superseded, one after another."""
+
+    turn: Turn
+    fingerprint: bytes | None
+    superseded: frozenset[bytes] = frozenset()
+
+    def is_resent(self, fingerprint: bytes | None) -> bool:
+        """Whether a client sends a superseded request again. The running one may be repeated: it is replaced."""
+        return fingerprint in self.superseded and fingerprint != self.fingerprint
+
+    def replaced_by(self, turn: Turn, fingerprint: bytes | None) -> _Running:
+        return _Running(turn, fingerprint, self.superseded | ({self.fingerprint} if self.fingerprint else set()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +121,7 @@ class TurnService:
         self._graphs: SizedCache[object, tuple[ToolSet, AgentGraph]] = SizedCache(
             COMPILED_TOOL_SETS, COMPILED_TOOL_BYTES
         )
-        self._running: dict[str, Turn] = {}
+        self._running: dict[str, _Running] = {}
         self._begun: WeakSet[Turn] = WeakSet()
         self._is_stopping = False
 
@@ -123,7 +146,8 @@ class TurnService:
         """
         routed = self.router.begin(request.model, request.overrides)
         user_id = request.user_id if self._remembers_users(routed) else None
-        tools, graph = self._graph_for(request.caller_tools, remembers=user_id is not None)
+        hand_offs = request.hand_offs if request.hand_offs is not None else _offers_hand_offs(routed)
+        tools, graph = self._graph_for(request.caller_tools, remembers=user_id is not None, hand_offs=hand_offs)
         context = TurnContext(
             routed,
             _prompt(self.profile, self.turn_memories(user_id)),
@@ -132,6 +156,8 @@ class TurnService:
             self.profile.max_steps,
             user_id=user_id,
             memory=self.memory,
+            caller_tools=frozenset(each.name for each in request.caller_tools),
+            allowed_tools=request.allowed_tools,
         )
         return self._turn(routed, AgentRun(graph, tools.hand_offs, AgentInput(request.messages), context, self._gate))
 
@@ -166,9 +192,14 @@ class TurnService:
         """The agent's tools on stored threads, and the graph that runs them."""
         return self._compiled("thread", 0, lambda: self._tools((), remembers=True, can_review=True), self._checkpointer)
 
-    def run(self, turn: Turn, session_key: str | None = None) -> AsyncGenerator[Event, None]:
-        """The turn's events; on a session, a turn that still runs there is superseded first."""
-        return turn.events() if session_key is None else self._run_alone(turn, session_key)
+    def run(
+        self, turn: Turn, session_key: str | None = None, fingerprint: bytes | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """The turn's events; on a session, a turn that still runs there is superseded first.
+
+        A request that the running turn superseded, sent again, is superseded at once and disturbs nothing.
+        """
+        return turn.events() if session_key is None else self._run_alone(turn, session_key, fingerprint)
 
     def _turn(self, routed: RoutedTurn, run: AgentRun) -> Turn:
         if self._is_stopping:
@@ -177,29 +208,46 @@ class TurnService:
         self._begun.add(turn)
         return turn
 
-    async def _run_alone(self, turn: Turn, session_key: str) -> AsyncGenerator[Event, None]:
+    async def _run_alone(self, turn: Turn, session_key: str, fingerprint: bytes | None) -> AsyncGenerator[Event, None]:
+        running = _Running(turn, fingerprint)
         if older := self._running.get(session_key):
-            older.supersede()
-        self._running[session_key] = turn
+            if older.is_resent(fingerprint):
+                turn.supersede()
+            else:
+                older.turn.supersede()
+                running = older.replaced_by(turn, fingerprint)
+        if not turn.superseded:
+            self._running[session_key] = running
         try:
             async with aclosing(turn.events()) as events:
                 async for event in events:
                     yield event
         finally:
-            if self._running.get(session_key) is turn:
+            if self._running.get(session_key) is running:
                 del self._running[session_key]
 
     def _remembers_users(self, routed: RoutedTurn) -> bool:
         group = routed.registry.resolve(routed.model) or ""
         return any(each.info.get("memory") is True for each in routed.registry.usable(group))
 
-    def _graph_for(self, caller_tools: Sequence[CallerTool], *, remembers: bool) -> tuple[ToolSet, AgentGraph]:
+    def _graph_for(
+        self, caller_tools: Sequence[CallerTool], *, remembers: bool, hand_offs: bool
+    ) -> tuple[ToolSet, AgentGraph]:
         key = orjson.dumps([(tool.name, tool.description, tool.parameters, tool.strict) for tool in caller_tools])
-        return self._compiled((key, remembers), len(key), lambda: self._tools(caller_tools, remembers=remembers), None)
+        made = partial(self._tools, caller_tools, remembers=remembers, hand_offs=hand_offs)
+        return self._compiled((key, remembers, hand_offs), len(key), made, None)
 
-    def _tools(self, caller_tools: Sequence[CallerTool], *, remembers: bool, can_review: bool = False) -> ToolSet:
-        remembers = remembers and self.memory is not None and self.profile.memory.long_term
-        return tool_set(self.profile, caller_tools, self.mcp.tools(), remembers=remembers, can_review=can_review)
+    def _tools(
+        self, caller_tools: Sequence[CallerTool], *, remembers: bool, can_review: bool = False, hand_offs: bool = True
+    ) -> ToolSet:
+        return tool_set(
+            self.profile,
+            caller_tools,
+            self.mcp.tools(),
+            remembers=remembers and self.memory is not None and self.profile.memory.long_term,
+            can_review=can_review,
+            hand_offs=hand_offs,
+        )
 
     def _compiled(
         self, key: object, size: int, tools: Callable[[], ToolSet], checkpointer: BaseCheckpointSaver[Any] | None
@@ -211,6 +259,12 @@ class TurnService:
             known = made, compile_graph(made, checkpointer)
             self._graphs.put(key, known, size)
         return known
+
+
+def _offers_hand_offs(routed: RoutedTurn) -> bool:
+    """`model_info.hand_offs` of the group; one deployment with `false` decides for all of them."""
+    group = routed.registry.resolve(routed.model) or ""
+    return all(each.info.get("hand_offs") is not False for each in routed.registry.deployments if each.group == group)
 
 
 def _prompt(profile: AgentProfile, memories: TurnMemories | None) -> Prompt:

@@ -23,11 +23,15 @@ from agent.tools.mcp.host import McpHost
 from agent.turns import TurnService
 from api import garbage_collection
 from api.database import open_configured_database
+from api.docs.openapi import DocumentedApp
+from api.docs.routes import routes as docs_routes
 from api.drain import Drain
 from api.http.auth import TokenVerifier
 from api.http.errors import InvalidBody, MethodNotAllowed, RouteNotFound, error_response
 from api.http.guarded_protocol import ConnectionGuard
 from api.http.request_id import RequestId
+from api.openai.embeddings import routes as embedding_routes
+from api.openai.not_served import routes as not_served_routes
 from api.openai.routes import routes as openai_routes
 from api.ops.routes import routes as ops_routes
 from api.reload import Reload, log_registry
@@ -97,15 +101,23 @@ def create_app(settings: Settings) -> FastAPI:
                 guard=_guard(settings, turns),
             )
 
-    app = FastAPI(
+    app = DocumentedApp(
         title="Switchboard",
         version=version("switchboard"),
         description="An OpenAI-compatible agent gateway.",
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         telemetry=None if _open_telemetry_is_configured() else {"tracing": False, "metrics": False, "logs": False},
         # Passed directly: FastAPI matches the routes of an included router twice per request.
-        routes=[*openai_routes.routes, *session_routes.routes, *ops_routes.routes],
+        routes=[
+            *openai_routes.routes,
+            *embedding_routes.routes,
+            *session_routes.routes,
+            *ops_routes.routes,
+            *docs_routes.routes,
+            *not_served_routes.routes,
+        ],
     )
     app.add_middleware(RequestId)
     app.add_exception_handler(SwitchboardError, _on_error)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.tools.hand_off import HandOffTool
-from agent.tools.transfer_call import END_TOOLS, TRANSFER_TOOLS, end_tool, transfer_tool
+from agent.tools.transfer_call import call_control, end_tool, transfer_tool
 from config.profile.agent_file import Destination
 
 
@@ -23,8 +23,9 @@ class CallerTool:
 
 def hand_off_tool(tool: CallerTool, destinations: Sequence[Destination]) -> HandOffTool:
     """Convert the caller's tool. Transfers are restricted to the allow-list, even under the caller's own tool."""
-    if tool.name in TRANSFER_TOOLS:
-        return transfer_tool(tool.name, destinations, description=tool.description, parameters=tool.parameters)
-    if tool.name in END_TOOLS:
-        return end_tool(tool.name, description=tool.description, parameters=tool.parameters)
+    match call_control(tool.name):
+        case "transfer":
+            return transfer_tool(tool.name, destinations, description=tool.description, parameters=tool.parameters)
+        case "end":
+            return end_tool(tool.name, destinations, description=tool.description, parameters=tool.parameters)
     return HandOffTool(name=tool.name, description=tool.description, args_schema=dict(tool.parameters))

@@ -16,7 +16,7 @@ from agent.tools.hand_off import HandOffTool
 from agent.tools.mcp.tool import McpTool
 from agent.tools.multiply import multiply
 from agent.tools.remember import remember
-from agent.tools.transfer_call import END_TOOLS, TRANSFER_TOOLS, end_tool, transfer_tool
+from agent.tools.transfer_call import call_control, end_tool, transfer_tool
 from config.profile.agent_file import AgentProfile
 
 SERVER_TOOLS: dict[str, BaseTool] = {each.name: each for each in (multiply, book_hotel)}
@@ -48,15 +48,19 @@ def tool_set(
     *,
     remembers: bool = False,
     can_review: bool = False,
+    hand_offs: bool = True,
 ) -> ToolSet:
     """Combine the agent's tools with the caller's.
 
     A tool of the caller replaces the agent's tool with the same name or of the same kind (transfer, end). With
     `remembers` the agent may store facts about the user. Without `can_review`, tools that need a review are left out.
+    Without `hand_offs`, so are the agent's own hand-offs, which not every caller understands.
     """
     advertised = {each.name for each in caller_tools}
     named = [_agent_tool(name, profile) for name in profile.tools]
     own = [each for each in (*named, *mcp_tools, *[remember] * remembers) if not _is_replaced(each.name, advertised)]
+    if not hand_offs:
+        own = [each for each in own if not isinstance(each, HandOffTool)]
     reviewed = frozenset(each.name for each in own if _is_reviewed(each, profile))
     if not can_review:
         own = [each for each in own if each.name not in reviewed]
@@ -74,14 +78,17 @@ def _is_reviewed(tool: BaseTool, profile: AgentProfile) -> bool:
 
 
 def _is_replaced(name: str, advertised: Iterable[str]) -> bool:
-    kind = next((kind for kind in (frozenset(TRANSFER_TOOLS), END_TOOLS) if name in kind), {name})
-    return any(each in kind for each in advertised)
+    kind = call_control(name)
+    return any(each == name or (kind is not None and call_control(each) == kind) for each in advertised)
 
 
 def _agent_tool(name: str, profile: AgentProfile) -> BaseTool:
-    if name in TRANSFER_TOOLS:
-        return transfer_tool(name, profile.transfer_destinations)
-    return end_tool(name) if name in END_TOOLS else SERVER_TOOLS[name]
+    match call_control(name):
+        case "transfer":
+            return transfer_tool(name, profile.transfer_destinations)
+        case "end":
+            return end_tool(name, profile.transfer_destinations)
+    return SERVER_TOOLS[name]
 
 
 def _definition(tool: BaseTool, strict: bool | None) -> dict[str, Any]:

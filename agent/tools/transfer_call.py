@@ -1,18 +1,25 @@
 """Tools that transfer a phone call or end it.
 
 A number that the model made up, or that a caller talked it into, is toll fraud. So a transfer, whoever advertises the
-tool, only goes to a destination of the allow-list in agent.yaml, and with the number as the allow-list has it.
+tool and under whatever name, carries only the arguments of its schema, and only destinations of the allow-list in
+agent.yaml, with the number as the allow-list has it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from langchain_core.tools import ToolException
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 from agent.tools.hand_off import HandOffTool
+from agent.tools.phone_lines import (
+    allowed_number,
+    described,
+    looks_like_line,
+    names_a_line,
+    refusal,
+    with_allowed_lines,
+)
 from config.profile.agent_file import Destination
 
 TRANSFER_TOOLS: Mapping[str, str] = {
@@ -30,27 +37,64 @@ TRANSFER_DESCRIPTION = (
 )
 END_DESCRIPTION = "End the phone call. Call it after the goodbye, when the caller has nothing more to ask."
 
+CallControl = Literal["transfer", "end"]
 
-class TransferTool(HandOffTool):
-    """A transfer to one of the allowed `destinations`. `argument` is the parameter that contains it."""
+_SOMEBODY = "(?:call|phone|number|human|agent|operator|person|representative|line|sip|staff|somebody|someone)"
+_TRANSFER = re.compile(
+    rf"^(?:functions? |tools? )?transfer$|\btransfer ?(?:the |this |live )?(?:to|out|user|customer|{_SOMEBODY})"
+    rf"|\b(?:call|phone|warm|cold|blind|attended|live|sip|human|agent) ?transfer\b"
+    rf"|\b(?:forward|redirect|divert|re?route|connect|bridge|escalate|hand ?off|hand ?over)"
+    rf" ?(?:the |this |to ?)?{_SOMEBODY}"
+    r"|\brefer ?(?:call|sip)|\b(?:call|phone|sip) ?(?:forward|redirect|divert|refer|hand ?off|hand ?over)"
+)
+_END = re.compile(r"\b(?:end|finish|terminate|drop|disconnect) ?(?:the |this )?(?:phone ?)?call\b|\bhang ?up\b")
+_NOT_A_CALL = re.compile(r"money|fund|wire|account|payment|balance|savings|bank|credit|points|file|data")
+_EXACT = {r"\btransfer ?call$": "destination", r"\btransfer ?to ?number$": "transfer_number"}
 
-    argument: str
-    destinations: tuple[Destination, ...]
+
+def call_control(name: str) -> CallControl | None:
+    """Whether the tool `name` transfers a phone call or ends it; None for any other tool.
+
+    Names are compared without regard to case, hyphens, underscores and a prefix such as `functions.`.
+    """
+    words = _words(name)
+    if _TRANSFER.search(words) and not _NOT_A_CALL.search(words):
+        return "transfer"
+    return "end" if _END.search(words) else None
+
+
+class CallControlTool(HandOffTool):
+    """A transfer or a hang-up. `argument` is the parameter that must contain one of `destinations`, if there is one."""
+
+    argument: str | None = None
+    destinations: tuple[Destination, ...] = ()
 
     def accept(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        """`arguments` with the destination as the allow-list has it; without one, the first of the list.
+        """The arguments that the schema knows, with every number as the allow-list has it.
+
+        Without a destination, it is the first of the list.
 
         Raises:
-            ToolException: the destination is not on the allow-list.
+            ToolException: a number or address is not on the allow-list.
         """
-        asked = arguments.get(self.argument)
+        carried = _known(arguments, self.args_schema)
+        if self.argument is not None:
+            carried[self.argument] = self._destination(arguments, self.argument)
+        checked: Mapping[str, Any] = with_allowed_lines(carried, self.destinations)
+        return checked
+
+    def _destination(self, arguments: Mapping[str, Any], argument: str) -> str:
+        asked = arguments.get(argument)
         if asked in (None, ""):
-            return {**arguments, self.argument: self.destinations[0].number}
-        for destination in self.destinations:
-            if _same(asked, destination.number) or (destination.name and _same(asked, destination.name)):
-                return {**arguments, self.argument: destination.number}
-        allowed = ", ".join(_described(each) for each in self.destinations)
-        raise ToolException(f"Refused: that destination is not allowed. Allowed: {allowed}. Do not try any other.")
+            # The model may name the argument differently; the default must not hide what it asked for.
+            lines = (each for name, each in arguments.items() if name != argument and looks_like_line(each, name))
+            asked = next(lines, None)
+            if asked is None and self.destinations:
+                return self.destinations[0].number
+        number = allowed_number(asked, self.destinations)
+        if number is None:
+            raise refusal(self.destinations)
+        return number
 
 
 def transfer_tool(
@@ -59,18 +103,24 @@ def transfer_tool(
     *,
     description: str | None = None,
     parameters: Mapping[str, Any] | None = None,
-) -> TransferTool:
-    """The transfer tool `name`, one of `TRANSFER_TOOLS`. A caller's own description and parameters are kept."""
-    argument = TRANSFER_TOOLS[name]
+) -> CallControlTool:
+    """A transfer tool. A caller's own description and parameters are kept.
+
+    The names of `TRANSFER_TOOLS` have an argument for the destination, which is restricted to the allow-list.
+    """
     schema = dict(parameters or {"type": "object", "properties": {}})
-    described = "Where to: " + "; ".join(_described(each) for each in destinations)
     given = schema.get("properties") or {}
-    destination = {"description": described, **given.get(argument, {}), "type": "string"}
-    destination["enum"] = [each.number for each in destinations]
-    schema["properties"] = {**given, argument: destination}
-    if parameters is None and len(destinations) > 1:
-        schema["required"] = [argument]
-    return TransferTool(
+    argument = _destination_argument(name, given)
+    if argument is not None:
+        text = "Where to: " + "; ".join(described(each) for each in destinations)
+        inherited = given.get(argument)
+        destination = {"description": text, **(inherited if isinstance(inherited, dict) else {}), "type": "string"}
+        if destinations:
+            destination["enum"] = [each.number for each in destinations]
+        schema["properties"] = {**given, argument: destination}
+        if parameters is None and len(destinations) > 1:
+            schema["required"] = [argument]
+    return CallControlTool(
         name=name,
         description=description or TRANSFER_DESCRIPTION,
         args_schema=schema,
@@ -79,20 +129,56 @@ def transfer_tool(
     )
 
 
-def end_tool(name: str, *, description: str | None = None, parameters: Mapping[str, Any] | None = None) -> HandOffTool:
-    """The hang-up tool `name`, one of `END_TOOLS`."""
+def end_tool(
+    name: str,
+    destinations: Sequence[Destination] = (),
+    *,
+    description: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> CallControlTool:
+    """A hang-up tool."""
     schema = dict(parameters or {"type": "object", "properties": {}})
-    return HandOffTool(name=name, description=description or END_DESCRIPTION, args_schema=schema)
+    return CallControlTool(
+        name=name, description=description or END_DESCRIPTION, args_schema=schema, destinations=tuple(destinations)
+    )
 
 
-def _same(asked: object, known: str) -> bool:
-    return isinstance(asked, str) and _bare(asked) == _bare(known)
+def _words(name: str) -> str:
+    """`transferCall`, `TRANSFER-CALL` and `functions.transfer_call` as words: `transfer call`."""
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    return " ".join(re.split(r"[^a-z0-9]+", apart.casefold())).strip()
 
 
-def _bare(text: str) -> str:
-    return re.sub(r"[\s().\-]", "", text).casefold().removeprefix("tel:")
+def _destination_argument(name: str, properties: Mapping[str, Any]) -> str | None:
+    usual = next((argument for pattern, argument in _EXACT.items() if re.search(pattern, _words(name))), None)
+    if usual is None or usual in properties:
+        return usual
+    return next(filter(names_a_line, properties), usual)
 
 
-def _described(destination: Destination) -> str:
-    notes = ", ".join(filter(None, (destination.name, destination.description)))
-    return f"{destination.number} ({notes})" if notes else destination.number
+def _known(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The `arguments` that `schema` knows, also inside objects that it describes."""
+    properties = dict(_properties(schema))
+    carried: dict[str, Any] = {}
+    for name, value in arguments.items():
+        if name in properties:
+            carried[name] = _known_inside(value, properties[name])
+    return carried
+
+
+def _known_inside(value: Any, schema: Any) -> Any:
+    match value, schema:
+        case Mapping(), {"properties": Mapping()}:
+            return _known(value, schema)
+        case list(), {"items": items}:
+            return [_known_inside(each, items) for each in value]
+    return value
+
+
+def _properties(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    if isinstance(found := schema.get("properties"), Mapping):
+        yield from found.items()
+    for combined in ("allOf", "anyOf", "oneOf"):
+        for each in schema.get(combined) or ():
+            if isinstance(each, Mapping):
+                yield from _properties(each)

@@ -1,4 +1,4 @@
-"""Authentication with static tokens, sent as `Authorization: Bearer` or `x-api-key`."""
+"""Authentication with static tokens, sent as `Authorization: Bearer`, `x-api-key` or `api-key`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def authenticated_caller(request: Request) -> str:
     """
     scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     token = credentials.strip() if scheme.lower() == "bearer" else ""
-    token = token or request.headers.get("x-api-key", "")
+    token = token or request.headers.get("x-api-key", "") or request.headers.get("api-key", "")  # Azure's clients
     if not token:
         raise Unauthorized("A token is required: send 'Authorization: Bearer TOKEN' or 'x-api-key: TOKEN'.")
     verifier: TokenVerifier = request.state.tokens

@@ -127,10 +127,16 @@ def error_object(error: SwitchboardError) -> dict[str, Any]:
 
 
 def error_response(error: SwitchboardError, **headers: str) -> Response:
-    """The HTTP response for an error that occurs before the response has started, with further `headers`."""
+    """The HTTP response for an error that occurs before the response has started, with further `headers`.
+
+    Without a time to come back, a repetition cannot mend it: the turn has made all the retries that may help. Then
+    `x-should-retry: false` tells OpenAI's clients not to send the request again.
+    """
     status = status_of(error)
     if isinstance(error, Unauthorized):
         headers["www-authenticate"] = "Bearer"
     if (after := getattr(error, "retry_after", None)) is not None:
         headers["retry-after"] = str(math.ceil(after))
+    else:
+        headers["x-should-retry"] = "false"
     return Response(orjson.dumps(error_object(error)), status, headers, media_type="application/json")

@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 
 from agent.events import Event, HandOff, TextDelta, TurnFailed, TurnFinished, Usage
-from agent.tools.transfer_call import END_TOOLS, TRANSFER_TOOLS
+from agent.tools.transfer_call import call_control
 from api.http.errors import error_object
 from api.http.sse import DONE
-from config.errors import SwitchboardError
+from config.errors import SwitchboardError, TurnSuperseded
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,8 @@ class CompletionInfo:
     """The fields that all chunks of a completion share, and what to include.
 
     `created` is in Unix seconds. `model` is called for the first chunk, when the serving model is known.
-    `function_call` adds the top-level object that older voice integrations read.
+    `function_call` adds the top-level object that older voice integrations read. `legacy_functions` answers a request
+    with `functions` in its own form: one `function_call` in the message instead of `tool_calls`.
     """
 
     id: str
@@ -32,6 +33,7 @@ class CompletionInfo:
     model: Callable[[], str]
     function_call: bool = True
     include_usage: bool = False
+    legacy_functions: bool = False
 
 
 async def chunks(events: AsyncGenerator[Event, None], info: CompletionInfo) -> AsyncGenerator[bytes, None]:
@@ -45,13 +47,14 @@ async def chunks(events: AsyncGenerator[Event, None], info: CompletionInfo) -> A
     async with aclosing(events) as stream:
         async for event in stream:
             encoder = encoder or _ChunkEncoder(info)
-            match event:
+            match _unless_superseded(event):
                 case TextDelta(text):
                     yield encoder.text(text)
-                case HandOff():
-                    yield encoder.hand_off(event)
-                case Usage():
-                    usage = event
+                case HandOff() as call:
+                    if chunk := encoder.hand_off(call):
+                        yield chunk
+                case Usage() as counted:
+                    usage = counted
                 case TurnFinished(reason):
                     yield encoder.finish(reason)
                     if info.include_usage:
@@ -96,12 +99,15 @@ class _ChunkEncoder:
         return self._text_prefix + orjson.dumps(text) + b'},"finish_reason":null}]}\n\n'
 
     def hand_off(self, call: HandOff) -> bytes:
-        delta = {"tool_calls": [{"index": self._call_count, **_tool_call(call)}]}
-        self._call_count += 1
-        return self._chunk(delta, **_function_call(call, self._info))
+        """The chunk of a call; empty for all but the first in the legacy form, which has one."""
+        number, self._call_count = self._call_count, self._call_count + 1
+        if self._info.legacy_functions:
+            delta = {"function_call": _function(call)}
+            return self._chunk(delta, **_function_call(call, self._info)) if number == 0 else b""
+        return self._chunk({"tool_calls": [{"index": number, **_tool_call(call)}]}, **_function_call(call, self._info))
 
     def finish(self, reason: str) -> bytes:
-        return self._chunk({}, reason)
+        return self._chunk({}, _finish_reason(reason, self._info))
 
     def usage(self, usage: Usage) -> bytes:
         return self._prefix + orjson.dumps({"choices": [], "usage": _usage(usage)})[1:] + b"\n\n"
@@ -109,7 +115,8 @@ class _ChunkEncoder:
     def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None, **extra: Any) -> bytes:
         if not self._started:
             self._started = True
-            delta = {"role": "assistant", "content": None if "tool_calls" in delta else "", **delta}
+            called = "tool_calls" in delta or "function_call" in delta
+            delta = {"role": "assistant", "content": None if called else "", **delta}
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
         return self._prefix + orjson.dumps({"choices": [choice], **extra})[1:] + b"\n\n"
 
@@ -133,6 +140,8 @@ class _CompletionBuilder:
                 self.usage = event
             case TurnFinished(reason):
                 self.finish_reason = reason
+            case TurnFailed(TurnSuperseded()):
+                self.text, self.calls, self.finish_reason = [], [], "stop"
             case TurnFailed(error):
                 raise error
 
@@ -140,28 +149,49 @@ class _CompletionBuilder:
         message: dict[str, Any] = {"role": "assistant", "content": "".join(self.text) or None, "refusal": None}
         extra: dict[str, Any] = {}
         if self.calls:
-            message["tool_calls"] = [_tool_call(call) for call in self.calls]
+            if info.legacy_functions:
+                message["function_call"] = _function(self.calls[0])
+            else:
+                message["tool_calls"] = [_tool_call(call) for call in self.calls]
             extra = next((found for call in self.calls if (found := _function_call(call, info))), {})
         else:
             message["content"] = message["content"] or ""
+        reason = _finish_reason(self.finish_reason, info)
         return {
             "id": info.id,
             "object": "chat.completion",
             "created": info.created,
             "model": info.model(),
-            "choices": [{"index": 0, "message": message, "finish_reason": self.finish_reason, "logprobs": None}],
+            "choices": [{"index": 0, "message": message, "finish_reason": reason, "logprobs": None}],
             "usage": _usage(self.usage),
             **extra,
         }
 
 
+def _unless_superseded(event: Event) -> Event:
+    """A superseded turn ends as a finished one: clients send a request with an error again, and would supersede the
+    newer one with it.
+    """
+    match event:
+        case TurnFailed(TurnSuperseded()):
+            return TurnFinished("stop")
+    return event
+
+
 def _tool_call(call: HandOff) -> dict[str, Any]:
-    arguments = orjson.dumps(call.arguments).decode()
-    return {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+    return {"id": call.call_id, "type": "function", "function": _function(call)}
+
+
+def _function(call: HandOff) -> dict[str, str]:
+    return {"name": call.name, "arguments": orjson.dumps(call.arguments).decode()}
+
+
+def _finish_reason(reason: str, info: CompletionInfo) -> str:
+    return "function_call" if reason == "tool_calls" and info.legacy_functions else reason
 
 
 def _function_call(call: HandOff, info: CompletionInfo) -> dict[str, Any]:
-    if not info.function_call or not (call.name in TRANSFER_TOOLS or call.name in END_TOOLS):
+    if not info.function_call or call_control(call.name) is None:
         return {}
     return {"function_call": {"name": call.name, "arguments": call.arguments}}
 

@@ -1,7 +1,8 @@
 """Converts OpenAI messages to LangChain messages; errors name the invalid field.
 
-Voice platforms resend the conversation, cut where the caller interrupted. A tool call without a result therefore gets
-a placeholder result, because providers reject a history without one.
+A model's broken JSON in an old call is repaired: the caller cannot change what a model once said. Voice platforms
+resend the conversation, cut where the caller interrupted. A tool call without a result therefore gets a placeholder
+result, because providers reject a history without one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import orjson
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
+from langchain_core.utils.json import parse_partial_json
 
 from api.http.body import MAX_DEPTH, depth
 from config.errors import RequestError
@@ -64,12 +66,16 @@ class _Converter:
         content = _content(message.get("content"), f"{place}.content")
         extra = {"name": message["name"]} if isinstance(message.get("name"), str) else {}
         match role:
+            case "system" | "developer" if isinstance(content, str) and not content.strip():
+                pass  # LiveKit sends one for an agent without instructions; it must not replace the agent's prompt
             case "system" | "developer":
                 self.converted.append(SystemMessage(content=content, additional_kwargs=extra))
             case "user":
                 self.converted.append(HumanMessage(content=content, additional_kwargs=extra))
             case "assistant":
                 calls = _calls(message, place)
+                if not content and isinstance(refusal := message.get("refusal"), str):
+                    content = refusal
                 for call in calls:
                     self._open(str(call["id"]), call["name"])
                 self.converted.append(AIMessage(content=content, tool_calls=calls, additional_kwargs=extra))
@@ -112,10 +118,17 @@ def _content(content: Any, place: str) -> str | list[str | dict[Any, Any]]:
             raise RequestError(f"{place}[{number}] must be an object with a type.", param=f"{place}[{number}]")
         if part["type"] == "text" and not isinstance(part.get("text"), str):
             raise RequestError(f"{place}[{number}].text must be a string.", param=f"{place}[{number}].text")
-    if all(part["type"] == "text" for part in content):
-        # Not every provider accepts a list of text parts.
-        return "".join(part["text"] for part in content)
-    return content
+    parts = [_refusal_as_text(part) for part in content]
+    if all(part["type"] == "text" and part.keys() == {"type", "text"} for part in parts):
+        # Not every provider accepts a list of text parts. Other keys, such as a cache's, belong to one part.
+        return "".join(part["text"] for part in parts)
+    return [*parts]
+
+
+def _refusal_as_text(part: dict[str, Any]) -> dict[Any, Any]:
+    if part["type"] == "refusal" and isinstance(part.get("refusal"), str):
+        return {"type": "text", "text": part["refusal"]}
+    return part
 
 
 def _calls(message: dict[str, Any], place: str) -> list[ToolCall]:
@@ -137,17 +150,33 @@ def _call(call: Any, place: str, *, legacy: bool = False) -> ToolCall:
         raise RequestError(f"{at} must be an object with a name.", param=at)
     if not isinstance(call.get("id"), str) or not call["id"]:
         raise RequestError(f"{place}.id must be a string.", param=f"{place}.id")
-    arguments = function.get("arguments") or {}
-    if isinstance(arguments, str):
-        try:
-            arguments = orjson.loads(arguments)
-        except orjson.JSONDecodeError as exc:
-            raise RequestError(f"{at}.arguments is not valid JSON.", param=f"{at}.arguments") from exc
-    if not isinstance(arguments, dict):
-        raise RequestError(f"{at}.arguments must be a JSON object.", param=f"{at}.arguments")
+    arguments = _arguments(function.get("arguments"))
     if depth(arguments) > MAX_DEPTH:
         raise RequestError(f"{at}.arguments is nested more than {MAX_DEPTH} levels deep.", param=f"{at}.arguments")
     return ToolCall(name=function["name"], args=arguments, id=call["id"])
+
+
+def _arguments(value: Any) -> dict[str, Any]:
+    """The arguments of a call. What a model broke off is completed; what is no object is kept under one name."""
+    parsed = value
+    for _ in range(2):  # some clients encode the string twice
+        if isinstance(parsed, str):
+            parsed = _parsed(parsed)
+    if isinstance(parsed, dict):
+        return parsed
+    return {} if parsed in (None, "") else {"arguments": value}
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        repaired = parse_partial_json(text)
+    except ValueError:
+        return text
+    return text if repaired is None else repaired
 
 
 def _check_length(values: Sequence[Any], limit: int, place: str, kind: str) -> None:

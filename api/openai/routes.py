@@ -49,12 +49,13 @@ async def chat_completions(request: Request) -> Response:
     body = validate_body(ChatCompletionRequest, await read_json_object(request, limit=settings.max_body_bytes))
     turn_request = body.turn_request(request.headers, caller, settings.max_tools)
     turn = turns.begin(turn_request)
-    events = turns.run(turn, turn_request.session_key)
+    events = turns.run(turn, turn_request.session_key, turn_request.fingerprint)
     info = CompletionInfo(
         id=f"chatcmpl-{token_hex(16)}",
         created=int(time.time()),
         model=lambda: turn.record.model,
         function_call=turns.profile.function_call_object,
+        legacy_functions=bool(body.functions and not body.tools),
         include_usage=bool(body.stream_options and body.stream_options.include_usage),
     )
     if body.stream:
@@ -84,7 +85,7 @@ for path, documented in (("/v1/chat/completions", True), ("/chat/completions", F
 
 
 def served_headers(turn: Turn) -> Mapping[str, str]:
-    """Headers for the model, the deployment and the number of attempts, as known so far."""
+    """Headers for the model, the deployment and the number of attempts, as known so far, and `superseded`."""
     record = turn.record
     headers = {
         "x-switchboard-model": quote(record.model, SAFE_IN_HEADERS),
@@ -92,6 +93,8 @@ def served_headers(turn: Turn) -> Mapping[str, str]:
     }
     if record.served_deployment is not None:
         headers["x-switchboard-deployment"] = quote(record.served_deployment, SAFE_IN_HEADERS)
+    if turn.superseded:
+        headers["x-switchboard-superseded"] = "true"
     return headers
 
 

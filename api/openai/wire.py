@@ -6,21 +6,27 @@ Known but unsupported parameters are errors, so that no caller relies on them.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Annotated, Any, Literal
 
+import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from agent.tools.caller_tools import CallerTool
 from agent.turns import TurnRequest
 from api.http.ids import ModelName, is_valid_id
 from api.openai.messages import to_langchain
+from api.openai.tools import read_function, read_tool, read_tool_choice
 from config.errors import RequestError
 from router.failover import RoutingOverrides
 
-TOOL_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
+MAX_STOP = 4
+"""Stop strings in one request, as in OpenAI's API."""
+
+HAND_OFFS = "x-switchboard-hand-offs"
+"""The header, or key of `metadata`, that turns the agent's own hand-offs on or off."""
 
 MAX_TOOLS = 128
 """OpenAI's limit; `SWITCHBOARD_MAX_TOOLS` sets another one. Each tool of a new set costs half a millisecond."""
@@ -66,7 +72,7 @@ class ChatCompletionRequest(BaseModel):
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     max_tokens: TokenLimit = None
     max_completion_tokens: TokenLimit = None
-    stop: str | Annotated[list[str], Field(max_length=16)] | None = None
+    stop: str | list[str] | None = None
     seed: int | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
@@ -99,14 +105,18 @@ class ChatCompletionRequest(BaseModel):
         """
         self._reject_unsupported()
         tools = self._tools(max_tools)
+        choice, allowed = self._tool_choice(tools)
         session = self._session_key(headers)
         return TurnRequest(
             model=self.model,
             messages=to_langchain(self.messages),
             caller_tools=tools,
-            tool_choice=self._tool_choice(tools),
+            tool_choice=choice,
+            allowed_tools=allowed,
+            hand_offs=self._hand_offs(headers),
             params={name: value for name in FORWARDED_PARAMS if (value := getattr(self, name)) is not None},
             session_key=f"{caller}:{session}" if session else None,
+            fingerprint=self._fingerprint() if session else None,
             overrides=RoutingOverrides(self.timeout, self.num_retries, self._fallbacks(headers)),
             user_id=self.user if self.user and is_valid_id(self.user) else None,
         )
@@ -118,13 +128,15 @@ class ChatCompletionRequest(BaseModel):
             raise RequestError("Audio output is not supported.", param="audio" if self.audio else "modalities")
         if self.logprobs or self.top_logprobs:
             raise RequestError("Log probabilities are not supported.", param="logprobs")
+        if isinstance(self.stop, list) and len(self.stop) > MAX_STOP:
+            raise RequestError(f"stop has {len(self.stop)} strings; at most {MAX_STOP} are possible.", param="stop")
 
     def _tools(self, limit: int) -> list[CallerTool]:
         if (count := len(self.tools or ()) + len(self.functions or ())) > limit:
             param = "tools" if self.tools else "functions"
             raise RequestError(f"{param} must contain at most {limit} tools, not {count}.", param=param)
-        tools = [_tool(tool, f"tools[{number}]") for number, tool in enumerate(self.tools or [])]
-        tools += [_function(each, f"functions[{number}]") for number, each in enumerate(self.functions or [])]
+        tools = [read_tool(tool, f"tools[{number}]") for number, tool in enumerate(self.tools or [])]
+        tools += [read_function(each, f"functions[{number}]") for number, each in enumerate(self.functions or [])]
         repeated = [name for name, count in Counter(tool.name for tool in tools).items() if count > 1]
         if repeated:
             raise RequestError(f"Several tools have the name {repeated[0]!r}.", param="tools")
@@ -141,9 +153,16 @@ class ChatCompletionRequest(BaseModel):
             self.session_id,
             _text(elevenlabs, "session_id"),
             _text(self.metadata, "session_id"),
-            chat and f"{chat}:{self.model}",  # Open WebUI can query several models at once in one chat
+            # Open WebUI can query several models at once in one chat. Its own tasks, such as a title, are not streamed:
+            # they are no turns of the chat.
+            chat and self.stream and f"{chat}:{self.model}",
         )
-        return next(filter(None, candidates), None)
+        return next((each for each in candidates if isinstance(each, str) and each), None)
+
+    def _fingerprint(self) -> bytes:
+        """The same for a request that a client sends again after an error."""
+        said = [self.model, self.messages, self.tools, self.stream]
+        return blake2b(orjson.dumps(said, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
     def _fallbacks(self, headers: Mapping[str, str]) -> tuple[str, ...] | None:
         if headers.get("x-switchboard-no-fallback", "").lower() in ("1", "true", "yes"):
@@ -155,36 +174,24 @@ class ChatCompletionRequest(BaseModel):
             raise RequestError("fallbacks must be a list of model names or of objects with a model.", param="fallbacks")
         return tuple(str(name) for name in names)
 
-    def _tool_choice(self, tools: list[CallerTool]) -> str | Mapping[str, Any] | None:
-        param = "tool_choice" if self.tool_choice is not None else "function_call"
-        choice = self.tool_choice if self.tool_choice is not None else self.function_call
-        if choice is None or isinstance(choice, str):
-            return None if choice == "auto" else choice
-        function = choice.get("function", choice)
-        name = function.get("name") if isinstance(function, dict) else None
-        if name not in [tool.name for tool in tools]:
-            raise RequestError(f"{param} names {name!r}, which is not one of the request's tools.", param=param)
-        return {"type": "function", "function": {"name": name}}
+    def _hand_offs(self, headers: Mapping[str, str]) -> bool | None:
+        value = headers.get(HAND_OFFS, (self.metadata or {}).get(HAND_OFFS))
+        if value is None:
+            return None
+        match str(value).strip().lower():
+            case "off" | "false" | "no" | "0":
+                return False
+            case "on" | "true" | "yes" | "1":
+                return True
+        raise RequestError(f"{HAND_OFFS} is {value!r}; it must be 'on' or 'off'.", param=HAND_OFFS)
+
+    def _tool_choice(self, tools: list[CallerTool]) -> tuple[str | Mapping[str, Any] | None, frozenset[str] | None]:
+        """The choice, and the names of the tools that are allowed; None for all."""
+        if self.tool_choice is None:
+            return read_tool_choice(self.function_call, tools, "function_call")
+        return read_tool_choice(self.tool_choice, tools, "tool_choice")
 
 
 def _text(value: Any, key: str) -> str | None:
     found = value.get(key) if isinstance(value, Mapping) else None
     return found if isinstance(found, str) else None
-
-
-def _tool(tool: Mapping[str, Any], place: str) -> CallerTool:
-    if (kind := tool.get("type", "function")) != "function":
-        raise RequestError(f"{place}.type is {kind!r}; only 'function' is supported.", param=f"{place}.type")
-    return _function(tool.get("function"), f"{place}.function")
-
-
-def _function(function: Any, place: str) -> CallerTool:
-    if not isinstance(function, dict):
-        raise RequestError(f"{place} must be an object.", param=place)
-    name, parameters = function.get("name"), function.get("parameters")
-    if not isinstance(name, str) or not TOOL_NAME.fullmatch(name):
-        raise RequestError(f"{place}.name must be 1 to 128 letters, digits, '_', '.' or '-'.", param=f"{place}.name")
-    if parameters is not None and not isinstance(parameters, dict):
-        raise RequestError(f"{place}.parameters must be a JSON schema, an object.", param=f"{place}.parameters")
-    schema = {"type": "object", "properties": {}, **(parameters or {})}
-    return CallerTool(name, str(function.get("description") or ""), schema, strict=function.get("strict"))

@@ -97,6 +97,11 @@ class ModelInfo(Section):
     memory: bool | None = Field(
         None, description="Whether chat completions with a `user` get agent.yaml's long-term memory."
     )
+    hand_offs: bool | None = Field(
+        None,
+        description="Whether chat completions offer the agent's own hand-offs (`transferCall`, `endCall`). Default "
+        "true; the header `x-switchboard-hand-offs` of a request wins.",
+    )
     supports_assistant_prefill: bool | None = Field(
         None, description="Whether the model continues a partial assistant message."
     )

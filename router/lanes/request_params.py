@@ -43,6 +43,9 @@ def merged_params(request: LaneRequest) -> dict[str, Any]:
     """The deployment's parameters, overridden by the caller's."""
     given = {name: value for name, value in request.params.items() if name in CALLER_PARAMS and value is not None}
     merged = {"drop_params": request.drop_params} | dict(request.deployment.params) | given
+    if "user" in given and request.deployment.model.startswith("openai/"):
+        # LiteLLM sends `user` only to models in its own list, not to other servers that speak OpenAI's format.
+        merged["allowed_openai_params"] = sorted({*(merged.get("allowed_openai_params") or ()), "user"})
     # The limit has two names; the caller's replaces the deployment's under either name.
     if "max_tokens" in given and "max_completion_tokens" not in given:
         merged.pop("max_completion_tokens", None)

@@ -47,6 +47,11 @@ def test_the_platforms_own_tool_is_handed_back_with_its_arguments(http: httpx.Cl
     tools = platform.body.get("tools") or [{"function": {"name": "endCall"}}]
     name = tools[-1]["function"]["name"]
     answer = streamed(http, platform, f'/say One moment.\n/call {name} {{"day": "Monday", "of": ["a", 1]}}')
+    if not platform.body.get(
+        "tools"
+    ):  # the agent's own hang-up carries only the arguments of its schema, which has none
+        assert answer.tool_calls == ((name, {}),)
+        return
     assert answer.tool_calls == ((name, {"day": "Monday", "of": ["a", 1]}),)
 
 

@@ -87,6 +87,16 @@ async def test_openais_client_streams_through_each_lane(openai: AsyncOpenAI, mod
     assert chunks[-1].usage.total_tokens > 0
 
 
+@pytest.mark.parametrize("model", ["direct", "litellm"])
+async def test_the_user_and_keys_of_a_part_reach_the_provider(
+    http: httpx.AsyncClient, provider: FakeProvider, model: str
+) -> None:
+    part = {"type": "text", "text": "Hi", "prompt_cache_breakpoint": True}
+    body = {"model": model, "user": "ada", "messages": [{"role": "user", "content": [part]}]}
+    assert (await http.post("/v1/chat/completions", json=body)).status_code == 200
+    assert (provider.log[-1].body["user"], provider.log[-1].body["messages"][-1]["content"]) == ("ada", [part])
+
+
 async def test_openais_stricter_stream_helper_accepts_text_and_tool_calls(openai: AsyncOpenAI) -> None:
     asked = ask('/say One moment.\n/call lookup {"name": "Ada"}', model="fake", tools=[LOOKUP])
     async with openai.chat.completions.stream(**asked) as stream:
@@ -214,8 +224,8 @@ async def test_a_newer_request_on_the_session_supersedes_the_older_one(
         newer = await http.post("/v1/chat/completions", json=body, headers=headers)
         rest = [line async for line in lines if line.startswith("data: ")]
     assert chunks_in(newer)[-1]["choices"][0]["finish_reason"] == "stop"
-    assert orjson.loads(rest[0][6:])["error"]["code"] == "superseded"
-    assert rest[1] == "data: [DONE]"
+    assert orjson.loads(rest[0][6:])["choices"][0]["finish_reason"] == "stop"
+    assert rest[1:] == ["data: [DONE]"]
 
 
 async def test_requests_without_a_session_do_not_disturb_each_other(http: httpx.AsyncClient) -> None:
@@ -252,6 +262,8 @@ async def test_openais_client_understands_the_errors(openai: AsyncOpenAI) -> Non
         ({"Authorization": f"Bearer {TOKEN}"}, 200),
         ({"x-api-key": TOKEN}, 200),
         ({"x-api-key": "wrong"}, 401),
+        ({"api-key": TOKEN}, 200),
+        ({"api-key": "wrong"}, 401),
     ],
 )
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/fake"])
@@ -288,6 +300,14 @@ async def test_unknown_paths_and_methods_have_openai_errors_too(http: httpx.Asyn
     assert (await http.get("/v1/nothing")).json()["error"]["code"] == "not_found"
     wrong = await http.get("/v1/chat/completions")
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (405, "method_not_allowed")
+
+
+@pytest.mark.parametrize("path", ["responses", "completions", "audio/speech"])
+async def test_a_path_of_openai_that_is_not_served_says_what_to_call(http: httpx.AsyncClient, path: str) -> None:
+    for each in (f"/v1/{path}", f"/{path}"):
+        response = await http.post(each, json={"model": "fake", "input": "Hi"})
+        assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
+        assert "/v1/chat/completions" in response.json()["error"]["message"]
 
 
 async def test_the_request_id_is_the_callers_or_a_new_one(http: httpx.AsyncClient) -> None:

@@ -431,3 +431,57 @@ async def test_only_in_a_crowd_a_turn_waits_for_another_to_set_up(crowd: int) ->
 
 async def _last(run: AgentRun) -> Event:
     return [event async for event in run.events()][-1]
+
+
+ADD, FIND = CallerTool("add"), CallerTool("find")
+
+
+@pytest.mark.parametrize(
+    ("request_", "first", "second"),
+    [
+        ({}, ["multiply", "add", "find"], ["multiply", "add", "find"]),
+        ({"tool_choice": "none"}, ["multiply", "add", "find"], ["multiply", "add", "find"]),
+        ({"tool_choice": "required"}, ["add", "find"], ["multiply", "add", "find"]),
+        (
+            {"tool_choice": {"type": "function", "function": {"name": "add"}}},
+            ["add", "find"],
+            ["multiply", "add", "find"],
+        ),
+        ({"allowed_tools": frozenset({"add"})}, ["multiply", "add"], ["multiply", "add"]),
+        ({"allowed_tools": frozenset({"add"}), "tool_choice": "required"}, ["add"], ["multiply", "add"]),
+    ],
+)
+async def test_who_forces_a_call_is_offered_only_its_own_tools(
+    request_: dict[str, Any], first: list[str], second: list[str]
+) -> None:
+    profile = AgentProfile("Be kind.", tools=("multiply",))
+    rig = Rig([call("multiply", '{"a":1,"b":2}'), finish("tool_calls")], DONE, profile=profile)
+    await rig.events(caller_tools=[ADD, FIND], **request_)
+    offered = [[each["function"]["name"] for each in attempt.params["tools"]] for attempt in rig.lane.attempts]
+    assert offered == [first, second]
+
+
+async def test_without_tools_of_the_caller_a_forced_call_is_one_of_the_agents() -> None:
+    rig = Rig([call("multiply", '{"a":1,"b":2}'), finish("tool_calls")], DONE)
+    await rig.events(tool_choice="required")
+    assert rig.lane.attempts[0].params["tools"]
+
+
+@pytest.mark.parametrize(
+    ("info", "hand_offs", "offered"),
+    [
+        ({}, None, ["endCall", "multiply", "transfer_to_number"]),
+        ({}, False, ["multiply", "transfer_to_number"]),
+        ({"hand_offs": False}, None, ["multiply", "transfer_to_number"]),
+        ({"hand_offs": False}, True, ["endCall", "multiply", "transfer_to_number"]),
+    ],
+)
+async def test_a_caller_that_does_not_know_the_agents_hand_offs_is_not_given_any(
+    info: dict[str, Any], hand_offs: bool | None, offered: list[str]
+) -> None:
+    lane = ScriptedLane({"a": [DONE]})
+    service = TurnService(router_over(lane, deployment("a", info=info)), PROFILE)
+    asked = TurnRequest("main", [HumanMessage("Hi")], [CallerTool("transfer_to_number")], hand_offs=hand_offs)
+    async with aclosing(service.run(service.begin(asked))) as events:
+        assert [event async for event in events][-1] == TurnFinished("stop")
+    assert [each["function"]["name"] for each in lane.attempts[0].params["tools"]] == offered

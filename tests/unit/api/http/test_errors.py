@@ -11,7 +11,9 @@ from config.errors import (
     AllDeploymentsFailed,
     AttemptError,
     ConfigError,
+    DeadlineExceeded,
     Problem,
+    RequestError,
     SwitchboardError,
 )
 
@@ -45,6 +47,13 @@ def test_what_a_provider_said_never_reaches_a_caller(kind: type[AttemptError]) -
 def test_the_time_to_come_back_is_a_header_in_whole_seconds() -> None:
     response = error_response(AllDeploymentsFailed("Later.", retry_after=1.2))
     assert (response.status_code, response.headers["retry-after"]) == (503, "2")
+
+
+@pytest.mark.parametrize("error", [RequestError("No."), AllDeploymentsFailed("No."), DeadlineExceeded("No.")])
+def test_what_a_repetition_cannot_mend_is_not_sent_again(error: SwitchboardError) -> None:
+    assert error_response(error).headers["x-should-retry"] == "false"
+    later = error_response(AllDeploymentsFailed("Later.", retry_after=1.2))
+    assert "x-should-retry" not in later.headers
 
 
 def test_who_is_refused_learns_which_scheme_to_use() -> None:

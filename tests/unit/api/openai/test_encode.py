@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent.events import Event, HandOff, TextDelta, ToolFinished, ToolStarted, TurnFailed, TurnFinished, Usage
 from api.openai.encode import CompletionInfo, chunks, completion, error_event
-from config.errors import AllDeploymentsFailed, DeadlineExceeded
+from config.errors import AllDeploymentsFailed, DeadlineExceeded, TurnSuperseded
 
 TRANSFER = HandOff("call_1", "transferCall", {"destination": "+1234567890"})
 LOOKUP = HandOff("call_2", "lookup", {"城市": "北京"})
@@ -49,6 +49,27 @@ async def test_every_line_is_a_complete_chunk_and_the_first_has_the_role() -> No
     assert [choice["finish_reason"] for chunk in sent for choice in chunk["choices"]] == [None, None, "stop"]
     assert sent[-1]["choices"] == []
     assert sent[-1]["usage"] == {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+
+
+async def test_a_superseded_turn_ends_as_an_empty_finished_answer() -> None:
+    superseded = TurnFailed(TurnSuperseded("Newer."))
+    [only, _] = await streamed([superseded])
+    assert only["choices"][0]["finish_reason"] == "stop"
+    cut = await streamed([TextDelta("Hel"), superseded])
+    assert cut[1]["choices"][0]["finish_reason"] == "stop"
+    [choice] = (await folded([TextDelta("Hel"), superseded]))["choices"]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("", "stop")
+
+
+async def test_legacy_functions_are_answered_in_their_own_form() -> None:
+    events = [LOOKUP, TRANSFER, Usage(), TurnFinished("tool_calls")]
+    function = {"name": "lookup", "arguments": '{"城市":"北京"}'}
+    [choice] = (await folded(events, legacy_functions=True))["choices"]
+    assert (choice["message"]["function_call"], choice["finish_reason"]) == (function, "function_call")
+    assert "tool_calls" not in choice["message"]
+    called, ended, _ = await streamed(events, legacy_functions=True)
+    assert called["choices"][0]["delta"] == {"role": "assistant", "content": None, "function_call": function}
+    assert ended["choices"][0]["finish_reason"] == "function_call"
 
 
 async def test_usage_is_sent_only_on_demand() -> None:

@@ -56,6 +56,15 @@ def test_unknown_fields_are_accepted() -> None:
             "tools[0].function.parameters",
         ),
         ({"tools": [ADD, ADD]}, "tools"),
+        ({"tools": [{"type": "custom", "custom": {"name": "free"}}]}, "tools[0].type"),
+        ({"tools": [ADD], "tool_choice": {"type": "custom", "custom": {"name": "add"}}}, "tool_choice.type"),
+        ({"tools": [ADD], "tool_choice": {"type": "allowed_tools"}}, "tool_choice.allowed_tools"),
+        (
+            {"tools": [ADD], "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"name": "sub"}]}},
+            "tool_choice.allowed_tools",
+        ),
+        ({"stop": ["a", "b", "c", "d", "e"]}, "stop"),
+        ({"metadata": {"x-switchboard-hand-offs": "maybe"}}, "x-switchboard-hand-offs"),
         ({"fallbacks": [{"main": ["spare"]}]}, "fallbacks"),
         ({"timeout": 0}, "timeout"),
         ({"num_retries": -1}, "num_retries"),
@@ -138,7 +147,9 @@ def test_a_tool_may_be_chosen_by_its_name_also_in_the_legacy_form() -> None:
         ({}, {"session_id": "b", "metadata": {"session_id": "m"}}, "me:b"),
         ({}, {"elevenlabs_extra_body": {"session_id": "e"}, "metadata": {"session_id": "m"}}, "me:e"),
         ({"x-openwebui-chat-id": "o"}, {"metadata": {"session_id": "m"}}, "me:m"),
-        ({"x-openwebui-chat-id": "o"}, {"user": "u"}, "me:o:main"),
+        ({"x-openwebui-chat-id": "o"}, {"user": "u", "stream": True}, "me:o:main"),
+        ({"x-openwebui-chat-id": "o"}, {"user": "u"}, None),
+        ({"x-session-id": "h", "x-openwebui-chat-id": "o"}, {}, "me:h"),
         ({}, {"user": "u"}, None),
     ],
 )
@@ -146,3 +157,44 @@ def test_the_session_key_comes_from_the_first_place_that_has_one(
     headers: dict[str, str], body: dict[str, Any], key: str | None
 ) -> None:
     assert understood(headers, **body).session_key == key
+
+
+def test_a_request_that_is_sent_again_has_the_same_fingerprint_and_a_newer_one_another() -> None:
+    key = {"x-session-id": "call-1"}
+    first = understood(key).fingerprint
+    assert first is not None
+    assert understood(key, temperature=0).fingerprint == first
+    assert understood(key, messages=[HI, HI]).fingerprint != first
+    assert understood(key, stream=True).fingerprint != first
+
+
+@pytest.mark.parametrize("mode", ["auto", "required"])
+@pytest.mark.parametrize("nested", [True, False])
+def test_allowed_tools_are_read_in_both_of_openais_forms(mode: str, nested: bool) -> None:
+    allowed = {"mode": mode, "tools": [{"type": "function", "function": {"name": "add"}}]}
+    choice = {"type": "allowed_tools", **({"allowed_tools": allowed} if nested else allowed)}
+    asked = understood(tools=[ADD], tool_choice=choice)
+    assert (asked.tool_choice, asked.allowed_tools) == (None if mode == "auto" else mode, {"add"})
+
+
+def test_an_unsupported_tool_says_which_form_works() -> None:
+    with pytest.raises(RequestError, match=r'\{"type": "function", "function"'):
+        understood(tools=[{"type": "custom", "custom": {"name": "free"}}])
+
+
+@pytest.mark.parametrize(
+    ("headers", "metadata", "offered"),
+    [
+        ({}, None, None),
+        ({}, {"a": 1}, None),
+        ({"x-switchboard-hand-offs": "off"}, None, False),
+        ({"x-switchboard-hand-offs": "On"}, None, True),
+        ({}, {"x-switchboard-hand-offs": "off"}, False),
+        ({}, {"x-switchboard-hand-offs": False}, False),
+        ({"x-switchboard-hand-offs": "on"}, {"x-switchboard-hand-offs": "off"}, True),
+    ],
+)
+def test_a_request_turns_the_agents_hand_offs_off(
+    headers: dict[str, str], metadata: dict[str, Any] | None, offered: bool | None
+) -> None:
+    assert understood(headers, metadata=metadata).hand_offs is offered

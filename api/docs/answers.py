@@ -1,0 +1,249 @@
+"""The answers of every call for openapi.json: a JSON schema and an example each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+Schema = dict[str, Any]
+
+TEXT: Final[Schema] = {"type": "string"}
+MAYBE_TEXT: Final[Schema] = {"type": ["string", "null"]}
+COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+FLAG: Final[Schema] = {"type": "boolean"}
+ANYTHING: Final[Schema] = {"type": "object", "additionalProperties": True}
+
+
+def record(optional: tuple[str, ...] = (), **properties: Schema) -> Schema:
+    """An object with these properties, all required except the `optional` ones."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
+    }
+
+
+def many(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+TOOL_CALL: Final = record(id=TEXT, type={"const": "function"}, function=record(name=TEXT, arguments=TEXT))
+USAGE: Final = record(prompt_tokens=COUNT, completion_tokens=COUNT, total_tokens=COUNT)
+FINISH: Final[Schema] = {"enum": ["stop", "length", "content_filter", "tool_calls", "function_call"]}
+
+SCHEMAS: Final[Mapping[str, Schema]] = {
+    "Error": record(error=record(message=TEXT, type=TEXT, param=MAYBE_TEXT, code=TEXT)),
+    "ChatCompletion": record(
+        ("function_call",),
+        id=TEXT,
+        object={"const": "chat.completion"},
+        created=COUNT,
+        model=TEXT,
+        choices=many(
+            record(
+                ("logprobs",),
+                index=COUNT,
+                message=record(
+                    ("tool_calls", "function_call", "refusal"),
+                    role={"const": "assistant"},
+                    content=MAYBE_TEXT,
+                    refusal=MAYBE_TEXT,
+                    tool_calls=many(TOOL_CALL),
+                    function_call=record(name=TEXT, arguments=TEXT),
+                ),
+                finish_reason=FINISH,
+                logprobs={"type": "null"},
+            )
+        ),
+        usage=USAGE,
+        function_call=record(name=TEXT, arguments=ANYTHING),
+    ),
+    "Embeddings": record(
+        object={"const": "list"},
+        model=TEXT,
+        data=many(
+            record(
+                object={"const": "embedding"},
+                index=COUNT,
+                embedding={"oneOf": [many({"type": "number"}), {"type": "string", "description": "base64"}]},
+            )
+        ),
+        usage=record(prompt_tokens=COUNT, total_tokens=COUNT),
+    ),
+    "Model": record(id=TEXT, object={"const": "model"}, created=COUNT, owned_by=TEXT),
+    "Models": record(object={"const": "list"}, data=many(ref("Model"))),
+    "Turn": record(
+        ("error",),
+        session_id=TEXT,
+        status=TEXT,
+        timestamp=TEXT,
+        message=TEXT,
+        result=record(
+            messages=many(ANYTHING), usage=record(input_tokens=COUNT, output_tokens=COUNT, total_tokens=COUNT)
+        ),
+        interrupt_data={"type": ["object", "null"]},
+        interrupts=many(ANYTHING),
+        error=ANYTHING,
+    ),
+    "SessionStatus": record(
+        user_id=TEXT,
+        session_id=TEXT,
+        status={"enum": ["not_found", "idle", "running", "interrupted", "completed", "error"]},
+        message=MAYBE_TEXT,
+        last_query=MAYBE_TEXT,
+        last_response=MAYBE_TEXT,
+        last_updated=MAYBE_TEXT,
+        expires_at=MAYBE_TEXT,
+        interrupt_data={"type": ["object", "null"]},
+        interrupts=many(ANYTHING),
+    ),
+    "SessionIds": record(session_ids=many(TEXT)),
+    "ActiveSession": record(active_session_id=TEXT),
+    "History": record(session_id=TEXT, total=COUNT, offset=COUNT, messages=many(ANYTHING)),
+    "Success": record(success=FLAG),
+    "Memory": record(id=TEXT, content=TEXT, created=TEXT),
+    "StoredMemory": record(success=FLAG, memory=ref("Memory")),
+    "Memories": record(memories=many(ref("Memory"))),
+    "Health": record(
+        status={"enum": ["ok", "no_deployment_ready"]},
+        default_model=MAYBE_TEXT,
+        models=many(TEXT),
+        deployments=many(ANYTHING),
+        mcp_servers={},
+        reload={},
+        tasks=COUNT,
+    ),
+}
+
+CHUNK: Final = (
+    'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1760000000,"model":"assistant",'
+    '"choices":[{"index":0,"delta":{"role":"assistant","content":"Hello."},"finish_reason":null}]}\n\ndata: [DONE]\n\n'
+)
+SESSION_EVENT: Final = (
+    'data: {"type":"text_chunk","content":"Hello.","session_id":"s1","timestamp":"2026-01-01T10:00:00.000+00:00"}\n\n'
+)
+TIME: Final = "2026-01-01T10:00:00.000+00:00"
+MEMORY: Final = {"id": "3f2b8c1e-0c5d-4f6a-9b7e-1d2c3b4a5f60", "content": "The user's name is Ada.", "created": TIME}
+MODEL: Final = {"id": "assistant", "object": "model", "created": 0, "owned_by": "switchboard"}
+STATUS: Final[Mapping[str, Any]] = {
+    "user_id": "ada",
+    "session_id": "s1",
+    "status": "completed",
+    "message": None,
+    "last_query": "Hi",
+    "last_response": "Hello.",
+    "last_updated": TIME,
+    "expires_at": None,
+    "interrupt_data": None,
+    "interrupts": [],
+}
+TURN: Final[Mapping[str, Any]] = {
+    "session_id": "s1",
+    "status": "completed",
+    "timestamp": TIME,
+    "message": "Hello.",
+    "result": {
+        "messages": [{"id": "m1", "role": "assistant", "content": "Hello."}],
+        "usage": {"input_tokens": 9, "output_tokens": 2, "total_tokens": 11},
+    },
+    "interrupt_data": None,
+    "interrupts": [],
+}
+COMPLETION: Final = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1760000000,
+    "model": "assistant",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "Hello.", "refusal": None},
+            "finish_reason": "stop",
+            "logprobs": None,
+        }
+    ],
+    "usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11},
+}
+EMBEDDINGS: Final = {
+    "object": "list",
+    "model": "vectors",
+    "data": [{"object": "embedding", "index": 0, "embedding": [0.6, 0.8]}],
+    "usage": {"prompt_tokens": 1, "total_tokens": 1},
+}
+HEALTH: Final = {
+    "status": "ok",
+    "default_model": "assistant",
+    "models": ["assistant"],
+    "deployments": [],
+    "mcp_servers": {},
+    "reload": {},
+    "tasks": 9,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: the name of its answer's schema with an example, an example request, and the errors it may have.
+
+    `events` is an example of the answer's server-sent events; such a call may have `schema` None.
+    """
+
+    schema: str | None
+    example: Any = None
+    asked: Any = None
+    errors: tuple[int, ...] = (401,)
+    events: str | None = None
+
+
+_TURN_ERRORS: Final = (400, 401, 404, 409, 413, 422, 502, 503, 504)
+_STORED: Final = (401, 422, 503)
+_CHANGED: Final = (401, 404, 422, 503)
+_WRITTEN: Final = (400, 401, 413, 422, 503)
+_INVOKE: Final = {"user_id": "ada", "query": "Hi"}
+_RESUME: Final = {"user_id": "ada", "session_id": "s1", "response_type": "accept"}
+
+CALLS: Final[Mapping[tuple[str, str], Call]] = {
+    ("post", "/v1/chat/completions"): Call(
+        "ChatCompletion",
+        COMPLETION,
+        {"model": "default", "messages": [{"role": "user", "content": "Hi"}]},
+        (400, 401, 404, 413, 429, 502, 503, 504),
+        events=CHUNK,
+    ),
+    ("post", "/v1/embeddings"): Call(
+        "Embeddings", EMBEDDINGS, {"model": "vectors", "input": ["Hi"]}, (400, 401, 404, 413, 503)
+    ),
+    ("get", "/v1/models"): Call("Models", {"object": "list", "data": [MODEL]}),
+    ("get", "/v1/models/{name}"): Call("Model", MODEL, errors=(401, 404)),
+    ("post", "/agent/invoke"): Call("Turn", TURN, _INVOKE, _TURN_ERRORS),
+    ("post", "/agent/invoke/stream"): Call(None, None, _INVOKE, _TURN_ERRORS, events=SESSION_EVENT),
+    ("post", "/agent/resume"): Call("Turn", TURN, _RESUME, _TURN_ERRORS),
+    ("post", "/agent/resume/stream"): Call(None, None, _RESUME, _TURN_ERRORS, events=SESSION_EVENT),
+    ("post", "/agent/cancel/{user_id}/{session_id}"): Call(
+        "SessionStatus", STATUS, {"heard": "Hello."}, (400, 401, 404, 409, 413, 422, 503)
+    ),
+    ("get", "/agent/sessionids/{user_id}"): Call("SessionIds", {"session_ids": ["s1"]}, errors=_STORED),
+    ("get", "/agent/active/sessionid/{user_id}"): Call("ActiveSession", {"active_session_id": "s1"}, errors=_STORED),
+    ("get", "/agent/status/{user_id}/{session_id}"): Call("SessionStatus", STATUS, errors=_STORED),
+    ("get", "/agent/history/{user_id}/{session_id}"): Call(
+        "History",
+        {"session_id": "s1", "total": 1, "offset": 0, "messages": [{"id": "m1", "role": "user", "content": "Hi"}]},
+        errors=_CHANGED,
+    ),
+    ("patch", "/agent/session/{user_id}/{session_id}"): Call(
+        "SessionStatus", STATUS, {"ttl": 3600}, (400, 401, 404, 413, 422, 503)
+    ),
+    ("delete", "/agent/session/{user_id}/{session_id}"): Call("Success", {"success": True}, errors=_CHANGED),
+    ("post", "/agent/write/longterm"): Call(
+        "StoredMemory", {"success": True, "memory": MEMORY}, {"user_id": "ada", "content": MEMORY["content"]}, _WRITTEN
+    ),
+    ("get", "/agent/longterm/{user_id}"): Call("Memories", {"memories": [MEMORY]}, errors=_STORED),
+    ("delete", "/agent/longterm/{user_id}/{memory_id}"): Call("Success", {"success": True}, errors=_CHANGED),
+    ("get", "/health"): Call("Health", HEALTH, errors=()),
+}
+"""Every documented call."""

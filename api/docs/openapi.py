@@ -1,0 +1,95 @@
+"""openapi.json: FastAPI's description of the routes, with the real answers and errors of each call."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api.docs.answers import CALLS, HEALTH, SCHEMAS, Call, ref
+
+ERRORS: Final[dict[int, tuple[str, str, str]]] = {
+    400: ("The request is invalid; `param` names the field.", "invalid_request_error", "invalid_request"),
+    401: ("The token is missing or not valid.", "authentication_error", "invalid_api_key"),
+    404: ("The model, session, memory or path does not exist.", "invalid_request_error", "model_not_found"),
+    409: ("The session's state does not allow the call.", "conflict_error", "session_busy"),
+    413: ("The body is too large.", "invalid_request_error", "body_too_large"),
+    422: ("A field is missing, unknown or invalid; `param` names it.", "invalid_request_error", "invalid_field"),
+    429: ("Every provider is at its rate limit; `Retry-After` says when.", "rate_limit_error", "rate_limited"),
+    502: ("The answer broke off and could not be continued.", "server_error", "answer_interrupted"),
+    503: ("No provider, or the database, could answer.", "server_error", "all_deployments_failed"),
+    504: ("The turn's deadline passed.", "server_error", "deadline_exceeded"),
+}
+"""Status: description, and `type` and `code` of the example."""
+
+
+class DocumentedApp(FastAPI):
+    """FastAPI with its documented extension point for the OpenAPI description."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = _described(self)
+        return self.openapi_schema
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    description: dict[str, Any] = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+    schemas: dict[str, Any] = description.setdefault("components", {}).setdefault("schemas", {})
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    schemas.update(SCHEMAS)
+    for path, operations in description["paths"].items():
+        for method, operation in operations.items():
+            if call := CALLS.get((method, path)):
+                _describe(operation, call, schemas)
+            else:
+                operation["responses"].pop("422", None)  # FastAPI's shape, which is never sent
+    health = description["paths"]["/health"]["get"]["responses"]
+    health["503"] = _answer("No deployment is ready.", "Health", {**HEALTH, "status": "no_deployment_ready"})
+    return description
+
+
+def _describe(operation: dict[str, Any], call: Call, schemas: dict[str, Any]) -> None:
+    ok = _answer("The answer.", call.schema, call.example)
+    if call.events is not None:
+        ok["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": call.events}
+    operation["responses"] = {"200": ok, **{str(status): _error(status) for status in call.errors}}
+    if (body := operation.get("requestBody")) is not None:
+        content = body["content"]["application/json"]
+        content["example"] = call.asked
+        content["schema"] = _hoisted(content["schema"], schemas)
+
+
+def _answer(description: str, schema: str | None, example: Any) -> dict[str, Any]:
+    content = {"application/json": {"schema": ref(schema), "example": example}} if schema else {}
+    return {"description": description, "content": content}
+
+
+def _error(status: int) -> dict[str, Any]:
+    description, kind, code = ERRORS[status]
+    example = {"error": {"message": description, "type": kind, "param": None, "code": code}}
+    return _answer(description, "Error", example)
+
+
+def _hoisted(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """`schema` with its definitions moved to the document's, where references are looked up."""
+    for name, definition in schema.pop("$defs", {}).items():
+        schemas[name] = _with_references(definition)
+    moved: dict[str, Any] = _with_references(schema)
+    return moved
+
+
+def _with_references(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_references(each) for each in value]
+    if isinstance(value, dict):
+        return {
+            key: each.replace("#/$defs/", "#/components/schemas/")
+            if key == "$ref" and isinstance(each, str)
+            else _with_references(each)
+            for key, each in value.items()
+        }
+    return value

@@ -1,0 +1,137 @@
+"""`/docs` and openapi.json: whole without the internet, and true."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from jsonschema import Draft202012Validator
+
+from api.docs.answers import CALLS
+from router.fake.server.fake_provider import FakeProvider
+from tests.support.serving import Served, direct, fake, serving
+
+VECTORS = {**fake("vectors", "fake/embedding"), "model_info": {"mode": "embedding"}}
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Served]:
+    async with (
+        FakeProvider() as provider,
+        serving(
+            tmp_path, fake(), direct("broken", provider.base_url, "fake-503"), VECTORS, router={"num_retries": 0}
+        ) as served,
+    ):
+        yield served
+
+
+@pytest.fixture
+async def http(server: Served) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=server.url, headers=server.headers, timeout=10) as client:
+        yield client
+
+
+@pytest.fixture
+async def described(http: httpx.AsyncClient) -> dict[str, Any]:
+    found: dict[str, Any] = (await http.get("/openapi.json")).json()
+    return found
+
+
+def operations(described: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def check(described: dict[str, Any], schema: dict[str, Any], value: Any) -> None:
+    """Fail unless `value` is valid for `schema` in this document."""
+    Draft202012Validator({**schema, "components": described["components"]}).validate(value)
+
+
+async def test_the_page_and_all_that_it_loads_come_from_this_server(http: httpx.AsyncClient) -> None:
+    page = await http.get("/docs", headers={"Authorization": ""})
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert [each for each in loaded if "//" in each] == []
+    for each in loaded:
+        if not each.startswith("data:"):
+            assert (await http.get(f"/{each}")).status_code == 200
+    style = (await http.get("/docs/swagger-ui.css")).text
+    assert not re.findall(r"url\((?![\"']?data:)|@import", style)
+    start = (await http.get("/docs/start.js")).text
+    assert 'url: "openapi.json"' in start
+
+
+async def test_only_the_listed_files_are_served(http: httpx.AsyncClient) -> None:
+    for name in ("README.md", "..%2Froutes.py", "%2e%2e/routes.py", "nothing"):
+        assert (await http.get(f"/docs/{name}")).status_code == 404
+    assert "Apache License" in (await http.get("/docs/LICENSE")).text
+
+
+async def test_every_call_has_an_answer_and_its_errors_in_our_shape(described: dict[str, Any]) -> None:
+    assert "HTTPValidationError" not in str(described)
+    assert {(method, path) for method, path, _ in operations(described)} == set(CALLS)
+    for method, path, operation in operations(described):
+        responses = operation["responses"]
+        if path != "/health":
+            assert "401" in responses, (method, path)
+        for status, response in responses.items():
+            for kind, content in response["content"].items():
+                assert content["schema"], (path, status)
+                if kind == "application/json":
+                    check(described, content["schema"], content["example"])
+            if int(status) >= 400 and path != "/health":
+                assert response["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}
+            assert response["content"], (method, path, status)
+    assert {"400", "401", "404", "503"} <= described["paths"]["/v1/chat/completions"]["post"]["responses"].keys()
+    assert {"409", "422"} <= described["paths"]["/agent/invoke"]["post"]["responses"].keys()
+
+
+async def test_every_example_request_is_valid_and_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
+    for reference in re.findall(r"'\$ref': '([^']+)'", str(described)):
+        assert reference.removeprefix("#/components/schemas/") in described["components"]["schemas"]
+    for method, path, operation in operations(described):
+        if body := operation.get("requestBody"):
+            content = body["content"]["application/json"]
+            assert content["example"], (method, path)
+            check(described, content["schema"], content["example"])
+
+
+async def test_real_answers_are_as_described(http: httpx.AsyncClient, described: dict[str, Any]) -> None:
+    asked: dict[str, Any] = {"user_id": "ada", "session_id": "s1"}
+    hi = {"messages": [{"role": "user", "content": "Hi"}]}
+    for method, path, body, status in [
+        ("post", "/v1/chat/completions", {**hi, "model": "fake"}, 200),
+        ("post", "/v1/chat/completions", {"messages": [{"role": "user", "content": "A human, please."}]}, 200),
+        ("post", "/v1/chat/completions", {**hi, "model": "broken"}, 503),
+        ("post", "/v1/chat/completions", {**hi, "model": "none"}, 404),
+        ("post", "/v1/chat/completions", {}, 400),
+        ("post", "/v1/embeddings", {"model": "vectors", "input": "a"}, 200),
+        ("get", "/v1/models", None, 200),
+        ("get", "/v1/models/{name}", None, 200),
+        ("post", "/agent/invoke", {**asked, "query": "Hi"}, 200),
+        ("post", "/agent/invoke", {"query": "Hi"}, 422),
+        ("post", "/agent/resume", {**asked, "response_type": "accept"}, 409),
+        ("get", "/agent/status/{user_id}/{session_id}", None, 200),
+        ("get", "/agent/history/{user_id}/{session_id}", None, 200),
+        ("get", "/agent/sessionids/{user_id}", None, 200),
+        ("get", "/agent/active/sessionid/{user_id}", None, 200),
+        ("patch", "/agent/session/{user_id}/{session_id}", {"ttl": 60}, 200),
+        ("post", "/agent/write/longterm", {"user_id": "ada", "content": "A fact."}, 200),
+        ("get", "/agent/longterm/{user_id}", None, 200),
+        ("delete", "/agent/session/{user_id}/{session_id}", None, 200),
+        ("post", "/agent/cancel/{user_id}/{session_id}", {}, 404),
+        ("get", "/health", None, 200),
+    ]:
+        url = path.format(user_id="ada", session_id="s1", name="fake")
+        response = await http.request(method, url, **({} if body is None else {"json": body}))
+        assert response.status_code == status, (path, response.text)
+        documented = described["paths"][path][method]["responses"][str(status)]
+        check(described, documented["content"]["application/json"]["schema"], response.json())
