@@ -15,6 +15,7 @@ from pydantic import PrivateAttr
 import router.providers.litellm_import  # noqa: F401  (LiteLLM is set up before langchain-litellm imports it)
 from agent.events import TextDelta
 from agent.turn_context import TurnContext
+from router.history import ORIGIN, Origin
 from router.lanes.base import Chunk
 from router.model_call import ModelCall
 from router.routed_turn import RoutedTurn
@@ -53,9 +54,13 @@ class RoutedChatModel(ChatLiteLLMRouter):  # type: ignore[misc]  # its package h
         Raises as `ModelCall.chunks` does.
         """
         converted, _ = self._create_message_dicts(list(messages), None)
-        call = ModelCall(turn, [_without_blank(each) for each in converted], params)
-        result: ChatResult = self._create_chat_result(await _completion(call.chunks(), on_text))
-        result.generations[0].message.response_metadata["model_name"] = turn.record.model
+        call = ModelCall(turn, [_as_sent(*each) for each in zip(messages, converted, strict=True)], params)
+        completion, origin = await _completion(call.chunks(), on_text)
+        result: ChatResult = self._create_chat_result(completion)
+        message = result.generations[0].message
+        message.response_metadata["model_name"] = turn.record.model
+        if origin is not None:
+            message.additional_kwargs[ORIGIN] = origin
         return result
 
     async def _agenerate(
@@ -72,6 +77,14 @@ class RoutedChatModel(ChatLiteLLMRouter):  # type: ignore[misc]  # its package h
 RoutedChatModel._agenerate.__signature__ = inspect.signature(RoutedChatModel._agenerate)  # type: ignore[attr-defined]
 
 
+def _as_sent(message: BaseMessage, converted: dict[str, Any]) -> dict[str, Any]:
+    """The router's form of a message: what only its own provider may see of it is in its origin."""
+    converted.pop("reasoning_content", None)
+    if origin := message.additional_kwargs.get(ORIGIN):
+        converted[ORIGIN] = origin
+    return _without_blank(converted)
+
+
 def _without_blank(message: dict[str, Any]) -> dict[str, Any]:
     """OpenAI's form of a tool call without text is null content.
 
@@ -83,8 +96,14 @@ def _without_blank(message: dict[str, Any]) -> dict[str, Any]:
     return {**message, "content": None} if isinstance(content, str) and not content.strip() else message
 
 
-async def _completion(chunks: AsyncGenerator[Chunk, None], on_text: Callable[[str], None]) -> dict[str, Any]:
-    """The chunks folded into an OpenAI chat completion. Usage adds up the attempts that produced text."""
+async def _completion(
+    chunks: AsyncGenerator[Chunk, None], on_text: Callable[[str], None]
+) -> tuple[dict[str, Any], Origin | None]:
+    """The chunks folded into an OpenAI chat completion, and its origin.
+
+    Usage adds up the attempts that produced text.
+    """
+    origin: Origin | None = None
     text: list[str] = []
     reasoning: list[str] = []
     calls: list[dict[str, Any]] = []
@@ -101,6 +120,7 @@ async def _completion(chunks: AsyncGenerator[Chunk, None], on_text: Callable[[st
                     text.append(content)
                 reasoning.append(delta.get("reasoning_content") or "")
                 calls += delta.get("tool_calls") or ()
+                origin = delta.get(ORIGIN) or origin
                 reason = choice["finish_reason"] or reason
     message = {
         "role": "assistant",
@@ -108,7 +128,7 @@ async def _completion(chunks: AsyncGenerator[Chunk, None], on_text: Callable[[st
         "reasoning_content": "".join(reasoning),
         "tool_calls": calls,
     }
-    return {"choices": [{"index": 0, "message": message, "finish_reason": reason}], "usage": usage}
+    return {"choices": [{"index": 0, "message": message, "finish_reason": reason}], "usage": usage}, origin
 
 
 def _added(usage: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

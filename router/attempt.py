@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final
 
 from config.errors import AttemptError, ProviderTimeout, SwitchboardError
 from config.models.deployments import Deployment
+from router.history import messages_for, provider_of
 from router.lanes.base import Chunk, LaneRequest
 from router.providers.model_facts import cost
 from router.routed_turn import RoutedTurn
 from router.stream.answer_collector import AnswerCollector
 from router.stream.chunk_timeout import ChunkTimeout
 from router.turn_record import AttemptRecord
+
+_TOKENS: Final = ("content", "tool_calls", "reasoning_content", "reasoning")
 
 
 class Attempt:
@@ -40,19 +43,22 @@ class Attempt:
         stats, began = router.stats[deployment.id], router.clock()
         request = LaneRequest(
             deployment,
-            list(messages),
+            messages_for(deployment, messages, params, router.origins),
             params,
             timeout=deployment.timeouts.first_token_timeout,
             drop_params=self._turn.registry.settings.drop_params,
         )
         stats.in_flight += 1
-        answer, timeout = AnswerCollector(), ChunkTimeout()
+        answer, timeout = AnswerCollector(provider_of(deployment)), ChunkTimeout()
         try:
             async with aclosing(router.lanes.for_deployment(deployment).stream(request)) as stream:
                 while (chunk := await self._next(stream, timeout, began)) is not None:
                     if (passed := answer.take(chunk)) is not None:
                         yield passed
-            for chunk in answer.final_chunks():
+            final = answer.final_chunks()
+            router.origins.add(answer.call_ids, answer.origin)
+            self._turn.serving = record.model, deployment
+            for chunk in final:
                 self._count(chunk.get("usage"))
                 yield chunk
             record.outcome = "ok"
@@ -104,7 +110,4 @@ class Attempt:
 
 def has_token(chunk: Chunk) -> bool:
     """Whether a chunk carries text, a tool call or reasoning. Reasoning counts: the provider is working."""
-    return any(
-        choice["delta"].get("content") or choice["delta"].get("tool_calls") or choice["delta"].get("reasoning_content")
-        for choice in chunk["choices"]
-    )
+    return any(choice["delta"].get(name) for choice in chunk["choices"] for name in _TOKENS)

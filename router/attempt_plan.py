@@ -14,6 +14,8 @@ from router.routed_turn import RoutedTurn
 class AttemptPlan:
     """The model's deployments, best first, then those of its fallbacks, and of theirs. None comes twice.
 
+    A turn that has begun stays on its deployment: providers differ in what they want to see of their own earlier steps.
+
     The plan skips deployments whose breaker is open or whose rate limit is spent. If that leaves none, it offers the
     one that failed longest ago. `seen` are the ids of all deployments considered; `too_long` is true when some of them
     were left out because the prompt exceeds their context window.
@@ -24,10 +26,10 @@ class AttemptPlan:
         self._prompt_chars = prompt_chars
         self._names_seen: set[str] = set()
         self._names = self._fresh((turn.model,))
-        self._waiting: list[tuple[str, Deployment]] = []
+        self._waiting = self._serving()
         self._blocked: list[tuple[str, Deployment]] = []
         self._tried_any = False
-        self.seen: list[str] = []
+        self.seen = [each.id for _, each in self._waiting]
         self.too_long = False
 
     def next(self, suits: Callable[[Deployment], bool] = lambda _: True) -> tuple[str, Deployment] | None:
@@ -67,6 +69,11 @@ class AttemptPlan:
             self._blocked += self._waiting
             self._waiting = self._deployments(self._names.pop(0))
 
+    def _serving(self) -> list[tuple[str, Deployment]]:
+        """The deployment that the turn is on, if it can read the prompt."""
+        serving = self._turn.serving
+        return [serving] if serving and not exceeds_context(serving[1], self._prompt_chars) else []
+
     def _deployments(self, name: str) -> list[tuple[str, Deployment]]:
         registry, router = self._turn.registry, self._turn.router
         group = registry.resolve(name) or name
@@ -76,7 +83,8 @@ class AttemptPlan:
         fitting = [each for each in found if not exceeds_context(each, self._prompt_chars)]
         self.too_long = self.too_long or len(fitting) < len(found)
         self.seen += [each.id for each in found]
-        return [(name, each) for each in fitting]
+        offered = [serving[1].id] if (serving := self._turn.serving) and serving[0] == name else []
+        return [(name, each) for each in fitting if each.id not in offered]
 
     def _fresh(self, names: tuple[str, ...]) -> list[str]:
         fresh = [name for name in dict.fromkeys(names) if name not in self._names_seen]

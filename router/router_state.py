@@ -14,6 +14,7 @@ from router.health.breakers import Breakers
 from router.health.rate_limits import RateLimits
 from router.health.stats import Stats
 from router.hedge import HedgeBudget
+from router.history import CallOrigins
 from router.lanes.base import Lane
 from router.registry import LiveRegistry
 
@@ -34,6 +35,7 @@ class RouterState:
     rate_limits: RateLimits = field(default_factory=RateLimits)
     stats: Stats = field(default_factory=Stats)
     hedges: HedgeBudget = field(default_factory=HedgeBudget)
+    origins: CallOrigins = field(default_factory=CallOrigins)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     random: Random = field(default_factory=Random)

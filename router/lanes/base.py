@@ -1,7 +1,8 @@
 """The interface of lanes. A lane is one way to send an attempt to a provider; all lanes yield the same chunks.
 
-A **chunk** is an OpenAI `chat.completion.chunk` as a plain dict: `choices[0].delta` with `content`,
-`reasoning_content` or `tool_calls`, `choices[0].finish_reason`, and at the end possibly `choices: []` with `usage`.
+A **chunk** is an OpenAI `chat.completion.chunk` as a plain dict: `choices[0].delta` with `content`, `tool_calls`,
+`reasoning_content` or `reasoning`, `choices[0].finish_reason`, and at the end possibly `choices: []` with `usage`.
+`reasoning` are thoughts that the provider does not take back; `thinking_blocks` are signed ones, see `router.history`.
 Every tool-call fragment has `index`, `id`, `type`, `function.name` and `function.arguments`, with None for what the
 provider did not send: langchain-litellm silently drops a fragment that lacks a key.
 """

@@ -26,7 +26,7 @@ LITELLM_TIMEOUT: Final = 3600.0
 _ANSWERS_WHOLE: Final = ("cohere/", "cohere_chat/")
 """LiteLLM 1.106 cannot read the stream of Cohere's chat API, but it reads a whole answer."""
 _NO_HEAD: Final = "the provider did not begin to answer in time"
-_CONTENT_FIELDS: Final = ("content", "tool_calls", "function_call", "reasoning_content")
+_CONTENT_FIELDS: Final = ("content", "tool_calls", "function_call", "reasoning_content", "thinking_blocks")
 
 
 class LiteLLMLane:

@@ -134,11 +134,13 @@ class ChunkReader:
         if content and len(delta) == 1 and isinstance(content, str):  # the common case
             self._add_text("content", content)
             return
-        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        reasoning = delta.get("reasoning")
         if isinstance(content, list):
             content, reasoning = text_and_reasoning(content)
-        if reasoning:
-            self._add_text("reasoning_content", reasoning)
+        if known := delta.get("reasoning_content"):  # some send both
+            self._add_text("reasoning_content", known)
+        elif reasoning:
+            self._add_text("reasoning", reasoning)
         # A refusal is text for the user, like any other answer.
         if text := content or delta.get("refusal"):
             self._add_text("content", text)

@@ -6,14 +6,24 @@ from typing import Any
 
 from config.errors import BadAnswer, ContentPolicyViolation
 from router.lanes.base import Chunk
+from router.stream.thinking_blocks import ThinkingBlocks
 from router.stream.tool_calls import ToolCallCollector
 
 
 class AnswerCollector:
-    """Passes text and reasoning on at once, and collects tool calls, finish reason and usage until the end."""
+    """Passes text and reasoning on at once, and collects tool calls, finish reason and usage until the end.
 
-    def __init__(self) -> None:
+    `provider` is who answers. `call_ids` and `origin` are known after `final_chunks`: our ids of the tool calls, and
+    what goes back to the provider alone, see `router.history`.
+    """
+
+    def __init__(self, provider: str = "") -> None:
+        self.call_ids: list[str] = []
+        self.origin: dict[str, Any] | None = None
+        self._provider = provider
         self._calls = ToolCallCollector()
+        self._reasoning: list[str] = []
+        self._thinking = ThinkingBlocks()
         self._text = False
         self._finish: str | None = None
         self._usage: Chunk | None = None
@@ -34,7 +44,12 @@ class AnswerCollector:
         self._finish = self._finish or choice.get("finish_reason")
         if delta.get("tool_calls"):
             self._calls.add(delta["tool_calls"])
+        if blocks := delta.get("thinking_blocks"):
+            self._thinking.add(blocks)
         passed = {key: delta[key] for key in ("content", "reasoning_content") if delta.get(key)}
+        self._reasoning.append(passed.get("reasoning_content", ""))
+        if reasoning := delta.get("reasoning"):
+            passed["reasoning_content"] = reasoning
         if not passed:
             return None
         self._text = self._text or "content" in passed
@@ -56,8 +71,21 @@ class AnswerCollector:
             if self._finish != "length":
                 raise BadAnswer("the provider's answer was empty")
         chunks = [_chunk({"role": "assistant", "content": None, "tool_calls": calls})] if calls else []
-        chunks.append(_chunk({"role": "assistant", "content": None}, "tool_calls" if calls else self._finish or "stop"))
+        self.call_ids = [call["id"] for call in calls]
+        self.origin = self._found_origin()
+        last = {"role": "assistant", "content": None} | ({"origin": self.origin} if self.origin else {})
+        chunks.append(_chunk(last, "tool_calls" if calls else self._finish or "stop"))
         return [*chunks, self._usage] if self._usage else chunks
+
+    def _found_origin(self) -> dict[str, Any] | None:
+        origin: dict[str, Any] = {}
+        if ids := self._calls.original_ids:
+            origin["call_ids"] = ids
+        if blocks := self._thinking.complete:
+            origin["thinking_blocks"] = blocks
+        elif reasoning := "".join(self._reasoning):
+            origin["reasoning_content"] = reasoning
+        return {"provider": self._provider, **origin} if origin else None
 
 
 def _chunk(delta: dict[str, Any], finish_reason: str | None = None) -> Chunk:

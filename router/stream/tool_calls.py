@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import orjson
@@ -13,12 +15,19 @@ from config.errors import BadAnswer
 MAX_CALLS = 128
 MAX_ARGUMENT_CHARS = 1 << 20
 
+PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
+"""An id that every provider but Mistral accepts."""
+
 
 class ToolCallCollector:
-    """Collects the fragments of one answer's tool calls by their `index`."""
+    """Collects the fragments of one answer's tool calls by their `index`.
+
+    `original_ids` are those ids of the provider, by ours, that carry more than a name; see `router.history`.
+    """
 
     def __init__(self) -> None:
         self._calls: dict[int, dict[str, Any]] = {}
+        self.original_ids: dict[str, str] = {}
 
     def __bool__(self) -> bool:
         return bool(self._calls)
@@ -54,14 +63,20 @@ class ToolCallCollector:
     def complete_calls(self) -> list[dict[str, Any]]:
         """The calls in order, each as one OpenAI tool-call delta with all keys. Indexes start at 0.
 
+        The ids are new: providers' ids are too long for others, repeat, or are missing.
+
         Raises:
             BadAnswer: a call has no name, or its arguments are not a JSON object.
         """
         calls = [call for _, call in sorted(self._calls.items())]
-        ids = {call["id"] for call in calls if call["id"]}
-        # Tool results refer to calls by id, so calls that share an id get new ones.
-        shared = len(ids) < sum(bool(call["id"]) for call in calls)
-        return [_complete_call(number, {**call, "id": None} if shared else call) for number, call in enumerate(calls)]
+        complete = [_complete_call(number, call) for number, call in enumerate(calls)]
+        times = Counter(call["id"] for call in calls)
+        self.original_ids = {
+            ours["id"]: call["id"]
+            for ours, call in zip(complete, calls, strict=True)
+            if call["id"] and times[call["id"]] == 1 and not PLAIN_ID.fullmatch(call["id"])
+        }
+        return complete
 
 
 def _complete_call(number: int, call: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,7 +89,7 @@ def _complete_call(number: int, call: Mapping[str, Any]) -> dict[str, Any]:
         raise BadAnswer("the provider sent a tool call without a name, or whose arguments are not an object")
     return {
         "index": number,
-        "id": call["id"] or f"call_{uuid4().hex[:24]}",
+        "id": f"call_{uuid4().hex[:24]}",
         "type": "function",
         "function": {"name": call["name"], "arguments": arguments},
     }

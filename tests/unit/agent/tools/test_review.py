@@ -73,7 +73,8 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Any:
 async def test_the_graph_stops_before_the_tool_with_the_question_of_the_agent_inbox(make: Any) -> None:
     rig = make([BOOK, finish("tool_calls")], DONE)
     [review] = await rig.asked()
-    assert review.question == {
+    assert str(review.question["tool_call_id"]).startswith("call_")
+    assert {**review.question, "tool_call_id": "call_1"} == {
         "action_request": {"action": "book_hotel", "args": {"hotel_name": "Ritz"}},
         "config": {"allow_accept": True, "allow_edit": True, "allow_respond": True, "allow_ignore": True},
         "description": "Book a room.",
@@ -103,7 +104,8 @@ async def test_the_tool_does_what_was_decided(
     rig = make([BOOK, finish("tool_calls")], DONE)
     [review] = await rig.asked()
     events = await rig.answered(review, **answer)
-    assert events[0] == ToolFinished("call_1", "book_hotel", result[0], result[1] == "success")
+    [finished] = [each for each in events if isinstance(each, ToolFinished)]
+    assert (finished.name, finished.content, finished.ok) == ("book_hotel", result[0], result[1] == "success")
     assert events[-1] == TurnFinished("stop")
     assert (rig.booked, await rig.results()) == (booked, [result])
 
@@ -140,9 +142,8 @@ async def test_a_hand_off_beside_a_review_is_told_once_and_after_it(make: Any) -
     rig = make([BOOK, transfer, finish("tool_calls")], DONE)
     [review] = await rig.asked()
     events = await rig.answered(review, decision="accept")
-    assert [each for each in events if isinstance(each, HandOff)] == [
-        HandOff("call_2", "transferCall", {"destination": "+1234567890"})
-    ]
+    [handed] = [each for each in events if isinstance(each, HandOff)]
+    assert (handed.name, handed.arguments) == ("transferCall", {"destination": "+1234567890"})
     assert events[-1] == TurnFinished("tool_calls")
     assert len(rig.lane.attempts) == 1
 

@@ -41,7 +41,7 @@ def test_reasoning_and_tool_calls_are_never_merged_with_text() -> None:
     chunks = ChunkReader().read(
         [
             event({"reasoning_content": "h"}),
-            event({"reasoning": "m"}),
+            event({"reasoning_content": "m"}),
             event({"content": "a"}),
             event({"tool_calls": [call]}),
             event({"content": "b"}, finish="stop"),
@@ -79,7 +79,13 @@ def test_a_tool_call_fragment_always_has_all_its_keys(call: dict[str, Any], expe
 
 def test_content_parts_are_split_into_text_and_reasoning() -> None:
     parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "a"}]
-    assert deltas(ChunkReader().read([event({"content": parts})])) == [{"reasoning_content": "hm"}, {"content": "a"}]
+    assert deltas(ChunkReader().read([event({"content": parts})])) == [{"reasoning": "hm"}, {"content": "a"}]
+
+
+def test_thoughts_that_a_provider_does_not_take_back_have_another_name() -> None:
+    both = {"reasoning_content": "h", "reasoning": "h"}
+    assert deltas(ChunkReader().read([event({"reasoning": "h"}), event({"reasoning": "m"})])) == [{"reasoning": "hm"}]
+    assert deltas(ChunkReader().read([event(both)])) == [{"reasoning_content": "h"}]
 
 
 def test_everything_after_the_first_finish_reason_is_ignored() -> None:

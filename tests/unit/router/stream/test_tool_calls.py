@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -12,13 +13,11 @@ from router.stream.tool_calls import ToolCallCollector
 from tests.support.scripted_lane import fragment
 
 
-def whole(*deltas: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+def whole(*deltas: list[dict[str, Any]]) -> list[tuple[str, str]]:
     collector = ToolCallCollector()
     for fragments in deltas:
         collector.add(fragments)
-    return [
-        (call["id"], call["function"]["name"], call["function"]["arguments"]) for call in collector.complete_calls()
-    ]
+    return [(call["function"]["name"], call["function"]["arguments"]) for call in collector.complete_calls()]
 
 
 def test_fragments_of_several_calls_may_be_interleaved() -> None:
@@ -26,7 +25,7 @@ def test_fragments_of_several_calls_may_be_interleaved() -> None:
         [fragment(0, "x", "add", None)],
         [fragment(1, "y", "sub", '{"a"')],
         [fragment(0, None, None, '{"b":1}'), fragment(1, None, None, ":2}")],
-    ) == [("x", "add", '{"b":1}'), ("y", "sub", '{"a":2}')]
+    ) == [("add", '{"b":1}'), ("sub", '{"a":2}')]
 
 
 def test_indexes_are_renumbered_from_zero() -> None:
@@ -37,15 +36,32 @@ def test_indexes_are_renumbered_from_zero() -> None:
 
 def test_complete_calls_that_all_have_index_zero_stay_separate() -> None:
     assert whole([fragment(0, "x", "add", "{}")], [fragment(0, "y", "sub", "{}")]) == [
-        ("x", "add", "{}"),
-        ("y", "sub", "{}"),
+        ("add", "{}"),
+        ("sub", "{}"),
     ]
 
 
-def test_a_call_without_an_id_gets_one_and_without_arguments_an_empty_object() -> None:
-    [(call_id, name, arguments)] = whole([fragment(0, None, "now", "")])
-    assert call_id.startswith("call_")
-    assert (name, arguments) == ("now", "{}")
+def test_a_call_without_arguments_gets_an_empty_object() -> None:
+    assert whole([fragment(0, None, "now", "")]) == [("now", "{}")]
+
+
+@pytest.mark.parametrize("id", [None, "x", "call_0", "g" * 500])
+def test_the_ids_are_ours_and_fit_every_provider(id: str | None) -> None:
+    ids = set()
+    for _ in range(2):
+        collector = ToolCallCollector()
+        collector.add([fragment(0, id, "add", "{}"), fragment(1, id and f"{id}2", "sub", "{}")])
+        ids.update(call["id"] for call in collector.complete_calls())
+    assert len(ids) == 4
+    assert all(re.fullmatch("call_[0-9a-f]{24}", each) for each in ids)
+
+
+def test_an_id_that_carries_more_than_a_name_is_kept() -> None:
+    collector = ToolCallCollector()
+    signed = f"call_1__thought__{'g' * 500}"
+    collector.add([fragment(0, signed, "add", "{}"), fragment(1, "call_2", "sub", "{}")])
+    [first, _] = collector.complete_calls()
+    assert collector.original_ids == {first["id"]: signed}
 
 
 @pytest.mark.parametrize("arguments", ['{"a": ', "[1]", "7", "none", '{"a": 1}}'])
@@ -71,7 +87,7 @@ def test_any_split_of_the_arguments_gives_the_same_call(arguments: dict[str, Any
     sent = orjson.dumps(arguments).decode()
     cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=5)))
     pieces = [sent[a:b] for a, b in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
-    [(_, _, joined)] = whole([fragment(0, "x", "add", "")], *[[fragment(0, None, None, piece)] for piece in pieces])
+    [(_, joined)] = whole([fragment(0, "x", "add", "")], *[[fragment(0, None, None, piece)] for piece in pieces])
     assert orjson.loads(joined) == arguments
 
 
@@ -80,10 +96,14 @@ def test_a_call_without_an_index_is_identified_by_its_id() -> None:
         [fragment(None, "x", "add", '{"a"')],
         [fragment(None, "y", "sub", '{"b"')],
         [fragment(None, "x", None, ":1}"), fragment(None, "y", None, ":2}")],
-    ) == [("x", "add", '{"a":1}'), ("y", "sub", '{"b":2}')]
+    ) == [("add", '{"a":1}'), ("sub", '{"b":2}')]
 
 
 def test_calls_that_share_an_id_get_new_ids() -> None:
-    calls = whole([fragment(0, "x", "add", "{}"), fragment(1, "x", "sub", "{}")])
-    assert [name for _, name, _ in calls] == ["add", "sub"]
-    assert len({"x", *(id for id, _, _ in calls)}) == 3
+    collector = ToolCallCollector()
+    shared = "g" * 500
+    collector.add([fragment(0, shared, "add", "{}"), fragment(1, shared, "sub", "{}")])
+    calls = collector.complete_calls()
+    assert [call["function"]["name"] for call in calls] == ["add", "sub"]
+    assert len({call["id"] for call in calls}) == 2
+    assert collector.original_ids == {}
