@@ -13,7 +13,7 @@ from langgraph.runtime import get_runtime
 from pydantic import PrivateAttr
 
 import router.providers.litellm_import  # noqa: F401  (LiteLLM is set up before langchain-litellm imports it)
-from agent.events import TextDelta
+from agent.events import ReasoningDelta, TextDelta
 from agent.turn_context import TurnContext
 from router.history import ORIGIN, Origin
 from router.lanes.base import Chunk
@@ -21,6 +21,8 @@ from router.model_call import ModelCall
 from router.routed_turn import RoutedTurn
 
 from langchain_litellm import ChatLiteLLMRouter  # isort: skip
+
+OnDelta = Callable[[TextDelta | ReasoningDelta], None]
 
 
 class RoutedChatModel(ChatLiteLLMRouter):  # type: ignore[misc]  # its package has no types
@@ -47,15 +49,15 @@ class RoutedChatModel(ChatLiteLLMRouter):  # type: ignore[misc]  # its package h
         turn: RoutedTurn,
         messages: Sequence[BaseMessage],
         params: Mapping[str, Any],
-        on_text: Callable[[str], None] = lambda _: None,
+        on_delta: OnDelta = lambda _: None,
     ) -> ChatResult:
-        """Make one model call with OpenAI's `params`. `on_text` gets the text as it arrives.
+        """Make one model call with OpenAI's `params`. `on_delta` gets text and reasoning as they arrive.
 
         Raises as `ModelCall.chunks` does.
         """
         converted, _ = self._create_message_dicts(list(messages), None)
         call = ModelCall(turn, [_as_sent(*each) for each in zip(messages, converted, strict=True)], params)
-        completion, origin = await _completion(call.chunks(), on_text)
+        completion, origin = await _completion(call.chunks(), on_delta)
         result: ChatResult = self._create_chat_result(completion)
         message = result.generations[0].message
         message.response_metadata["model_name"] = turn.record.model
@@ -70,7 +72,12 @@ class RoutedChatModel(ChatLiteLLMRouter):  # type: ignore[misc]  # its package h
         context, write = runtime.context, runtime.stream_writer
         bound = kwargs or ({"tools": self._tools} if self._tools else {})  # response_format brings its own
         params = context.next_params(**bound)
-        return await self.answer(context.turn, messages, params, lambda text: write(TextDelta(text)))
+
+        def pass_on(delta: TextDelta | ReasoningDelta) -> None:
+            if context.shows_reasoning or isinstance(delta, TextDelta):
+                write(delta)
+
+        return await self.answer(context.turn, messages, params, pass_on)
 
 
 # LangChain asks for this signature at every call; working it out anew takes 5 % of a turn (PEP 362).
@@ -96,9 +103,7 @@ def _without_blank(message: dict[str, Any]) -> dict[str, Any]:
     return {**message, "content": None} if isinstance(content, str) and not content.strip() else message
 
 
-async def _completion(
-    chunks: AsyncGenerator[Chunk, None], on_text: Callable[[str], None]
-) -> tuple[dict[str, Any], Origin | None]:
+async def _completion(chunks: AsyncGenerator[Chunk, None], on_delta: OnDelta) -> tuple[dict[str, Any], Origin | None]:
     """The chunks folded into an OpenAI chat completion, and its origin.
 
     Usage adds up the attempts that produced text.
@@ -115,10 +120,12 @@ async def _completion(
                 usage = _added(usage, more)
             for choice in chunk["choices"]:
                 delta = choice["delta"]
+                if thought := delta.get("reasoning_content"):
+                    on_delta(ReasoningDelta(thought))
+                    reasoning.append(thought)
                 if content := delta.get("content"):
-                    on_text(content)
+                    on_delta(TextDelta(content, refusal=bool(delta.get("refusal"))))
                     text.append(content)
-                reasoning.append(delta.get("reasoning_content") or "")
                 calls += delta.get("tool_calls") or ()
                 origin = delta.get(ORIGIN) or origin
                 reason = choice["finish_reason"] or reason

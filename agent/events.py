@@ -1,6 +1,8 @@
 """The events of a turn. Every API encodes this one stream; the events are independent of any wire format.
 
 TextDelta* (ToolStarted* ToolFinished* TextDelta*)* (HandOff* | ReviewRequested*) Usage (TurnFinished | TurnFailed)
+
+`ReasoningDelta` comes wherever the model thinks, if the turn's reader wants it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,15 @@ FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "interr
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """The next piece of the answer's text. Never empty."""
+    """The next piece of the answer's text. Never empty. `refusal`: with these words the model refuses to answer."""
+
+    text: str
+    refusal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """The next piece of what the model thinks before it answers. Never spoken."""
 
     text: str
 
@@ -59,17 +69,32 @@ class ReviewRequested:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The tokens of all model calls of the turn."""
+    """The tokens of all model calls of the turn.
+
+    `cached_tokens` are those of the input that the providers had cached, `reasoning_tokens` those of the output that
+    were thoughts; None if no provider says.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
     @property
     def total_tokens(self) -> int:
         return self.input_tokens + self.output_tokens
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens)
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            _sum(self.cached_tokens, other.cached_tokens),
+            _sum(self.reasoning_tokens, other.reasoning_tokens),
+        )
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return one if other is None else other + (one or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +111,14 @@ class TurnFailed:
     error: SwitchboardError
 
 
-Event = TextDelta | ToolStarted | ToolFinished | HandOff | ReviewRequested | Usage | TurnFinished | TurnFailed
+Event = (
+    TextDelta
+    | ReasoningDelta
+    | ToolStarted
+    | ToolFinished
+    | HandOff
+    | ReviewRequested
+    | Usage
+    | TurnFinished
+    | TurnFailed
+)

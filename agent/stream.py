@@ -15,6 +15,7 @@ from agent.events import (
     Event,
     FinishReason,
     HandOff,
+    ReasoningDelta,
     ReviewRequested,
     TextDelta,
     ToolFinished,
@@ -113,9 +114,11 @@ class AgentRun:
 
     def _events(self, run: _Run, mode: str, payload: Any) -> Iterator[Event]:
         match mode, payload:
-            case "custom", TextDelta(text):
+            case "custom", TextDelta(text, refusal):
                 self.unfinished += text
-                yield TextDelta(self._joiner.join(text))
+                yield TextDelta(self._joiner.join(text), refusal)
+            case "custom", ReasoningDelta():
+                yield payload
             case "updates", Mapping():
                 cached = bool(payload.get("__metadata__", {}).get("cached"))
                 for interrupt in payload.get("__interrupt__", ()):
@@ -162,7 +165,9 @@ class _Run:
     def count(self, message: AIMessage) -> None:
         self.finish_reason = FINISH_REASONS.get(message.response_metadata.get("finish_reason", ""), "stop")
         if counted := message.usage_metadata:
-            self.usage += Usage(counted["input_tokens"], counted["output_tokens"])
+            cached = counted.get("input_token_details", {}).get("cache_read")
+            reasoning = counted.get("output_token_details", {}).get("reasoning")
+            self.usage += Usage(counted["input_tokens"], counted["output_tokens"], cached, reasoning)
 
     def hand_offs(self) -> list[HandOff]:
         """The accepted hand-offs, in the order of the model's calls."""

@@ -23,9 +23,9 @@ class TurnContext:
 
     `params` are OpenAI's sampling parameters. `max_steps` bounds the model calls. `user_id` and `memory` are for the
     tool that remembers. `answered` holds the ids of the reviewed tool calls that this turn answers: they count as
-    reviewed even if agent.yaml no longer says so. `steps` counts the model calls so far.
-    `caller_tools` are the names of the caller's tools, and `allowed_tools` those of them that the model may call; None
-    for all. `start_slot` is the turn's place in the `StartGate`.
+    reviewed even if agent.yaml no longer says so. `shows_reasoning`: the reader gets what the model thinks. `steps`
+    counts the model calls so far. `caller_tools` are the names of the caller's tools, and `allowed_tools` those of them
+    that the model may call; None for all. `start_slot` is the turn's place in the `StartGate`.
     """
 
     turn: RoutedTurn
@@ -38,6 +38,7 @@ class TurnContext:
     answered: frozenset[str] = frozenset()
     caller_tools: frozenset[str] = frozenset()
     allowed_tools: frozenset[str] | None = None
+    shows_reasoning: bool = False
     steps: int = field(default=0, init=False)
     start_slot: asyncio.Semaphore | None = field(default=None, init=False)
 

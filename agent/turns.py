@@ -158,6 +158,7 @@ class TurnService:
             memory=self.memory,
             caller_tools=frozenset(each.name for each in request.caller_tools),
             allowed_tools=request.allowed_tools,
+            shows_reasoning=self.profile.reasoning_content,
         )
         return self._turn(routed, AgentRun(graph, tools.hand_offs, AgentInput(request.messages), context, self._gate))
 

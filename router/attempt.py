@@ -98,6 +98,9 @@ class Attempt:
         if chunk is not None and not has_begun and has_token(chunk):
             record.first_token = now - began
             turn.served_model, turn.served_deployment = record.model, record.deployment
+        if chunk is not None:
+            record.system_fingerprint = chunk.get("system_fingerprint") or record.system_fingerprint
+            record.service_tier = chunk.get("service_tier") or record.service_tier
         return chunk
 
     def _count(self, usage: Mapping[str, Any] | None) -> None:
@@ -105,7 +108,7 @@ class Attempt:
             return
         sent, answered = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
         self._turn.router.rate_limits.count_tokens(self.deployment, sent + answered)
-        self.record.cost = cost(self.deployment, sent, answered)
+        self.record.cost = cost(self.deployment, usage)
 
 
 def has_token(chunk: Chunk) -> bool:

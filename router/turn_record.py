@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 class AttemptRecord:
     """One attempt. `outcome` is "ok", "cancelled" or an error code; times are in seconds, `cost` is in US dollars.
 
-    `model` is the model name that led to the deployment: the requested one, or that of a fallback.
+    `model` is the model name that led to the deployment: the requested one, or that of a fallback. `system_fingerprint`
+    and `service_tier` are OpenAI's, as the provider sends them.
     """
 
     model: str
@@ -18,6 +19,8 @@ class AttemptRecord:
     seconds: float = 0.0
     first_token: float | None = None
     cost: float | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
 
 
 @dataclass(slots=True)
@@ -42,6 +45,15 @@ class TurnRecord:
         """The cost of all attempts in US dollars; None when none is known."""
         costs = [each.cost for each in self.attempts if each.cost is not None]
         return sum(costs) if costs else None
+
+    @property
+    def provider_fields(self) -> dict[str, str]:
+        """OpenAI's `system_fingerprint` and `service_tier`, if a single deployment served the turn and sent them."""
+        served = [each for each in self.attempts if each.first_token is not None]
+        if len({each.deployment for each in served}) != 1:
+            return {}
+        fields = {"system_fingerprint": served[-1].system_fingerprint, "service_tier": served[-1].service_tier}
+        return {name: value for name, value in fields.items() if value is not None}
 
     @property
     def model(self) -> str:

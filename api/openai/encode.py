@@ -5,14 +5,14 @@ The fields that all chunks share are encoded once; a text chunk only adds its te
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from agent.events import Event, HandOff, TextDelta, TurnFailed, TurnFinished, Usage
+from agent.events import Event, HandOff, ReasoningDelta, TextDelta, TurnFailed, TurnFinished, Usage
 from agent.tools.transfer_call import call_control
 from api.http.errors import error_object
 from api.http.sse import DONE
@@ -23,7 +23,8 @@ from config.errors import SwitchboardError, TurnSuperseded
 class CompletionInfo:
     """The fields that all chunks of a completion share, and what to include.
 
-    `created` is in Unix seconds. `model` is called for the first chunk, when the serving model is known.
+    `created` is in Unix seconds. `model` is called for the first chunk, when the serving model is known;
+    `provider_fields` is called for the last ones: OpenAI's fields that the provider sent for the answer.
     `function_call` adds the top-level object that older voice integrations read. `legacy_functions` answers a request
     with `functions` in its own form: one `function_call` in the message instead of `tool_calls`.
     """
@@ -34,6 +35,7 @@ class CompletionInfo:
     function_call: bool = True
     include_usage: bool = False
     legacy_functions: bool = False
+    provider_fields: Callable[[], Mapping[str, str]] = dict
 
 
 async def chunks(events: AsyncGenerator[Event, None], info: CompletionInfo) -> AsyncGenerator[bytes, None]:
@@ -48,8 +50,10 @@ async def chunks(events: AsyncGenerator[Event, None], info: CompletionInfo) -> A
         async for event in stream:
             encoder = encoder or _ChunkEncoder(info)
             match _unless_superseded(event):
-                case TextDelta(text):
-                    yield encoder.text(text)
+                case TextDelta(text, refusal):
+                    yield encoder.refusal(text) if refusal else encoder.text(text)
+                case ReasoningDelta(text):
+                    yield encoder.reasoning(text)
                 case HandOff() as call:
                     if chunk := encoder.hand_off(call):
                         yield chunk
@@ -98,6 +102,13 @@ class _ChunkEncoder:
             return self._chunk({"content": text})
         return self._text_prefix + orjson.dumps(text) + b'},"finish_reason":null}]}\n\n'
 
+    def refusal(self, text: str) -> bytes:
+        """For clients that parse answers, and for those that speak them."""
+        return self._chunk({"content": text, "refusal": text})
+
+    def reasoning(self, text: str) -> bytes:
+        return self._chunk({"reasoning_content": text})
+
     def hand_off(self, call: HandOff) -> bytes:
         """The chunk of a call; empty for all but the first in the legacy form, which has one."""
         number, self._call_count = self._call_count, self._call_count + 1
@@ -107,10 +118,11 @@ class _ChunkEncoder:
         return self._chunk({"tool_calls": [{"index": number, **_tool_call(call)}]}, **_function_call(call, self._info))
 
     def finish(self, reason: str) -> bytes:
-        return self._chunk({}, _finish_reason(reason, self._info))
+        return self._chunk({}, _finish_reason(reason, self._info), **self._info.provider_fields())
 
     def usage(self, usage: Usage) -> bytes:
-        return self._prefix + orjson.dumps({"choices": [], "usage": _usage(usage)})[1:] + b"\n\n"
+        chunk = {"choices": [], "usage": _usage(usage), **self._info.provider_fields()}
+        return self._prefix + orjson.dumps(chunk)[1:] + b"\n\n"
 
     def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None, **extra: Any) -> bytes:
         if not self._started:
@@ -126,14 +138,19 @@ class _CompletionBuilder:
     """Collects the events of one completion."""
 
     text: list[str] = field(default_factory=list)
+    refusal: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
     calls: list[HandOff] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     finish_reason: str = "stop"
 
     def add(self, event: Event) -> None:
         match event:
-            case TextDelta(text):
+            case TextDelta(text, refusal):
                 self.text.append(text)
+                self.refusal += [text] * refusal
+            case ReasoningDelta(text):
+                self.reasoning.append(text)
             case HandOff():
                 self.calls.append(event)
             case Usage():
@@ -146,7 +163,10 @@ class _CompletionBuilder:
                 raise error
 
     def completion(self, info: CompletionInfo) -> dict[str, Any]:
-        message: dict[str, Any] = {"role": "assistant", "content": "".join(self.text) or None, "refusal": None}
+        message: dict[str, Any] = {"role": "assistant", "content": "".join(self.text) or None}
+        message["refusal"] = "".join(self.refusal) or None
+        if self.reasoning:
+            message["reasoning_content"] = "".join(self.reasoning)
         extra: dict[str, Any] = {}
         if self.calls:
             if info.legacy_functions:
@@ -164,6 +184,7 @@ class _CompletionBuilder:
             "model": info.model(),
             "choices": [{"index": 0, "message": message, "finish_reason": reason, "logprobs": None}],
             "usage": _usage(self.usage),
+            **info.provider_fields(),
             **extra,
         }
 
@@ -196,12 +217,17 @@ def _function_call(call: HandOff, info: CompletionInfo) -> dict[str, Any]:
     return {"function_call": {"name": call.name, "arguments": call.arguments}}
 
 
-def _usage(usage: Usage) -> dict[str, int]:
-    return {
+def _usage(usage: Usage) -> dict[str, Any]:
+    counts: dict[str, Any] = {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.total_tokens,
     }
+    if usage.cached_tokens is not None:
+        counts["prompt_tokens_details"] = {"cached_tokens": usage.cached_tokens}
+    if usage.reasoning_tokens is not None:
+        counts["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
+    return counts
 
 
 def _sse(value: dict[str, Any]) -> bytes:

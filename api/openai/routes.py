@@ -56,6 +56,7 @@ async def chat_completions(request: Request) -> Response:
         model=lambda: turn.record.model,
         function_call=turns.profile.function_call_object,
         legacy_functions=bool(body.functions and not body.tools),
+        provider_fields=lambda: turn.record.provider_fields,
         include_usage=bool(body.stream_options and body.stream_options.include_usage),
     )
     if body.stream:

@@ -43,8 +43,9 @@ class AgentProfile:
     """An immutable snapshot of agent.yaml.
 
     `system_prompt_mode` says whether a system message from the caller replaces the prompt or is appended to it.
-    `function_call_object` adds the top-level `function_call` of a hand-off. `max_steps` limits the model calls of one
-    turn. `review` holds the patterns that `reviewed` matches. `trim` None sends the whole conversation.
+    `function_call_object` adds the top-level `function_call` of a hand-off. `reasoning_content` sends callers what the
+    model thinks. `max_steps` limits the model calls of one turn. `review` holds the patterns that `reviewed` matches.
+    `trim` None sends the whole conversation.
     """
 
     system_prompt: str
@@ -52,6 +53,7 @@ class AgentProfile:
     tools: tuple[str, ...] = DEFAULT_TOOLS
     transfer_destinations: tuple[Destination, ...] = (Destination("+1234567890"),)
     function_call_object: bool = True
+    reasoning_content: bool = False
     max_steps: int = 10
     mcp_servers: tuple[McpServer, ...] = ()
     review: tuple[str, ...] = ()
@@ -162,6 +164,7 @@ class _AgentFile(Section):
         Annotated[tuple[Annotated[_Destination, BeforeValidator(_destination)], ...], AfterValidator(_unique)] | None
     ) = None
     function_call_object: bool | None = None
+    reasoning_content: bool | None = None
     max_steps: Annotated[int, Field(ge=1, le=100), NotBool] | None = None
     mcp_servers: dict[Annotated[str, AfterValidator(server_name)], McpServerSection] | None = None
     review: Annotated[tuple[Annotated[str, AfterValidator(_reviewable)], ...], AfterValidator(_unique)] | None = None

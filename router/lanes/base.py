@@ -2,6 +2,7 @@
 
 A **chunk** is an OpenAI `chat.completion.chunk` as a plain dict: `choices[0].delta` with `content`, `tool_calls`,
 `reasoning_content` or `reasoning`, `choices[0].finish_reason`, and at the end possibly `choices: []` with `usage`.
+A refusal is in `content`, so that it is spoken, and in `refusal`.
 `reasoning` are thoughts that the provider does not take back; `thinking_blocks` are signed ones, see `router.history`.
 Every tool-call fragment has `index`, `id`, `type`, `function.name` and `function.arguments`, with None for what the
 provider did not send: langchain-litellm silently drops a fragment that lacks a key.

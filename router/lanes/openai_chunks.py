@@ -115,6 +115,9 @@ class ChunkReader:
             self._started = True
             self._head = {name: event.get(name) for name in ("id", "created", "model")}
             self._head["object"] = "chat.completion.chunk"
+        for name in ("system_fingerprint", "service_tier"):
+            if isinstance(event.get(name), str):
+                self._head[name] = event[name]
         delta = choice.get("delta")
         if isinstance(delta, dict):
             self._delta(delta)
@@ -141,9 +144,10 @@ class ChunkReader:
             self._add_text("reasoning_content", known)
         elif reasoning:
             self._add_text("reasoning", reasoning)
-        # A refusal is text for the user, like any other answer.
-        if text := content or delta.get("refusal"):
-            self._add_text("content", text)
+        if content:
+            self._add_text("content", content)
+        elif refusal := delta.get("refusal"):
+            self._add_text("refusal", refusal)
         calls = delta.get("tool_calls")
         if isinstance(calls, list) and calls:
             self._called_tools = True
@@ -163,7 +167,8 @@ class ChunkReader:
         if self._text:
             text = "".join(self._text)
             self._text.clear()
-            self._append({self._kind: text})
+            # A refusal is text for the user, like any other answer.
+            self._append({"content": text, "refusal": text} if self._kind == "refusal" else {self._kind: text})
 
     def _add(self, delta: dict[str, Any], finish_reason: str | None = None) -> None:
         self._flush()

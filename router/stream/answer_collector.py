@@ -46,7 +46,7 @@ class AnswerCollector:
             self._calls.add(delta["tool_calls"])
         if blocks := delta.get("thinking_blocks"):
             self._thinking.add(blocks)
-        passed = {key: delta[key] for key in ("content", "reasoning_content") if delta.get(key)}
+        passed = {key: delta[key] for key in ("content", "refusal", "reasoning_content") if delta.get(key)}
         self._reasoning.append(passed.get("reasoning_content", ""))
         if reasoning := delta.get("reasoning"):
             passed["reasoning_content"] = reasoning

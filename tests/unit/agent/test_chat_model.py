@@ -3,6 +3,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, HumanMessage
 
 from agent.chat_model import RoutedChatModel
+from agent.events import ReasoningDelta, TextDelta
 from config.errors import AnswerCut
 from router.failover import FailoverRouter
 from router.lanes.base import Chunk
@@ -21,7 +22,12 @@ ANSWER = [
 async def answer(router: FailoverRouter, **params: Any) -> tuple[AIMessage, list[str], str | None]:
     """The message, the text as it came, and the finish reason."""
     texts: list[str] = []
-    result = await RoutedChatModel().answer(router.begin("main"), [HumanMessage("hi")], params, texts.append)
+
+    def hear(delta: TextDelta | ReasoningDelta) -> None:
+        if isinstance(delta, TextDelta):
+            texts.append(delta.text)
+
+    result = await RoutedChatModel().answer(router.begin("main"), [HumanMessage("hi")], params, hear)
     (generation,) = result.generations
     assert isinstance(generation.message, AIMessage)
     return generation.message, texts, (generation.generation_info or {})["finish_reason"]

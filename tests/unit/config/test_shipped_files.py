@@ -66,6 +66,7 @@ def test_the_shipped_agent_file_matches_the_defaults() -> None:
     assert profile.tools == ("transferCall", "endCall")
     assert [each.number for each in profile.transfer_destinations] == ["+1234567890"]
     assert (profile.system_prompt_mode, profile.function_call_object, profile.max_steps) == ("replace", True, 10)
+    assert not profile.reasoning_content
     assert "transferCall" in profile.system_prompt and "中文" in profile.system_prompt
     assert isinstance(profile.transfer_destinations[0], Destination)
 

@@ -216,3 +216,8 @@ def test_a_whole_completion_becomes_chunks() -> None:
     assert chunks[1]["choices"][0]["delta"]["tool_calls"][0]["id"] == "x"
     assert reasons(chunks) == ["tool_calls"]
     assert chunks[-1]["usage"] == {"total_tokens": 1}
+
+
+def test_a_refusal_is_text_and_keeps_its_name() -> None:
+    events = [event({"refusal": "I can"}), event({"refusal": "not."}), event({"content": "Hi"})]
+    assert deltas(ChunkReader().read(events)) == [{"content": "I cannot.", "refusal": "I cannot."}, {"content": "Hi"}]
