@@ -99,8 +99,8 @@ class Attempt:
             record.first_token = now - began
             turn.served_model, turn.served_deployment = record.model, record.deployment
         if chunk is not None:
-            record.system_fingerprint = chunk.get("system_fingerprint") or record.system_fingerprint
-            record.service_tier = chunk.get("service_tier") or record.service_tier
+            record.system_fingerprint = _name(chunk.get("system_fingerprint")) or record.system_fingerprint
+            record.service_tier = _name(chunk.get("service_tier")) or record.service_tier
         return chunk
 
     def _count(self, usage: Mapping[str, Any] | None) -> None:
@@ -114,3 +114,7 @@ class Attempt:
 def has_token(chunk: Chunk) -> bool:
     """Whether a chunk carries text, a tool call or reasoning. Reasoning counts: the provider is working."""
     return any(choice["delta"].get(name) for choice in chunk["choices"] for name in _TOKENS)
+
+
+def _name(value: object) -> str | None:
+    return value if isinstance(value, str) and value.isascii() else None

@@ -14,7 +14,7 @@ import openai
 from config.errors import AnswerCut, ProviderTimeout
 from config.models.deployments import Deployment
 from router.lanes.base import Chunk, LaneRequest
-from router.lanes.openai_fields import tool_call_fragment
+from router.lanes.openai_fields import token_counts, tool_call_fragment
 from router.lanes.request_params import completion_arguments
 from router.providers.litellm_import import litellm
 from router.providers.model_facts import describe_to_litellm
@@ -121,6 +121,8 @@ def _plain(chunk: Any) -> Chunk:
     if calls := delta.pop("tool_calls", None):
         delta["tool_calls"] = [_fragment(call) for call in calls]
     reason = choice.get("finish_reason")
+    if usage := plain.get("usage"):
+        plain["usage"] = token_counts(usage)
     # LiteLLM sends the usage in a chunk with an empty choice.
     kept = [{"index": 0, "delta": delta, "finish_reason": reason}] if delta or reason else []
     return plain | {"choices": kept}

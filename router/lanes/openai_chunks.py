@@ -5,6 +5,7 @@ Text that arrives together is merged into one chunk, because every chunk costs t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -198,6 +199,7 @@ def _parse(payload: bytes) -> Any:
         return orjson.loads(payload)
     except orjson.JSONDecodeError:
         try:
-            return orjson.loads(payload.decode("utf-8", "replace"))  # one bad byte must not lose the event
-        except orjson.JSONDecodeError:
+            # One bad byte, or half of a surrogate pair, must not lose the event.
+            return json.loads(payload.decode("utf-8", "replace"))
+        except (ValueError, RecursionError):
             return None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from config.errors import BadAnswer, ContentPolicyViolation
 from router.lanes.base import Chunk
 from router.stream.thinking_blocks import ThinkingBlocks
 from router.stream.tool_calls import ToolCallCollector
+from router.stream.valid_text import TextPieces
+
+_TEXTS: Final = ("content", "refusal", "reasoning_content", "reasoning")
 
 
 class AnswerCollector:
@@ -24,6 +27,7 @@ class AnswerCollector:
         self._calls = ToolCallCollector()
         self._reasoning: list[str] = []
         self._thinking = ThinkingBlocks()
+        self._pieces = {name: TextPieces() for name in _TEXTS}
         self._text = False
         self._finish: str | None = None
         self._usage: Chunk | None = None
@@ -46,9 +50,9 @@ class AnswerCollector:
             self._calls.add(delta["tool_calls"])
         if blocks := delta.get("thinking_blocks"):
             self._thinking.add(blocks)
-        passed = {key: delta[key] for key in ("content", "refusal", "reasoning_content") if delta.get(key)}
+        passed = {name: text for name in _TEXTS if delta.get(name) and (text := self._pieces[name].take(delta[name]))}
         self._reasoning.append(passed.get("reasoning_content", ""))
-        if reasoning := delta.get("reasoning"):
+        if reasoning := passed.pop("reasoning", None):
             passed["reasoning_content"] = reasoning
         if not passed:
             return None
@@ -63,14 +67,16 @@ class AnswerCollector:
             ContentPolicyViolation: the provider's content filter withheld the whole answer.
         """
         calls = self._calls.complete_calls()
-        if not calls and not self._text:
+        rest = self._pieces["content"].end()
+        if not calls and not self._text and not rest:
             if self._finish == "content_filter":
                 raise ContentPolicyViolation(
                     "The provider's content filter withheld the answer.", category="content_filter"
                 )
             if self._finish != "length":
                 raise BadAnswer("the provider's answer was empty")
-        chunks = [_chunk({"role": "assistant", "content": None, "tool_calls": calls})] if calls else []
+        chunks = [_chunk({"role": "assistant", "content": rest})] if rest else []
+        chunks += [_chunk({"role": "assistant", "content": None, "tool_calls": calls})] if calls else []
         self.call_ids = [call["id"] for call in calls]
         self.origin = self._found_origin()
         last = {"role": "assistant", "content": None} | ({"origin": self.origin} if self.origin else {})

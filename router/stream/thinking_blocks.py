@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from router.stream.valid_text import valid_text
+
 
 class ThinkingBlocks:
     """Collects Anthropic's thinking blocks from LiteLLM's fragments: unsigned text first, then the signature.
@@ -21,10 +23,10 @@ class ThinkingBlocks:
         for fragment in fragments:
             match fragment:
                 case {"type": "redacted_thinking", "data": str() as data}:
-                    self.complete.append({"type": "redacted_thinking", "data": data})
+                    self.complete.append({"type": "redacted_thinking", "data": valid_text(data)})
                 case {"type": "thinking", "signature": str() as signature, **rest} if signature:
-                    text = rest.get("thinking") or "".join(self._text)  # some repeat the whole text
-                    self.complete.append({"type": "thinking", "thinking": text, "signature": signature})
+                    text = valid_text(str(rest.get("thinking") or "".join(self._text)))  # some repeat the whole text
+                    self.complete.append({"type": "thinking", "thinking": text, "signature": valid_text(signature)})
                     self._text.clear()
                 case {"type": "thinking", "thinking": str() as text}:
                     self._text.append(text)

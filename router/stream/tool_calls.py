@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -11,6 +12,7 @@ from uuid import uuid4
 import orjson
 
 from config.errors import BadAnswer
+from router.stream.valid_text import valid_text
 
 MAX_CALLS = 128
 MAX_ARGUMENT_CHARS = 1 << 20
@@ -66,7 +68,8 @@ class ToolCallCollector:
         The ids are new: providers' ids are too long for others, repeat, or are missing.
 
         Raises:
-            BadAnswer: a call has no name, or its arguments are not a JSON object.
+            BadAnswer: a call has no name, its arguments are not a JSON object, or they cannot be stored and sent again:
+                they have integers beyond 64 bits, are nested too deep, or have invalid text.
         """
         calls = [call for _, call in sorted(self._calls.items())]
         complete = [_complete_call(number, call) for number, call in enumerate(calls)]
@@ -74,7 +77,7 @@ class ToolCallCollector:
         self.original_ids = {
             ours["id"]: call["id"]
             for ours, call in zip(complete, calls, strict=True)
-            if call["id"] and times[call["id"]] == 1 and not PLAIN_ID.fullmatch(call["id"])
+            if call["id"] and times[call["id"]] == 1 and not PLAIN_ID.fullmatch(call["id"]) and _is_valid(call["id"])
         }
         return complete
 
@@ -83,9 +86,10 @@ def _complete_call(number: int, call: Mapping[str, Any]) -> dict[str, Any]:
     arguments = "".join(call["arguments"]).strip() or "{}"
     try:
         parsed = orjson.loads(arguments)
-    except orjson.JSONDecodeError as exc:
-        raise BadAnswer("the provider sent a tool call whose arguments are not JSON") from exc
-    if not call["name"] or not isinstance(parsed, dict):
+        orjson.dumps(json.loads(arguments))  # the agent reads them so, and orjson rounds long integers
+    except (ValueError, TypeError, RecursionError) as exc:
+        raise BadAnswer("the provider sent a tool call whose arguments are not JSON that can be sent again") from exc
+    if not call["name"] or not _is_valid(call["name"]) or not isinstance(parsed, dict):
         raise BadAnswer("the provider sent a tool call without a name, or whose arguments are not an object")
     return {
         "index": number,
@@ -93,3 +97,7 @@ def _complete_call(number: int, call: Mapping[str, Any]) -> dict[str, Any]:
         "type": "function",
         "function": {"name": call["name"], "arguments": arguments},
     }
+
+
+def _is_valid(text: str) -> bool:
+    return valid_text(text) == text

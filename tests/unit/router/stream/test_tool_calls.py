@@ -107,3 +107,35 @@ def test_calls_that_share_an_id_get_new_ids() -> None:
     assert [call["function"]["name"] for call in calls] == ["add", "sub"]
     assert len({call["id"] for call in calls}) == 2
     assert collector.original_ids == {}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        '{"a": 18446744073709551616}',
+        '{"a": -9223372036854775809}',
+        '{"a": ' + "[" * 600 + "]" * 600 + "}",
+        '{"a": "\\ud800"}',
+    ],
+    ids=["a long integer", "a long negative integer", "600 levels", "half of a surrogate pair"],
+)
+def test_arguments_that_cannot_be_sent_again_make_a_bad_answer(arguments: str) -> None:
+    with pytest.raises(BadAnswer):
+        whole([fragment(0, "x", "add", arguments)])
+
+
+@pytest.mark.parametrize("arguments", ['{"a": 18446744073709551615}', '{"a": ' + "[" * 200 + "]" * 200 + "}"])
+def test_long_and_deep_arguments_are_taken_as_far_as_they_can_be_sent_again(arguments: str) -> None:
+    assert whole([fragment(0, "x", "add", arguments)]) == [("add", arguments)]
+
+
+def test_a_name_that_is_no_text_makes_a_bad_answer() -> None:
+    with pytest.raises(BadAnswer):
+        whole([fragment(0, "x", "add\ud800", "{}")])
+
+
+def test_an_id_that_is_no_text_is_not_kept() -> None:
+    collector = ToolCallCollector()
+    collector.add([fragment(0, "\ud800", "add", "{}")])
+    collector.complete_calls()
+    assert collector.original_ids == {}
