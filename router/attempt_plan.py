@@ -29,6 +29,7 @@ class AttemptPlan:
         self._waiting = self._serving()
         self._blocked: list[tuple[str, Deployment]] = []
         self._tried_any = False
+        self._considered = {(each.id, each.model) for _, each in self._waiting}  # a wildcard serves several models
         self.seen = [each.id for _, each in self._waiting]
         self.too_long = False
 
@@ -79,12 +80,14 @@ class AttemptPlan:
         group = registry.resolve(name) or name
         self._names += self._fresh(registry.fallbacks(group))
         ordered = order_to_try(registry.usable(group), registry.settings.routing_strategy, router.stats, router.random)
-        found = [each.for_model(name) for each in ordered]
+        # An alias or an id may lead back to a deployment.
+        filled = [each.for_model(name) for each in ordered]
+        found = [each for each in filled if (each.id, each.model) not in self._considered]
+        self._considered.update((each.id, each.model) for each in found)
         fitting = [each for each in found if not exceeds_context(each, self._prompt_chars)]
         self.too_long = self.too_long or len(fitting) < len(found)
         self.seen += [each.id for each in found]
-        offered = [serving[1].id] if (serving := self._turn.serving) and serving[0] == name else []
-        return [(name, each) for each in fitting if each.id not in offered]
+        return [(name, each) for each in fitting]
 
     def _fresh(self, names: tuple[str, ...]) -> list[str]:
         fresh = [name for name in dict.fromkeys(names) if name not in self._names_seen]

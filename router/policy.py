@@ -6,7 +6,7 @@ client are off.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
@@ -22,6 +22,7 @@ from config.errors import (
     SwitchboardError,
 )
 from config.models.deployments import RouterSettings
+from router.error_classes import retries_in_policy
 
 BACKOFF_BASE = 0.25
 BACKOFF_CAP = 2.0
@@ -69,6 +70,13 @@ def decide(
     `retries`: how often this model call has already retried the deployment. `alternatives`: whether another deployment
     or fallback can be tried. `remaining`: seconds until the turn's deadline.
     """
+    allowed = retries_in_policy(error, settings)
+    if allowed is not None:
+        settings = replace(settings, num_retries=allowed)
+        pause = _backoff(retries, settings, random)
+        # A cut answer and a wait that the provider asks for keep their own rules: both can cost the caller silence.
+        if retries < allowed and pause < remaining and not _has_own_rules(error):
+            return RetryHere(pause)
     match error:
         case ContextWindowExceeded():
             return NextGroup("context_window")
@@ -98,6 +106,10 @@ def _delay(
             return 0.0 if retries < min(1, settings.num_retries) else None
         case _:
             return None
+
+
+def _has_own_rules(error: SwitchboardError) -> bool:
+    return isinstance(error, AnswerCut) or (isinstance(error, RateLimited) and error.retry_after is not None)
 
 
 def _backoff(retries: int, settings: RouterSettings, random: Random) -> float:

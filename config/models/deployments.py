@@ -1,7 +1,7 @@
 """The contents of models.yaml as immutable values.
 
 A **group** is a `model_name`; its **deployments** are the entries with that name. `Registry.resolve` follows LiteLLM's
-rules: an exact name wins, then `model_group_alias`, then the most specific wildcard.
+rules: an exact name wins, then `model_group_alias`, then the id of a deployment, then the most specific wildcard.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ class Deployment:
 
     `id` is unique in the file and does not change when an unchanged entry is reloaded. `model` is LiteLLM's name
     ("openai/gpt-4o-mini", "fake/echo"). `params` holds the remaining `litellm_params`: request parameters (temperature,
-    extra_headers) and provider access (api_version). `missing` lists required environment variables that are not set;
-    such a deployment cannot be used. `on_cut` overrides the router's setting.
+    extra_headers) and provider access (api_version). `missing` lists what is required and missing: environment
+    variables, and Python packages as `pip install NAME`; such a deployment cannot be used. `on_cut` overrides the
+    router's setting. A deployment that is not `listed` only serves as another entry's fallback.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Deployment:
     missing: tuple[str, ...] = ()
     line: int | None = None
     on_cut: OnCut | None = None
+    listed: bool = True
 
     def for_model(self, requested: str) -> Deployment:
         """The deployment with the `*` of its model replaced by the part of `requested` that the group matched."""
@@ -64,13 +66,16 @@ class RouterSettings:
     """Routing settings from `router_settings`, `litellm_settings` and `general_settings`.
 
     Times are in seconds. `num_retries` counts the retries at the same deployment. The fallback mappings map a group (or
-    "*" for every group) to its fallback groups, in order.
+    "*" for every group) to its fallback groups, in order. `retry_policy` and `allowed_fails_policy` map LiteLLM's
+    classes of errors ("RateLimitError") to numbers that replace `num_retries` and `allowed_fails`.
     """
 
     routing_strategy: RoutingStrategy = "simple-shuffle"
     num_retries: int = 2
+    retry_policy: Mapping[str, int] = field(default_factory=dict)
     max_retry_after: float = 5.0
     allowed_fails: int = 3
+    allowed_fails_policy: Mapping[str, int] = field(default_factory=dict)
     cooldown_time: float = 5.0
     timeouts: Timeouts = Timeouts()
     fallbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -103,17 +108,19 @@ class Registry:
     embeddings: tuple[Deployment, ...] = ()
 
     def resolve(self, name: str) -> str | None:
-        """The group that serves `name`, or None. A group wins over an alias, and an alias over the longest wildcard."""
+        """The group of that name or alias, the deployment of that id, or the longest wildcard; None if none is."""
         groups = {deployment.group for deployment in self.deployments}
         name = name if name in groups else self.settings.model_group_alias.get(name, name)
-        if name in groups:
+        if name in groups or any(each.id == name and "*" not in each.model for each in self.deployments):
             return name
-        matching = [group for group in groups if "*" in group and _pattern(group).fullmatch(name)]
+        matching = [group for group in groups if "*" in group and matches_group(group, name)]
         return max(matching, key=len, default=None)
 
     def usable(self, group: str) -> tuple[Deployment, ...]:
-        """The group's deployments without missing variables, in file order."""
-        return tuple(each for each in self.deployments if each.group == group and not each.missing)
+        """The usable deployments of a group, in file order. The id of a deployment is a group of its own."""
+        found = [each for each in self.deployments if each.group == group]
+        found = found or [each for each in self.deployments if each.id == group]
+        return tuple(each for each in found if not each.missing)
 
     def embedding(self, group: str) -> tuple[Deployment, ...]:
         """All deployments of an embedding group, in file order."""
@@ -123,11 +130,12 @@ class Registry:
         """The group behind the model name "default": the configured one, otherwise the first usable group."""
         if self.settings.default_model:
             return self.resolve(self.settings.default_model)
-        return next((each.group for each in self.deployments if not each.missing and "*" not in each.group), None)
+        usable = (each for each in self.deployments if each.listed and not each.missing)
+        return next((each.group for each in usable if "*" not in each.group), None)
 
     def names(self) -> tuple[str, ...]:
         """The model names that callers can use now: usable groups except wildcards, and aliases that are not hidden."""
-        groups = dict.fromkeys(each.group for each in self.deployments if not each.missing)
+        groups = dict.fromkeys(each.group for each in self.deployments if each.listed and not each.missing)
         aliases = (
             alias
             for alias, target in self.settings.model_group_alias.items()
@@ -146,6 +154,11 @@ class Registry:
         if kind == "context_window":
             return _fallbacks_of(settings.context_window_fallbacks, group) or general
         return general
+
+
+def matches_group(group: str, name: str) -> bool:
+    """Whether `group` is `name`, or a wildcard that matches it."""
+    return group == name or ("*" in group and _pattern(group).fullmatch(name) is not None)
 
 
 def _fallbacks_of(mapping: Mapping[str, tuple[str, ...]], group: str) -> tuple[str, ...]:

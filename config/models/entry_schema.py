@@ -16,7 +16,8 @@ class KnownParams(Section):
 
     label: ClassVar[str] = "litellm_params"
     ignored: ClassVar[frozenset[str]] = litellm_keys.DEPLOYMENT_IGNORED
-    ignored_pattern: ClassVar[str | None] = "cost"
+    ignored_pattern: ClassVar[str | None] = "cost|^_"
+    unknown_keys = "ignored unless misspelled"
 
     model: Annotated[
         Name,
@@ -50,6 +51,11 @@ class KnownParams(Section):
     on_cut: OnCut | None = Field(
         None, description="When an answer breaks off: continue it with another deployment, or return an error."
     )
+    fallbacks: list[Name | dict[str, Any]] | None = Field(
+        None,
+        description="What to use when the group fails, before `fallbacks` of the settings: names of groups, LiteLLM's "
+        "model names, or mappings with `model` and other litellm_params.",
+    )
     # Forwarded like the rest of litellm_keys.DEPLOYMENT_FORWARDED; listed here because their types are known.
     temperature: Number | None = Field(None, description="Sampling temperature. The caller's value wins.")
     top_p: Number | None = Field(None, description="Nucleus sampling. The caller's value wins.")
@@ -57,7 +63,9 @@ class KnownParams(Section):
     max_completion_tokens: Count | None = Field(None, description="Same as `max_tokens`, for reasoning models.")
     seed: Integer | None = Field(None, description="Sampling seed.")
     api_version: str | None = Field(None, description="Azure API version, such as 2025-04-01-preview.")
-    organization: str | None = Field(None, description="OpenAI organization.")
+    organization: str | list[str] | None = Field(
+        None, description="OpenAI organization; a list makes one deployment for each."
+    )
     custom_llm_provider: str | None = Field(None, description="The provider, if the model name does not contain it.")
     extra_headers: dict[str, str] | None = Field(None, description="Headers added to every request.")
     extra_body: dict[str, Any] | None = Field(
@@ -112,6 +120,8 @@ class ModelInfo(Section):
 
 class ModelEntry(Section):
     """One deployment. Entries with the same `model_name` form a group."""
+
+    unknown_keys = "ignored unless misspelled"
 
     model_name: Annotated[Name, Field(description="The name that callers use; `*` matches any text.")]
     litellm_params: LiteLLMParams

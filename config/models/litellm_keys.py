@@ -17,8 +17,8 @@ DEPLOYMENT_FORWARDED = frozenset(
     aws_bedrock_runtime_endpoint aws_external_id aws_profile_name aws_region_name aws_role_name
     aws_secret_access_key aws_session_name aws_session_tags aws_session_token aws_sts_endpoint
     aws_web_identity_token azure_ad_token azure_password azure_scope azure_username best_of bos_token
-    cache_control cached_content candidate_count chat_template_kwargs client_id client_secret
-    completion_bias_exclusion completion_bias_exclusion_first_token_only completion_bias_inclusion
+    cache_control cache_control_injection_points cached_content candidate_count chat_template_kwargs client_id
+    client_secret completion_bias_exclusion completion_bias_exclusion_first_token_only completion_bias_inclusion
     completion_bias_inclusion_first_token_only context_management contextual_control_threshold
     control_log_additive custom_llm_provider custom_prompt_dict data_residency default_headers
     disable_add_transform_inline_image_block disable_optimizations documents drop_params
@@ -35,11 +35,11 @@ DEPLOYMENT_FORWARDED = frozenset(
     repetition_penalties_include_prompt repetition_penalty response_format roles route safe_prompt
     safety_identifier safety_settings search_options seed sequence_penalty sequence_penalty_min_length
     service_tier ssl_verify stop stop_sequences store supports_system_message temperature tenant_id think
-    thinking thinking_budget tool_choice tools top_a top_k top_logprobs top_p transforms
+    thinking thinking_budget tool_choice tools top_a top_k top_logprobs top_n top_p transforms
     use_chat_completions_api use_litellm_proxy use_multiplicative_frequency_penalty
     use_multiplicative_presence_penalty use_multiplicative_sequence_penalty use_xai_oauth user
-    user_continue_message verbosity vertex_credentials vertex_location vertex_project watsonx_region_name
-    web_search_options
+    user_continue_message verbosity vertex_ai_credentials vertex_ai_location vertex_ai_project
+    vertex_credentials vertex_location vertex_project watsonx_region_name web_search_options
     """.split()
 )
 
@@ -54,20 +54,20 @@ DEPLOYMENT_IGNORED = frozenset(
     cache cache_key caching caching_groups client_side_timeout complexity_router_config
     complexity_router_default_model configurable_clientside_auth_params context_window_fallback_dict
     cooldown_time dd_agent_port dd_api_key dd_site default_api_key_rpm_limit default_api_key_tpm_limit
-    deployment_id enable_tag_filtering fallbacks fastest_response force_timeout gcs_bucket_name
-    gcs_path_service_account guardrails humanloop_api_key itpm keepalive_seconds langfuse_environment
+    deployment_id enable_tag_filtering fastest_response force_timeout function_call functions gcs_bucket_name
+    gcs_path_service_account guardrails humanloop_api_key itpm keepalive_seconds kwargs langfuse_environment
     langfuse_host langfuse_prompt_version langfuse_public_key langfuse_secret langfuse_secret_key
     langfuse_span_scope langsmith_api_key langsmith_base_url langsmith_project langsmith_sampling_rate
     langsmith_tenant_id litellm_disabled_callbacks litellm_metadata litellm_request_debug litellm_session_id
     litellm_system_prompt litellm_trace_id log_client_error_tracebacks max_agentic_loops max_budget
-    max_fallbacks max_file_size_mb max_parallel_requests max_retries metadata milvus_db_name
+    max_fallbacks max_file_size_mb max_parallel_requests max_retries messages metadata milvus_db_name
     milvus_partition_names milvus_text_field model_alias_map model_info model_list n newrelic_api_key
     newrelic_region no-log num_retries otpm output_vector_size posthog_api_key posthog_api_url
     prompt_environment prompt_id prompt_label prompt_variables prompt_version provider_affinity_header
     quality_router_config quality_router_default_model region regional_endpoint_uplift_multiplier
     regional_processing_uplift_multiplier_eu regional_processing_uplift_multiplier_us retry_policy
     retry_strategy routing_strategy rust s3_access_key_id s3_bucket_name s3_bucket_owner s3_encryption_key_id
-    s3_endpoint_url s3_output_bucket_name s3_region_name s3_secret_access_key search_tool_name
+    s3_endpoint_url s3_output_bucket_name s3_region_name s3_secret_access_key search_tool_name shared_session
     signoz_ingestion_endpoint signoz_ingestion_key silent_model stream stream_chunk_size stream_options
     stream_timeout_by_service_tier tag_regex tags tiered_pricing timeout_by_service_tier ttl
     turn_off_message_logging use_client use_in_pass_through valkey_embedding_field valkey_host valkey_password
@@ -78,15 +78,15 @@ DEPLOYMENT_IGNORED = frozenset(
 # router_settings
 ROUTER_IGNORED = frozenset(
     """
-    alerting_config allowed_fails_policy assistants_config auto_router_capability_limit
-    background_health_check_model_groups cache_kwargs cache_responses caching_groups client_ttl debug_level
-    default_litellm_params default_max_parallel_requests default_priority deployment_affinity_ttl_seconds
-    disable_cooldowns enable_health_check_routing enable_pre_call_check enable_pre_call_checks
-    enable_tag_filtering enable_weighted_failover fallback_access_check fallback_budget_check guardrail_list
+    alerting_config assistants_config auto_router_capability_limit background_health_check_model_groups
+    cache_kwargs cache_responses caching_groups client_ttl debug_level default_litellm_params
+    default_max_parallel_requests default_priority deployment_affinity_ttl_seconds disable_cooldowns
+    enable_health_check_routing enable_pre_call_check enable_pre_call_checks enable_tag_filtering
+    enable_weighted_failover fallback_access_check fallback_budget_check guardrail_list
     health_check_ignore_transient_errors health_check_staleness_threshold ignore_invalid_deployments
     max_fallbacks max_retries model_group_affinity_config model_group_retry_policy optional_pre_call_checks
     plugins polling_interval provider_budget_config redis_db redis_host redis_password redis_port redis_url
-    retry_policy router_general_settings routing_groups routing_strategy_args search_tools set_verbose
+    router_general_settings routing_groups routing_strategy_args search_tools set_verbose
     tag_filtering_match_any tag_routing_prefix weights
     """.split()
 )
@@ -95,13 +95,12 @@ ROUTER_IGNORED = frozenset(
 LITELLM_IGNORED = frozenset(
     """
     add_function_to_prompt add_user_information_to_llm_headers agent_search_embedding_model ai21_key
-    aiohttp_trust_env aleph_alpha_key alerting_config allow_dynamic_callback_disabling allowed_fails_policy
-    amazon_nova_api_key anthropic_beta_headers_url anthropic_key anthropic_prompt_caching_ttl
-    anthropic_sse_ping_interval_seconds api_base api_key api_version apply_search_free_tier argilla_batch_size
-    argilla_transformation_object assistants_config audit_log_callbacks auto_router_capability_limit
-    autorouter_presets_url aws_sqs_callback_params azure_content_safety_params azure_key
-    background_health_check_model_groups banned_keywords_list baseten_key
-    bedrock_neutralize_orphaned_tool_blocks bedrock_request_metadata_fields
+    aiohttp_trust_env aleph_alpha_key alerting_config allow_dynamic_callback_disabling amazon_nova_api_key
+    anthropic_beta_headers_url anthropic_key anthropic_prompt_caching_ttl anthropic_sse_ping_interval_seconds
+    api_base api_key api_version apply_search_free_tier argilla_batch_size argilla_transformation_object
+    assistants_config audit_log_callbacks auto_router_capability_limit autorouter_presets_url
+    aws_sqs_callback_params azure_content_safety_params azure_key background_health_check_model_groups
+    banned_keywords_list baseten_key bedrock_neutralize_orphaned_tool_blocks bedrock_request_metadata_fields
     block_requests_for_models_without_pricing blocked_user_list blog_posts_url budget_duration
     budget_exceeded_status_code budget_exceeded_throttle_percentage budget_reset_time budget_rollover bytez_key
     cache cache_kwargs cache_params cache_responses caching caching_groups callbacks check_provider_endpoint
@@ -154,7 +153,7 @@ LITELLM_IGNORED = frozenset(
     public_mcp_hub_strict_whitelist public_mcp_servers public_model_groups public_model_groups_links
     public_skills_index reasoning_auto_summary redact_messages_in_exceptions redact_user_api_key_info redis_db
     redis_host redis_password redis_port redis_url replicate_key request_correlation_in_logs
-    require_auth_for_metrics_endpoint require_managed_files responses retry_policy return_response_headers
+    require_auth_for_metrics_endpoint require_managed_files responses return_response_headers
     route_all_chat_openai_to_responses router_general_settings routing_groups routing_strategy_args
     s3_audit_callback_params s3_callback_params safe_memory_mode sap_service_key scim_admin_group
     scim_upsert_user search_tools service_callback service_callbacks set_verbose skill_search_embedding_model

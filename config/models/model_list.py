@@ -19,7 +19,7 @@ from config.parsing.yaml_document import Document
 
 # Keys that a Deployment has a field for, or that have been resolved before. All other keys become its `params`.
 _NOT_PARAMS = frozenset(
-    "model api_key api_base base_url litellm_credential_name weight order rpm tpm on_cut turn_deadline "
+    "model api_key api_base base_url litellm_credential_name weight order rpm tpm on_cut fallbacks turn_deadline "
     "first_token_timeout stall_timeout timeout request_timeout stream_timeout".split()
 )
 _PARAMS = [name for name in LiteLLMParams.model_fields if name not in _NOT_PARAMS]
@@ -31,18 +31,25 @@ def read_model_list(
     timeouts: Timeouts,
     environ: Mapping[str, str],
     unset: Sequence[UnsetReference],
+    passed_on: Mapping[int, Mapping[str, Any]],
 ) -> Iterator[Deployment]:
-    """A Deployment for each entry. `timeouts` are the defaults; `unset` are references to unset variables."""
+    """A Deployment for each entry, or for each of its organizations.
+
+    `timeouts` are the defaults; `unset` are references to unset variables; `passed_on` are unknown parameters by entry.
+    """
     used_ids = {str(entry.model_info.id) for entry in models.model_list.values() if entry.model_info}
     for index, entry in models.model_list.items():
         path = ("model_list", index)
         own_id = entry.model_info.id if entry.model_info else None
         own_unset = [each for each in unset if each.path[:2] == path and not _is_ignored(each)]
-        yield replace(
-            _deployment(entry, timeouts, environ, own_unset),
-            id=str(own_id) if own_id is not None else _generate_id(entry, used_ids),
-            line=document.lines.get(path),
-        )
+        deployment = _deployment(entry, timeouts, environ, own_unset, passed_on.get(index, {}))
+        for number, params in enumerate(_by_organization(deployment.params)):
+            yield replace(
+                deployment,
+                id=_generate_id(entry, used_ids) if own_id is None or number else str(own_id),
+                line=document.lines.get(path),
+                params=params,
+            )
 
 
 def _is_ignored(reference: UnsetReference) -> bool:
@@ -50,11 +57,23 @@ def _is_ignored(reference: UnsetReference) -> bool:
     return reference.path[2:3] == ("litellm_params",) and LiteLLMParams.is_ignored(str(reference.path[3]))
 
 
+def _by_organization(params: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The parameters for each of the organizations, as in LiteLLM."""
+    organizations = params.get("organization")
+    if not isinstance(organizations, list):
+        return [params]
+    return [{**params, "organization": each} for each in organizations]
+
+
 def _deployment(
-    entry: ModelEntry, timeouts: Timeouts, environ: Mapping[str, str], unset: Sequence[UnsetReference]
+    entry: ModelEntry,
+    timeouts: Timeouts,
+    environ: Mapping[str, str],
+    unset: Sequence[UnsetReference],
+    passed_on: Mapping[str, Any],
 ) -> Deployment:
     known, info = entry.litellm_params, entry.model_info or ModelInfo()
-    params = drop_none({name: getattr(known, name) for name in _PARAMS})
+    params = drop_none({**{name: getattr(known, name) for name in _PARAMS}, **passed_on})
     key, base, missing = _key_and_base(known, params, environ, unset)
     return Deployment(
         id="",

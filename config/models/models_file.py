@@ -10,10 +10,13 @@ from typing import Any, get_args
 from config.errors import ConfigError, Problem
 from config.models.credentials import resolve_credentials
 from config.models.deployments import Deployment, Registry
+from config.models.entry_fallbacks import add_fallback_entries, with_entry_fallbacks
+from config.models.litellm_catalogue import mode_of
 from config.models.model_list import read_model_list
 from config.models.name_checks import check_names
 from config.models.router_settings import read_router_settings
 from config.models.schema import ModelsFile, UnsupportedStrategy, index_list
+from config.models.unknown_keys import remove_unknown_keys
 from config.parsing.env_references import UnsetReference, resolve_env_references
 from config.parsing.sections import section_at
 from config.parsing.validation import IgnoredKeys, validate
@@ -22,6 +25,7 @@ from config.parsing.yaml_document import Document, format_path, read_yaml
 _SETTINGS = ("router_settings", "litellm_settings", "general_settings")
 _CHAT_MODES = (None, "chat", "completion", "responses")
 _EMBEDDING_MODE = "embedding"
+_MASTER_KEY = "general_settings.master_key"
 
 
 def load_models(file: Path, environ: Mapping[str, str]) -> Registry:
@@ -40,21 +44,34 @@ def check_models(file: Path, environ: Mapping[str, str]) -> tuple[Registry, tupl
     document = read_yaml(file)
     if document.value is None:
         return Registry((), source=file), document.problems or (Problem("the file is empty", file=file),)
+    document, standby, invalid_fallbacks = add_fallback_entries(document)
     value, unknown_credentials = resolve_credentials(document)
     environ = _with_file_variables(value, environ)
     value, unset = resolve_env_references(_with_indexed_models(value), environ)
-    models, invalid, ignored = validate(ModelsFile, document, value)
-    problems = [*document.problems, *unknown_credentials, *invalid]
+    unknown = remove_unknown_keys(value, document)
+    models, invalid, ignored = validate(ModelsFile, document, unknown.value)
+    problems = [*document.problems, *invalid_fallbacks, *unknown_credentials, *invalid]
     if models is None:
         return Registry((), source=file), tuple(problems)
-    settings = read_router_settings(models)
-    deployments = tuple(read_model_list(models, document, settings.timeouts, environ, unset))
+    settings = with_entry_fallbacks(read_router_settings(models), models)
+    deployments = tuple(
+        replace(_with_known_mode(each), listed=each.group not in standby)
+        for each in read_model_list(models, document, settings.timeouts, environ, unset, unknown.passed_on)
+    )
     registry = Registry(deployments, settings, source=file)
     problems += [*_duplicate_ids(models, document), *check_names(document, models, registry)]
     chat = tuple(each for each in deployments if each.info.get("mode") in _CHAT_MODES)
     embedding = tuple(each for each in deployments if each.info.get("mode") == _EMBEDDING_MODE)
-    warnings = tuple(_warnings(models, deployments, unset, ignored))
+    warnings = (*unknown.warnings, *_warnings(models, deployments, unset, ignored))
     return replace(registry, deployments=chat, embeddings=embedding, warnings=warnings), tuple(problems)
+
+
+def _with_known_mode(deployment: Deployment) -> Deployment:
+    """The deployment with LiteLLM's mode for its model, if the file has none and LiteLLM knows that it cannot chat."""
+    if deployment.info.get("mode") is not None or deployment.model.startswith("fake/"):
+        return deployment
+    mode = mode_of(deployment.info.get("base_model"), deployment.model)
+    return deployment if mode in _CHAT_MODES else replace(deployment, info={**deployment.info, "mode": mode})
 
 
 def _with_file_variables(value: Any, environ: Mapping[str, str]) -> dict[str, str]:
@@ -98,9 +115,13 @@ def _warnings(
     for name, routing in (("router_settings", models.router_settings), ("litellm_settings", models.litellm_settings)):
         if routing and routing.routing_strategy in get_args(UnsupportedStrategy):
             yield f"{name}.routing_strategy: {routing.routing_strategy} is not supported; using simple-shuffle"
-    unsupported = [each.id for each in deployments if each.info.get("mode") not in (*_CHAT_MODES, _EMBEDDING_MODE)]
+    unsupported = [each for each in deployments if each.info.get("mode") not in (*_CHAT_MODES, _EMBEDDING_MODE)]
     if unsupported:
-        yield f"left out because model_info.mode is neither chat nor embedding: {', '.join(unsupported)}"
+        named = ", ".join(f"{each.id} ({each.info['mode']})" for each in unsupported)
+        yield f"left out because they neither chat nor embed: {named}"
     unused = [f"{section.label}.{key}".lstrip(".") for section, keys in ignored.items() for key in keys]
+    if _MASTER_KEY in unused:
+        unused.remove(_MASTER_KEY)
+        yield f"{_MASTER_KEY} is ignored: callers' tokens are in SWITCHBOARD_API_TOKENS, in .env or the environment"
     if unused:
         yield f"these keys of LiteLLM's proxy are ignored: {', '.join(sorted(unused))}"

@@ -1,9 +1,8 @@
-"""Checks the names in models.yaml: fallbacks, aliases and the default model must exist; no fallback cycles."""
+"""Checks the names in models.yaml: the groups behind fallbacks, aliases and the default model must exist."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
+from collections.abc import Callable, Iterator
 
 from config.errors import Problem
 from config.models.deployments import Registry
@@ -14,7 +13,7 @@ from config.parsing.yaml_document import Document, KeyPath
 
 
 def check_names(document: Document, models: ModelsFile, registry: Registry) -> Iterator[Problem]:
-    """A Problem for every name that no group, alias or wildcard matches, and for every fallback cycle."""
+    """A Problem for every name that no group, alias or wildcard matches."""
     known = dict.fromkeys([*(each.group for each in registry.deployments), *registry.settings.model_group_alias])
 
     def unknown(name: str) -> str | None:
@@ -30,8 +29,6 @@ def check_names(document: Document, models: ModelsFile, registry: Registry) -> I
     for name, section in (("router_settings", models.router_settings), ("litellm_settings", models.litellm_settings)):
         if section is not None:
             yield from _check_section(document, name, section, registry, unknown)
-    for key in FALLBACK_KEYS:
-        yield from _check_cycles(document, key, getattr(registry.settings, key), registry)
 
 
 def _check_section(
@@ -55,28 +52,3 @@ def _check_section(
                 for position, target_name in enumerate(targets):
                     if message := unknown(target_name):
                         yield document.problem((*path, position), message)
-
-
-def _check_cycles(
-    document: Document, key: str, fallbacks: Mapping[str, tuple[str, ...]], registry: Registry
-) -> Iterator[Problem]:
-    """One Problem for each cycle: the router also follows the fallbacks of a fallback."""
-    graph: dict[str, set[str]] = {}
-    for group, targets in fallbacks.items():
-        if group != "*":
-            graph.setdefault(registry.resolve(group) or group, set()).update(
-                registry.resolve(each) or each for each in targets
-            )
-    while True:
-        try:
-            return TopologicalSorter(graph).prepare()
-        except CycleError as exc:
-            cycle = exc.args[1][::-1]
-        message = f"the fallbacks form a cycle; remove one: {' -> '.join(cycle)}"
-        yield document.problem(_path_of(document, key, cycle), message)
-        graph[cycle[0]].discard(cycle[1])  # so that the next pass finds the next cycle
-
-
-def _path_of(document: Document, key: str, cycle: Sequence[str]) -> KeyPath:
-    """The first path `<section>.<key>[<index>].<group>` that names a group of the cycle."""
-    return next((path for path in document.lines if len(path) == 4 and path[1] == key and path[3] in cycle), (key,))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from config.models.deployments import RouterSettings, RoutingStrategy, Timeouts
+from config.models.error_policies import by_error_class
 from config.models.schema import Alias, Fallbacks, ModelsFile
 
 FALLBACK_KEYS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
@@ -38,6 +39,8 @@ def read_router_settings(models: ModelsFile) -> RouterSettings:
         **{key: _merge_fallbacks(get(key)) for key in FALLBACK_KEYS},
         "routing_strategy": strategy if strategy in get_args(RoutingStrategy) else None,
         "timeouts": Timeouts(**read_timeouts(get)),
+        "retry_policy": by_error_class(get("retry_policy")),
+        "allowed_fails_policy": by_error_class(get("allowed_fails_policy")),
         "default_fallbacks": tuple(get("default_fallbacks") or ()),
         "model_group_alias": {name: alias.model for name, alias in aliases.items()},
         "hidden_aliases": frozenset(name for name, alias in aliases.items() if alias.hidden),

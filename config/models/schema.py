@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from config.models import litellm_keys
 from config.models.deployments import OnCut, RoutingStrategy
 from config.models.entry_schema import ModelEntry
+from config.models.error_policies import AllowedFailsPolicy, RetryPolicy
 from config.parsing.editor_schema import json_schema
 from config.parsing.sections import Count, Name, NonNegative, NotBool, Seconds, Section
 
@@ -33,6 +34,8 @@ def _alias(value: Any) -> Any:
 class RoutingKeys(Section):
     """The keys that router_settings and litellm_settings share, as in LiteLLM; router_settings wins."""
 
+    unknown_keys = "ignored"
+
     routing_strategy: Literal[RoutingStrategy, UnsupportedStrategy] | None = Field(
         None, description="How a group's traffic is distributed over its deployments."
     )
@@ -40,6 +43,12 @@ class RoutingKeys(Section):
     retry_after: NonNegative | None = Field(None, description="Minimum seconds before a retry.")
     allowed_fails: Count | None = Field(
         None, description="Failures within a minute that open a deployment's circuit breaker. Default 3."
+    )
+    retry_policy: RetryPolicy | None = Field(
+        None, description="Retries by LiteLLM's class of the error: `RateLimitErrorRetries: 1`."
+    )
+    allowed_fails_policy: AllowedFailsPolicy | None = Field(
+        None, description="`allowed_fails` by LiteLLM's class of the error: `TimeoutErrorAllowedFails: 10`."
     )
     cooldown_time: NonNegative | None = Field(
         None, description="Seconds that the circuit breaker stays open. Default 5."
@@ -111,6 +120,7 @@ class GeneralSection(Section):
     """Settings of the server. Most of LiteLLM's proxy settings are ignored."""
 
     label: ClassVar[str] = "general_settings"
+    unknown_keys = "ignored"
     ignored: ClassVar[frozenset[str]] = litellm_keys.GENERAL_IGNORED
 
     default_model: Name | None = Field(
@@ -153,6 +163,7 @@ class ModelsFile(Section):
     """Models and routing settings, in LiteLLM's format."""
 
     ignored: ClassVar[frozenset[str]] = litellm_keys.SECTIONS_IGNORED
+    unknown_keys = "ignored unless misspelled"
 
     model_list: Annotated[IndexedModels, Field(description="The deployments.")]
     router_settings: RouterSection | None = None

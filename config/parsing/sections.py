@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -29,13 +29,15 @@ class Section(BaseModel):
     """A mapping in a configuration file; its fields are the supported keys.
 
     Unknown keys are errors, except those in `ignored` or matching `ignored_pattern`: they are removed before validation
-    and collected in the validation context, by section. `label` names the section in warnings.
+    and collected in the validation context, by section. `label` names the section in warnings. `unknown_keys` is for
+    files that are read with `unknown_keys.remove_unknown_keys`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
     label: ClassVar[str] = ""
     ignored: ClassVar[frozenset[str]] = frozenset()
     ignored_pattern: ClassVar[str | None] = None
+    unknown_keys: ClassVar[Literal["refused", "ignored", "ignored unless misspelled"]] = "refused"
 
     @classmethod
     def is_ignored(cls, key: str) -> bool:

@@ -55,6 +55,18 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+def is_misspelled(word: str, known: Iterable[str]) -> bool:
+    """Whether one letter is missing, added, wrong or swapped with its neighbour, compared with a known word."""
+    return any(_is_one_edit(word.lower(), each) or (word != each and word.lower() == each) for each in known)
+
+
+def _is_one_edit(one: str, other: str) -> bool:
+    start = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    a, b = one[start:], other[start:]
+    swapped = a[:2] == b[1::-1] and len(a) > 1 and a[2:] == b[2:]
+    return a != b and (a[1:] == b[1:] or a[1:] == b or a == b[1:] or swapped)
+
+
 def _error_path(value: Any, error: Any) -> KeyPath:
     """The path of the invalid value, or of the missing key."""
     path = _existing_part(value, error["loc"])

@@ -13,6 +13,7 @@ from typing import Literal
 
 from config.errors import AttemptError, CredentialsRefused, RateLimited
 from config.models.deployments import RouterSettings
+from router.error_classes import allowed_fails_in_policy
 
 State = Literal["closed", "open", "half-open"]
 
@@ -86,8 +87,10 @@ class Breaker:
         """Count a failure; returns the cooldown in seconds, 0 when it opens nothing. `opened`: as above."""
         self.last_failure = now
         until, is_current = self.snapshot.until, self.snapshot.opened == opened
-        cooldown = _immediate_cooldown(error, settings)
-        if cooldown is None and (is_current if until is not None else self._exceeds_allowed_fails(now, settings)):
+        allowed = allowed_fails_in_policy(error, settings)
+        cooldown = _immediate_cooldown(error, settings) if allowed is None else None
+        limit = max(1, settings.allowed_fails) if allowed is None else allowed + 1
+        if cooldown is None and (is_current if until is not None else self._reaches(limit, now)):
             cooldown = settings.cooldown_time
         if not cooldown:
             return 0.0
@@ -109,11 +112,11 @@ class Breaker:
     def _is_probing(self) -> bool:
         return self.snapshot.opened is not None and self.snapshot.at > self.snapshot.opened
 
-    def _exceeds_allowed_fails(self, now: float, settings: RouterSettings) -> bool:
+    def _reaches(self, limit: int, now: float) -> bool:
         self._failures.append(now)
         while self._failures[0] <= now - WINDOW:
             self._failures.popleft()
-        return len(self._failures) >= max(1, settings.allowed_fails)
+        return len(self._failures) >= limit
 
     def _set(
         self, now: float, until: float | None = None, opened: float | None = None, error: str | None = None

@@ -180,6 +180,9 @@ def _is_sent(name: str) -> bool:
 
 
 def _is_litellm_param(name: str) -> bool:
+    # LiteLLM's hook for prompt caching changes the messages, but the list does not contain its parameter.
+    if name == "cache_control_injection_points":
+        return True
     return "cost_per" not in name and bool(litellm.types.utils.is_litellm_owned_kwarg(name))
 
 

@@ -96,7 +96,10 @@ def test_check_prints_warnings_and_passes(directory: Path, monkeypatch: pytest.M
     monkeypatch.setenv("SWITCHBOARD_PROT", "1")
     result = run("check")
     assert result.exit_code == 0
-    assert "warning: these keys of LiteLLM's proxy are ignored: general_settings.master_key" in result.stdout
+    assert (
+        "warning: general_settings.master_key is ignored: callers' tokens are in SWITCHBOARD_API_TOKENS"
+        in result.stdout
+    )
     assert "warning: SWITCHBOARD_PROT is not a setting; did you mean 'SWITCHBOARD_PORT'?" in result.stdout
 
 

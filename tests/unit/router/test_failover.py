@@ -18,6 +18,7 @@ from config.errors import (
     ModelNotFound,
     ModelUnavailable,
     ProviderOverloaded,
+    ProviderTimeout,
     RateLimited,
     RequestError,
     RequestRejected,
@@ -160,6 +161,21 @@ async def test_a_wrong_request_goes_nowhere_else() -> None:
     with pytest.raises(RequestRejected):
         await answer(router)
     assert lane.tried == ["a"]
+
+
+async def test_groups_that_fall_back_to_each_other_are_tried_once_each_also_by_another_name() -> None:
+    broken = [[ProviderTimeout("slow")]]
+    lane = ScriptedLane({"a": broken, "b": broken})
+    router = router_over(
+        lane,
+        deployment("a"),
+        deployment("b", "second"),
+        fallbacks={"main": ("second",), "second": ("alias", "main/a", "main")},
+        model_group_alias={"alias": "main"},
+    )
+    with pytest.raises(AllDeploymentsFailed):
+        await answer(router)
+    assert lane.tried == ["a", "b"]
 
 
 async def test_a_prompt_that_is_too_long_goes_to_the_fallbacks_for_that() -> None:

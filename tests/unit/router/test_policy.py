@@ -25,14 +25,19 @@ from router.policy import Decision, GiveUp, NextDeployment, NextGroup, RetryHere
 
 
 def decision(
-    error: SwitchboardError, *, retries: int = 0, alternatives: bool = True, remaining: float = 30
+    error: SwitchboardError,
+    *,
+    retries: int = 0,
+    alternatives: bool = True,
+    remaining: float = 30,
+    policy: dict[str, int] | None = None,
 ) -> Decision:
     return decide(
         error,
         retries=retries,
         alternatives=alternatives,
         remaining=remaining,
-        settings=RouterSettings(num_retries=2, max_retry_after=5),
+        settings=RouterSettings(num_retries=2, max_retry_after=5, retry_policy=policy or {}),
         random=Random(1),
     )
 
@@ -65,6 +70,37 @@ def test_a_failed_connection_is_retried_once(error: AttemptError) -> None:
 def test_an_overloaded_provider_is_retried_with_exponential_backoff(error: AttemptError) -> None:
     assert isinstance(decision(error, retries=1), RetryHere)
     assert decision(error, retries=2) == NextDeployment()
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (ProviderTimeout(""), "TimeoutError"),
+        (ProviderOverloaded("", status=408), "TimeoutError"),
+        (ProviderOverloaded("", status=500), "InternalServerError"),
+        (ProviderOverloaded("", status=503), "ServiceUnavailableError"),
+        (ConnectionFailed(""), "InternalServerError"),
+        (RateLimited(""), "RateLimitError"),
+        (CredentialsRefused("", status=401), "AuthenticationError"),
+        (CredentialsRefused("", status=404), "NotFoundError"),
+        (RequestRejected(""), "BadRequestError"),
+        (ContentPolicyViolation(""), "ContentPolicyViolationError"),
+        (BadAnswer(""), "Default"),
+    ],
+)
+def test_a_retry_policy_sets_the_retries_of_each_class_of_error(error: SwitchboardError, name: str) -> None:
+    assert isinstance(decision(error, retries=3, policy={name: 4}), RetryHere)
+    assert not isinstance(decision(error, retries=4, policy={name: 4}), RetryHere)
+    assert not isinstance(decision(error, policy={name: 0}), RetryHere)
+    assert decision(error, retries=2, policy={"Other": 4}) == decision(error, retries=2)
+
+
+def test_a_retry_policy_repeats_neither_a_prompt_that_is_too_long_nor_a_cut_nor_a_long_wait() -> None:
+    policy = {"Default": 4, "RateLimitError": 4}
+    assert decision(ContextWindowExceeded(""), policy=policy) == NextGroup("context_window")
+    assert decision(AnswerCut(""), policy=policy) == NextDeployment()
+    assert decision(RateLimited("", retry_after=2.0), policy=policy) == NextDeployment()
+    assert decision(ProviderTimeout(""), remaining=0.0, policy=policy) == NextDeployment()
 
 
 def test_retry_after_is_honoured_only_without_an_alternative() -> None:

@@ -114,6 +114,23 @@ def test_a_refused_key_opens_it_at_once(breakers: Breakers) -> None:
     assert cooldown(breakers) == COOLDOWN
 
 
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (ProviderTimeout("slow"), "TimeoutError"),
+        (ProviderOverloaded("502", status=502), "BadGatewayError"),
+        (CredentialsRefused("401", status=401), "AuthenticationError"),
+        (RateLimited("429", retry_after=30.0), "RateLimitError"),
+    ],
+)
+def test_an_allowed_fails_policy_opens_it_only_above_its_number(clock: Clock, error: AttemptError, name: str) -> None:
+    breakers = breakers_with(clock, allowed_fails_policy={name: 5})
+    fail(breakers, 5, error)
+    assert breakers.state("x") == "closed"
+    fail(breakers, 1, error)
+    assert breakers.state("x") == "open" and cooldown(breakers) == COOLDOWN
+
+
 def test_without_a_cooldown_only_retry_after_opens_it(clock: Clock) -> None:
     breakers = breakers_with(clock, cooldown_time=0.0)
     fail(breakers, 10)

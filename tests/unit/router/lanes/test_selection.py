@@ -58,6 +58,8 @@ def test_the_lane_depends_on_the_provider(model: str, expected: str) -> None:
     ("params", "expected"),
     [
         ({"temperature": 0.5, "top_k": 3, "timeout": 5, "extra_headers": {"a": "b"}, "extra_body": {}}, "openai"),
+        ({"num_gpu": 1}, "openai"),
+        ({"cache_control_injection_points": [{"location": "message", "role": "system"}]}, "litellm"),
         ({"input_cost_per_token": 0.1, "tags": ["a"], "organization": "o"}, "openai"),
         ({"supports_system_message": False}, "litellm"),
         ({"mock_response": "hi"}, "litellm"),
