@@ -12,12 +12,13 @@ from config.models.credentials import resolve_credentials
 from config.models.deployments import Deployment, Registry
 from config.models.entry_fallbacks import add_fallback_entries, with_entry_fallbacks
 from config.models.litellm_catalogue import mode_of
+from config.models.model_checks import check_providers, proxy_only_providers, unlisted_models
 from config.models.model_list import read_model_list
 from config.models.name_checks import check_names
 from config.models.router_settings import read_router_settings
 from config.models.schema import ModelsFile, UnsupportedStrategy, index_list
 from config.models.unknown_keys import remove_unknown_keys
-from config.parsing.env_references import UnsetReference, resolve_env_references
+from config.parsing.env_references import UnsetReference, misspelled_references, resolve_env_references
 from config.parsing.sections import section_at
 from config.parsing.validation import IgnoredKeys, validate
 from config.parsing.yaml_document import Document, format_path, read_yaml
@@ -51,6 +52,7 @@ def check_models(file: Path, environ: Mapping[str, str]) -> tuple[Registry, tupl
     unknown = remove_unknown_keys(value, document)
     models, invalid, ignored = validate(ModelsFile, document, unknown.value)
     problems = [*document.problems, *invalid_fallbacks, *unknown_credentials, *invalid]
+    problems += [document.problem(path, message) for path, message in misspelled_references(document.value)]
     if models is None:
         return Registry((), source=file), tuple(problems)
     settings = with_entry_fallbacks(read_router_settings(models), models)
@@ -58,12 +60,17 @@ def check_models(file: Path, environ: Mapping[str, str]) -> tuple[Registry, tupl
         replace(_with_known_mode(each), listed=each.group not in standby)
         for each in read_model_list(models, document, settings.timeouts, environ, unset, unknown.passed_on)
     )
+    proxy_only = proxy_only_providers(value)
     registry = Registry(deployments, settings, source=file)
     problems += [*_duplicate_ids(models, document), *check_names(document, models, registry)]
-    chat = tuple(each for each in deployments if each.info.get("mode") in _CHAT_MODES)
-    embedding = tuple(each for each in deployments if each.info.get("mode") == _EMBEDDING_MODE)
-    warnings = (*unknown.warnings, *_warnings(models, deployments, unset, ignored))
-    return replace(registry, deployments=chat, embeddings=embedding, warnings=warnings), tuple(problems)
+    problems += check_providers(models, document, proxy_only)
+    served = [each for each in deployments if each.model.partition("/")[0] not in proxy_only]
+    chat = tuple(each for each in served if each.info.get("mode") in _CHAT_MODES)
+    embedding = tuple(each for each in served if each.info.get("mode") == _EMBEDDING_MODE)
+    warnings = [*unknown.warnings, *unlisted_models(models, document), *_warnings(models, served, unset, ignored)]
+    if left_out := [each.id for each in deployments if each not in served]:
+        warnings.append(f"left out because only a LiteLLM proxy has their provider: {', '.join(left_out)}")
+    return replace(registry, deployments=chat, embeddings=embedding, warnings=tuple(warnings)), tuple(problems)
 
 
 def _with_known_mode(deployment: Deployment) -> Deployment:

@@ -6,13 +6,15 @@ error here: the key becomes null, and the caller decides what that means.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from config.parsing.yaml_document import KeyPath
 
 PREFIX = "os.environ/"
+_MISSPELLED = re.compile(r"""os\.environ(?!/)(?:\.get)?\W*(\w*)""")
 
 # Keys of these sections become null if the variable is not set; elsewhere the reference stays as it is.
 _NULLABLE_SECTIONS = ("litellm_params", "model_info", "router_settings", "litellm_settings", "general_settings")
@@ -45,3 +47,15 @@ def resolve_env_references(value: Any, environ: Mapping[str, str]) -> tuple[Any,
         return None if nullable else value
 
     return resolve(value, ()), unset
+
+
+def misspelled_references(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """The path of each text that looks like a reference but is none (`os.environ.NAME`), and what is wrong with it."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from misspelled_references(each, (*path, key))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from misspelled_references(each, (*path, index))
+    elif isinstance(value, str) and (found := _MISSPELLED.match(value)):
+        yield path, f"a reference to the environment has a slash: {PREFIX}{found.group(1) or 'NAME'}"

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from config.errors import ConfigError, Problem
-from config.parsing.env_references import UnsetReference, resolve_env_references
+from config.parsing.env_references import UnsetReference, misspelled_references, resolve_env_references
 from config.parsing.sections import NotBool, Section
 from config.parsing.validation import did_you_mean, validate
 from config.parsing.yaml_document import read_yaml
@@ -88,6 +88,10 @@ def check_agent(file: Path, environ: Mapping[str, str] = os.environ) -> tuple[Ag
     value, unset = _resolve_mcp_servers(document.value, environ)
     agent, invalid, _ = validate(_AgentFile, document, value)
     problems = (*document.problems, *invalid)
+    servers = document.value.get("mcp_servers") if isinstance(document.value, dict) else None
+    problems += tuple(
+        document.problem(path, message) for path, message in misspelled_references(servers, ("mcp_servers",))
+    )
     if agent is not None and agent.review is not None:
         servers = value.get("mcp_servers")  # from the file, because an invalid server is not an unknown one
         problems += tuple(check_servers(agent.review, servers if isinstance(servers, dict) else (), document))

@@ -13,7 +13,8 @@ from math import sqrt
 
 from config.errors import CredentialsRefused
 from config.models.deployments import Deployment
-from router.fake.fake_failures import HANGING, NAMED_FAILURES, failure, is_failure
+from config.models.fake_models import NAMED_FAILURES, is_failure
+from router.fake.fake_failures import HANGING, failure
 from router.fake.timing import TokenTimer, split_timing
 
 DIMENSIONS = 256

@@ -20,13 +20,6 @@ HANGING = frozenset({"silent", "stall"})
 """The kinds that raise nothing: the answer hangs until the caller times out."""
 MID_ANSWER = frozenset({"cut", "stall"})
 """The kinds that happen after some words."""
-NAMED_FAILURES = ("reset", "silent", "cut", "stall", "html", "empty", "error", "context", "filter")
-_STATUSES = frozenset({400, 401, 403, 404, 408, 409, 422, 429, *range(500, 600)})
-
-
-def is_failure(kind: str) -> bool:
-    """Whether `kind` is a named failure or the HTTP status of one."""
-    return kind in NAMED_FAILURES or (kind.isascii() and kind.isdigit() and len(kind) == 3 and int(kind) in _STATUSES)
 
 
 def failure(kind: str, *, retry_after: float | None = None, answering: bool = False) -> SwitchboardError:

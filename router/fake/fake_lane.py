@@ -12,8 +12,9 @@ import orjson
 
 from config.errors import CredentialsRefused
 from config.models.deployments import Deployment
+from config.models.fake_models import NAMED_FAILURES, is_failure
 from router.fake.fake_answer import answer, failing_answer, text_of
-from router.fake.fake_failures import HANGING, NAMED_FAILURES, failure, is_failure
+from router.fake.fake_failures import HANGING, failure
 from router.fake.fake_script import Action, Call, Fail, Finish, Say, Wait
 from router.fake.sample_json import sample_arguments
 from router.fake.sample_text import count_pieces, pieces_of

@@ -4,7 +4,7 @@
     /tokens N                 send N words of sample text
     /wait 500ms               pause
     /call NAME [ARGUMENTS]    call a tool; ARGUMENTS is sent unchanged; by default, the smallest value that fits
-    /fail KIND [RETRY-AFTER]  fail like a provider: KIND is an HTTP status, or one of `fake_failures.NAMED_FAILURES`
+    /fail KIND [RETRY-AFTER]  fail like a provider: KIND is an HTTP status, or one of `fake_models.NAMED_FAILURES`
     /finish REASON            end with this finish_reason
     /then                     the rest is for the next step, after the tool results
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from config.errors import RequestRejected
-from router.fake.fake_failures import NAMED_FAILURES, is_failure
+from config.models.fake_models import NAMED_FAILURES, is_failure
 from router.fake.sample_text import sample_pieces
 from router.fake.timing import MAX_TOKENS, duration
 

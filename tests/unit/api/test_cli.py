@@ -91,6 +91,15 @@ def test_check_prints_every_problem_of_both_files_and_fails(directory: Path) -> 
     assert any(line.startswith("agent.yaml:1: system_prompt: this key is required") for line in lines)
 
 
+def test_check_refuses_a_misspelled_provider(directory: Path) -> None:
+    (directory / "models.yaml").write_text(MODELS.replace("openai/", "openia/"))
+    result = run("check")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "models.yaml:2: model_list[0].litellm_params.model: LiteLLM has no provider 'openia'; did you mean 'openai'?\n"
+    )
+
+
 def test_check_prints_warnings_and_passes(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (directory / "models.yaml").write_text(MODELS + "general_settings: {master_key: x}\n")
     monkeypatch.setenv("SWITCHBOARD_PROT", "1")

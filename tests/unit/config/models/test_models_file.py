@@ -103,7 +103,7 @@ def test_a_variable_that_is_not_set_leaves_the_deployment_out_and_is_no_error(tm
         tmp_path,
         """\
 model_list:
-  - {model_name: a, litellm_params: {model: openai/x, api_key: os.environ/A_KEY, organization: os.environ/A_ORG}}
+  - {model_name: a, litellm_params: {model: openai/o3, api_key: os.environ/A_KEY, organization: os.environ/A_ORG}}
   - {model_name: b, litellm_params: {model: os.environ/B_MODEL}}
   - {model_name: c, litellm_params: {model: fake/echo}}
 """,
@@ -337,7 +337,7 @@ def test_unset_and_unsupported_settings_are_warnings(tmp_path: Path) -> None:
         tmp_path,
         FAST_AND_SLOW
         + """\
-  - {model_name: pictures, litellm_params: {model: openai/e, api_key: k}, model_info: {mode: image_generation}}
+  - {model_name: pictures, litellm_params: {model: voyage/e, api_key: k}, model_info: {mode: image_generation}}
 router_settings: {routing_strategy: usage-based-routing-v2, num_retries: os.environ/RETRIES}
 """,
     )
@@ -346,7 +346,7 @@ router_settings: {routing_strategy: usage-based-routing-v2, num_retries: os.envi
     unset, strategy, silent = registry.warnings
     assert "router_settings.num_retries" in unset and "RETRIES" in unset
     assert "usage-based-routing-v2" in strategy and "simple-shuffle" in strategy
-    assert "pictures/openai-e" in silent
+    assert "pictures/voyage-e" in silent
 
 
 @pytest.mark.parametrize(
@@ -384,6 +384,50 @@ model_list:
     assert registry.warnings == (
         "these litellm_params are unknown and are sent to the provider unchanged: "
         "guardrailConfig, min_tokens, num_gpu, num_thread",
+    )
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ("model: openai/gpt-4.1-mni", "LiteLLM does not list this model of openai; did you mean 'gpt-4.1-mini'?"),
+        (
+            "model: mistral/mistral-smal-latest",
+            "LiteLLM does not list this model of mistral; did you mean 'mistral-small-latest'?",
+        ),
+        ("model: gemini/zzz", "LiteLLM does not list this model of gemini"),
+        ("model: gpt-4.1-mini", None),
+        ("model: openai/responses/o3", None),
+        ("model: 'openai/ft:gpt-4o:me'", None),
+        ("model: openai/*", None),
+        ('model: openai/mine, api_base: "http://127.0.0.1:1"', None),
+        ("model: openai/mine, api_base: os.environ/UNSET", None),
+        ("model: azure/mine, api_base: https://a.example", None),
+        ("model: openrouter/new/one", None),
+        ("model: os.environ/UNSET", None),
+    ],
+)
+def test_a_model_that_litellm_does_not_list_is_a_warning(tmp_path: Path, params: str, message: str | None) -> None:
+    text = f"model_list:\n  - {{model_name: a, litellm_params: {{{params}, api_key: k}}}}\n"
+    warnings = load(tmp_path, text).warnings
+    place = f"{tmp_path / 'models.yaml'}:2: model_list[0].litellm_params.model: {message}"
+    assert [each for each in warnings if not each.startswith(place)] == []
+    assert len(warnings) == (message is not None)
+
+
+def test_what_only_a_litellm_proxy_can_serve_is_left_out(tmp_path: Path) -> None:
+    registry = load(
+        tmp_path,
+        FAST_AND_SLOW
+        + """\
+  - {model_name: auto, litellm_params: {model: auto_router/one, auto_router_config_path: router.json}}
+  - {model_name: own, litellm_params: {model: my-llm/x}}
+litellm_settings: {custom_provider_map: [{provider: my-llm, custom_handler: handler.my_llm}]}
+""",
+    )
+    assert registry.names() == ("fast", "slow")
+    assert registry.warnings[-1] == (
+        "left out because only a LiteLLM proxy has their provider: auto/auto_router-one, own/my-llm-x"
     )
 
 
@@ -497,11 +541,11 @@ def test_an_embedding_group_serves_no_chat(tmp_path: Path) -> None:
     registry = load(
         tmp_path,
         """model_list:
-  - {model_name: vectors, litellm_params: {model: openai/e, api_key: k}, model_info: {mode: embedding}}
-  - {model_name: fast, litellm_params: {model: openai/f, api_key: k}}
+  - {model_name: vectors, litellm_params: {model: voyage/e, api_key: k}, model_info: {mode: embedding}}
+  - {model_name: fast, litellm_params: {model: voyage/f, api_key: k}}
 """,
     )
-    assert [each.model for each in registry.embedding("vectors")] == ["openai/e"]
+    assert [each.model for each in registry.embedding("vectors")] == ["voyage/e"]
     assert registry.embedding("fast") == () and registry.warnings == ()
     assert registry.names() == ("fast",) and registry.default_group() == "fast" and registry.resolve("vectors") is None
 
@@ -546,6 +590,48 @@ def test_an_empty_file_is_said_to_be_empty(tmp_path: Path, text: str) -> None:
         (FAST_AND_SLOW + "1: x\n", 6, None, "the key '1' must be text; put it in quotes"),
         (FAST_AND_SLOW + "router_settings: !!python/name:os.system ''\n", 6, "router_settings", "is not supported"),
         (FAST_AND_SLOW + "router_setting: {}\n", 6, "router_setting", "did you mean 'router_settings'?"),
+        (
+            FAST_AND_SLOW.replace("fake/503", "openia/gpt-4.1-mini"),
+            5,
+            "model_list[1].litellm_params.model",
+            "LiteLLM has no provider 'openia'; did you mean 'openai'?",
+        ),
+        (
+            FAST_AND_SLOW.replace("fake/503}", "openai/x, custom_llm_provider: opnai}"),
+            5,
+            "model_list[1].litellm_params.model",
+            "LiteLLM has no provider 'opnai'; did you mean 'openai'?",
+        ),
+        (
+            FAST_AND_SLOW.replace("fake/503", "gpt-4.1-mni"),
+            5,
+            "model_list[1].litellm_params.model",
+            "the provider is missing: write provider/model, such as openai/gpt-4.1-mni; did you mean 'gpt-4.1-mini'?",
+        ),
+        (
+            FAST_AND_SLOW.replace("fake/503", "fake/echoo"),
+            5,
+            "model_list[1].litellm_params.model",
+            "there is no fake model 'echoo'; did you mean 'fake/echo'?",
+        ),
+        (
+            FAST_AND_SLOW.replace("fake/503}", "openai/o3, api_key: os.environ.OPENAI_API_KEY}"),
+            5,
+            "model_list[1].litellm_params.api_key",
+            "a reference to the environment has a slash: os.environ/OPENAI_API_KEY",
+        ),
+        (
+            FAST_AND_SLOW.replace("fake/503", """'os.environ["MODEL"]'"""),
+            5,
+            "model_list[1].litellm_params.model",
+            "a reference to the environment has a slash: os.environ/MODEL",
+        ),
+        (
+            FAST_AND_SLOW.replace("fake/503}", "fake/503, fallbacks: [{model: openia/o3}]}"),
+            5,
+            "model_list[2].litellm_params.model",
+            "LiteLLM has no provider 'openia'; did you mean 'openai'?",
+        ),
         (
             FAST_AND_SLOW.replace("fake/503}", "fake/503, api_bse: x}"),
             5,

@@ -72,6 +72,12 @@ def test_no_tools_and_no_destinations_are_allowed_together(tmp_path: Path) -> No
         ("system_prompt: x\nmax_steps: 0\n", 2, "max_steps", "must be greater than or equal to 1"),
         ("system_prompt: x\nmax_steps: yes\n", 2, "max_steps", "must be a number"),
         ("system_prompt: x\nreviews: []\n", 2, "reviews", "unknown key; did you mean 'review'?"),
+        (
+            "system_prompt: os.environ.X\nmcp_servers:\n  a:\n    url: http://a\n    headers: {x: os.environ.KEY}\n",
+            5,
+            "mcp_servers.a.headers.x",
+            "os.environ/KEY",
+        ),
         ("system_prompt: x\ntransfer_destinations: []\n", 1, None, "transfer_destinations must list at least one"),
         (
             "system_prompt: x\ntransfer_destinations: ['+1234', '+1234']\n",

@@ -6,7 +6,8 @@ import pytest
 
 from config import errors
 from config.models.deployments import Deployment
-from router.fake.fake_failures import HANGING, MID_ANSWER, NAMED_FAILURES
+from config.models.fake_models import NAMED_FAILURES
+from router.fake.fake_failures import HANGING, MID_ANSWER
 from router.fake.fake_lane import FakeLane
 from router.fake.sample_text import ANSWER, sample_pieces
 from router.lanes.base import LaneRequest
