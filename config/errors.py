@@ -6,14 +6,15 @@
     │   ├── ModelNotFound              no group, alias or wildcard matches the model name
     │   ├── ContextWindowExceeded      the prompt is too long for the model
     │   ├── ContentPolicyViolation     the provider refused the content; carries `category`
-    │   └── RequestRejected            the provider rejected the request as invalid (400, 413, 422)
+    │   └── RequestRejected            one provider rejected the request as invalid (400, 413, 422)
     ├── AttemptError                   one attempt at one deployment failed; another may succeed
     │   ├── RateLimited                429; carries `retry_after`
     │   ├── ProviderOverloaded         408, 409, 5xx
     │   ├── ConnectionFailed           refused, reset before the answer, DNS, TLS
     │   ├── ProviderTimeout            no first token in time
     │   ├── BadAnswer                  HTML with status 200, an empty answer, an error inside the answer
-    │   ├── CredentialsRefused         401, 402, 403, 404: only the operator can fix it
+    │   │   └── InvalidToolCall        the model called a tool in a form that its provider refuses
+    │   ├── CredentialsRefused         401, 402, 403, 404, or a 400 that says the same: only the operator can fix it
     │   └── AnswerCut                  the stream broke off or stalled before it was complete
     ├── StorageUnavailable             the database is temporarily unavailable; carries `retry_after`
     ├── SessionError                   the session's state does not allow the call
@@ -27,6 +28,7 @@
     └── TurnError                      the turn failed
         ├── ModelUnavailable           the group exists, but none of its deployments can be used
         ├── AllDeploymentsFailed       every deployment and fallback failed; carries `retry_after`
+        │   └── RateLimitReached       the same, and at least one of them for its rate limit
         ├── DeadlineExceeded           the turn's deadline passed
         ├── AnswerInterrupted          the answer broke off after the caller had received part of it
         ├── TurnSuperseded             a newer request on the same session replaced the turn
@@ -94,9 +96,20 @@ class ModelNotFound(RequestError):
 
 
 class ContextWindowExceeded(RequestError):
-    """The prompt is too long for the model."""
+    """The prompt is too long for the model.
+
+    The default message has words that LiteLLM's client knows, and raises as its own ContextWindowExceededError.
+    """
 
     code = "context_length_exceeded"
+
+    def __init__(
+        self,
+        message: str = "The messages are too long: this model's maximum context length is exceeded.",
+        *,
+        param: str | None = "messages",
+    ) -> None:
+        super().__init__(message, param=param)
 
 
 class ContentPolicyViolation(RequestError):
@@ -110,7 +123,7 @@ class ContentPolicyViolation(RequestError):
 
 
 class RequestRejected(RequestError):
-    """The provider rejected the request as invalid, so no other deployment is tried."""
+    """One provider rejected the request as invalid. Another may accept it; the breaker does not count it."""
 
     code = "request_rejected"
 
@@ -123,10 +136,12 @@ class RequestRejected(RequestError):
 class AttemptError(SwitchboardError):
     """One attempt at one deployment failed; another may succeed.
 
-    `status` is the provider's HTTP status, if there was one; `provider_text` is its message, for the log only.
+    `status` is the provider's HTTP status, if there was one; `provider_text` is its message, for the log only. `counts`
+    says whether the circuit breaker counts it.
     """
 
     code = "attempt_failed"
+    counts = True
 
     def __init__(self, message: str, *, provider_text: str = "", status: int | None = None) -> None:
         self.provider_text = provider_text
@@ -170,8 +185,15 @@ class BadAnswer(AttemptError):
     code = "bad_answer"
 
 
+class InvalidToolCall(BadAnswer):
+    """The model called a tool in a form that its provider refuses (Groq). The caller's tools may be the cause."""
+
+    code = "invalid_tool_call"
+    counts = False
+
+
 class CredentialsRefused(AttemptError):
-    """The provider returned 401, 402, 403 or 404: the key, its permissions or the model name is wrong.
+    """The provider refused the key, its permissions, the account or the model name, or lacks a feature.
 
     Only the operator can fix it.
     """
@@ -271,6 +293,12 @@ class AllDeploymentsFailed(TurnError):
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         self.retry_after = retry_after
         super().__init__(message)
+
+
+class RateLimitReached(AllDeploymentsFailed):
+    """Every deployment and every fallback failed, at least one of them because its rate limit is reached."""
+
+    code = "rate_limit_exceeded"
 
 
 class DeadlineExceeded(TurnError):

@@ -34,11 +34,11 @@ class Attempt:
 
         Raises:
             AttemptError: the provider failed, timed out, or sent no valid answer; the breaker has counted it.
-            RequestError: the provider says that the request is wrong.
+            RequestError: the provider, or the lane, refuses the request. That never counts.
         """
         router, deployment, record = self._turn.router, self.deployment, self.record
         self._turn.record.attempts.append(record)
-        trial = router.breakers.begin(deployment.id)
+        trial = router.breakers.begin(deployment.breaker_id)
         router.rate_limits.count_request(deployment)
         stats, began = router.stats[deployment.id], router.clock()
         request = LaneRequest(
@@ -65,7 +65,8 @@ class Attempt:
             trial.succeeded()
             stats.answered(record.first_token or router.clock() - began)
         except AttemptError as exc:
-            trial.failed(exc)
+            if exc.counts:
+                trial.failed(exc)
             record.outcome = stats.last_error = exc.code
             if (paid := answer.paid) is not None:
                 # Another attempt continues the text, and the turn's usage is what both cost.

@@ -17,34 +17,32 @@ class AttemptPlan:
     A turn that has begun stays on its deployment: providers differ in what they want to see of their own earlier steps.
 
     The plan skips deployments whose breaker is open or whose rate limit is spent. If that leaves none, it offers the
-    one that failed longest ago. `seen` are the ids of all deployments considered; `too_long` is true when some of them
-    were left out because the prompt exceeds their context window.
+    one that failed longest ago. `seen` are the breaker ids of all deployments considered; `too_long` is true when some
+    of them were left out because the prompt exceeds their context window.
     """
 
     def __init__(self, turn: RoutedTurn, prompt_chars: int) -> None:
         self._turn = turn
         self._prompt_chars = prompt_chars
-        self._names_seen: set[str] = set()
-        self._names = self._fresh((turn.model,))
+        self._tried_names: set[str] = set()
+        self._opened: set[str] = set()
+        self._names = [turn.model]
         self._waiting = self._serving()
         self._blocked: list[tuple[str, Deployment]] = []
-        self._tried_any = False
-        self._considered = {(each.id, each.model) for _, each in self._waiting}  # a wildcard serves several models
-        self.seen = [each.id for _, each in self._waiting]
+        self._tried_ids: set[str] = set()
+        self.seen = [each.breaker_id for _, each in self._waiting]
         self.too_long = False
 
     def next(self, suits: Callable[[Deployment], bool] = lambda _: True) -> tuple[str, Deployment] | None:
         """The next deployment and the model name that leads to it; None when the plan is exhausted."""
         for place in self._available():
             if suits(self._waiting[place][1]):
-                self._tried_any = True
-                return self._waiting.pop(place)
+                return self._tried(self._waiting.pop(place))
         blocked = [step for step in (*self._blocked, *self._waiting) if suits(step[1])]
-        if self._tried_any or not blocked:
+        if self._tried_names or not blocked:
             return None
-        self._tried_any = True
-        longest_ago = self._turn.router.breakers.least_recently_failed(each.id for _, each in blocked)
-        return next(step for step in blocked if step[1].id == longest_ago)
+        longest_ago = self._turn.router.breakers.least_recently_failed(each.breaker_id for _, each in blocked)
+        return self._tried(next(step for step in blocked if step[1].breaker_id == longest_ago))
 
     @property
     def has_more(self) -> bool:
@@ -52,10 +50,11 @@ class AttemptPlan:
         return bool(self._available())
 
     def use_only_fallbacks(self, kind: Literal["context_window", "content_policy"]) -> None:
-        """Replace the rest of the plan with the model's fallbacks of that kind."""
+        """Replace the rest of the plan with the model's fallbacks of that kind, except those already tried."""
         self.stop()
-        registry, model = self._turn.registry, self._turn.model
-        self._names = self._fresh(registry.fallbacks(registry.resolve(model) or model, kind))
+        # A group may stand in several lists. One that the plan has looked at, but not tried, is still to come.
+        self._opened &= self._tried_names
+        self._add(self._turn.registry.fallbacks(self._turn.model, kind))
 
     def stop(self) -> None:
         """Drop the rest of the plan."""
@@ -75,21 +74,26 @@ class AttemptPlan:
         serving = self._turn.serving
         return [serving] if serving and not exceeds_context(serving[1], self._prompt_chars) else []
 
+    def _tried(self, step: tuple[str, Deployment]) -> tuple[str, Deployment]:
+        self._tried_names.add(step[0])
+        self._tried_ids.add(step[1].breaker_id)
+        return step
+
     def _deployments(self, name: str) -> list[tuple[str, Deployment]]:
         registry, router = self._turn.registry, self._turn.router
         group = registry.resolve(name) or name
-        self._names += self._fresh(registry.fallbacks(group))
+        self._opened.add(name)
         ordered = order_to_try(registry.usable(group), registry.settings.routing_strategy, router.stats, router.random)
         # An alias or an id may lead back to a deployment.
         filled = [each.for_model(name) for each in ordered]
-        found = [each for each in filled if (each.id, each.model) not in self._considered]
-        self._considered.update((each.id, each.model) for each in found)
+        found = [each for each in filled if each.breaker_id not in self._tried_ids]
         fitting = [each for each in found if not exceeds_context(each, self._prompt_chars)]
         self.too_long = self.too_long or len(fitting) < len(found)
-        self.seen += [each.id for each in found]
+        # Without a deployment that fits, the group refuses the prompt as too long, without a request.
+        self._add(registry.fallbacks(name, "context_window" if found and not fitting else "any"))
+        self.seen += [each.breaker_id for each in found]
         return [(name, each) for each in fitting]
 
-    def _fresh(self, names: tuple[str, ...]) -> list[str]:
-        fresh = [name for name in dict.fromkeys(names) if name not in self._names_seen]
-        self._names_seen.update(fresh)
-        return fresh
+    def _add(self, names: tuple[str, ...]) -> None:
+        """Append the names that are neither opened nor in the plan."""
+        self._names += [each for each in dict.fromkeys(names) if each not in self._opened and each not in self._names]

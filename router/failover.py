@@ -67,7 +67,7 @@ def _reachable(registry: Registry, name: str) -> list[str]:
     """`name` and all names that its fallbacks lead to."""
     names = [name]
     for each in names:
-        names += [more for more in registry.fallbacks(registry.resolve(each) or each) if more not in names]
+        names += [more for more in registry.fallbacks(each) if more not in names]
     return names
 
 

@@ -21,6 +21,7 @@ from config.errors import (
     ContextWindowExceeded,
     CredentialsRefused,
     RateLimited,
+    RateLimitReached,
     RequestError,
     RequestRejected,
     SwitchboardError,
@@ -53,13 +54,14 @@ class ModelCall:
         self._spoken: list[str] = []
         self._splice: Splice | None = None
         self._refused_prefill: set[str] = set()
+        self._failures: dict[tuple[str, str], SwitchboardError] = {}
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
         """OpenAI chunks as dicts. Closing the generator closes everything down to the provider's connection.
 
         Raises, while it is read:
-            RequestError: the request is wrong, whichever provider gets it.
-            AllDeploymentsFailed: nothing is left to try.
+            RequestError: the request is wrong: our checks say so, or every provider that was asked.
+            AllDeploymentsFailed: nothing is left to try. A RateLimitReached if a provider's rate limit is reached.
             AnswerInterrupted: the answer broke off after its first text, and nothing could continue it.
         """
         error: SwitchboardError | None = None
@@ -74,7 +76,7 @@ class ModelCall:
                                 yield each
                     return
                 except (AttemptError, RequestError) as exc:
-                    error = exc
+                    error = self._failures[model, deployment.id] = exc
                     _log_failure(deployment, exc)
                 if isinstance(error, RequestRejected) and self._prefills(deployment):
                     # The 400 may be about the prefill only: ask the same deployment without it.
@@ -148,15 +150,22 @@ class ModelCall:
         )
 
     def _final_error(self, error: SwitchboardError | None) -> SwitchboardError:
+        """The caller's error when nothing is left; `error` is the last failure."""
         if self._spoken:
             return AnswerInterrupted("The answer broke off and could not be continued.")
-        if isinstance(error, RequestError):
-            return error
         if error is None and self._plan.too_long:
-            return ContextWindowExceeded("The messages are longer than any model here can read.", param="messages")
-        after = error.retry_after if isinstance(error, RateLimited) else None
+            return ContextWindowExceeded()
+        failures = list(self._failures.values())
+        if failures and all(isinstance(each, RequestError) for each in failures):
+            return failures[0]
+        if isinstance(error, RequestError) and not isinstance(error, RequestRejected):
+            return error
+        limits = [each for each in failures if isinstance(each, RateLimited)]
         known = self._turn.router.breakers.retry_after(self._plan.seen)
-        soonest = min((each for each in (after, known) if each is not None), default=None)
+        times = [known, *(each.retry_after for each in limits)]
+        soonest = min((each for each in times if each is not None), default=None)
+        if limits:
+            return RateLimitReached("The rate limit of this model is reached. Please try again.", retry_after=soonest)
         return AllDeploymentsFailed("No provider could answer this request. Please try again.", retry_after=soonest)
 
     def _prefills(self, deployment: Deployment) -> bool:

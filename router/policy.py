@@ -19,6 +19,7 @@ from config.errors import (
     ContextWindowExceeded,
     ProviderOverloaded,
     RateLimited,
+    RequestRejected,
     SwitchboardError,
 )
 from config.models.deployments import RouterSettings
@@ -50,7 +51,7 @@ class NextGroup:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Raise the error: the request would fail everywhere."""
+    """Raise the error: our own checks refuse the request, whichever provider would get it."""
 
 
 Decision = RetryHere | NextDeployment | NextGroup | GiveUp
@@ -82,6 +83,8 @@ def decide(
             return NextGroup("context_window")
         case ContentPolicyViolation():
             return NextGroup("content_policy")
+        case RequestRejected():
+            return NextDeployment()
         case AttemptError():
             delay = _delay(error, retries, alternatives, settings, random)
             return NextDeployment() if delay is None or delay >= remaining else RetryHere(delay)

@@ -42,4 +42,4 @@ class RouterState:
 
     def may_try(self, deployment: Deployment) -> bool:
         """Whether the deployment's breaker and rate limits allow one more attempt now."""
-        return self.breakers.allows(deployment.id) and self.rate_limits.admits(deployment)
+        return self.breakers.allows(deployment.breaker_id) and self.rate_limits.admits(deployment)

@@ -63,15 +63,15 @@ def is_interrupted() -> Check:
     return check
 
 
-def is_rejected(status: int, code: str, *, says: str = "") -> Check:
-    """Every provider would refuse the request: the caller gets the error after a single attempt."""
+def is_rejected(status: int, code: str, *, says: str = "", spare: int = 0) -> Check:
+    """The caller gets this error after one attempt at the main group, and `spare` at the spare group."""
 
     async def check(run: ScenarioRun) -> None:
         answer = await run.ask()
         run.check_error(answer, status, code)
         run.require(answer.status == status, f"the status is {answer.status}, not {status}")
         run.check_requests("main", 1)
-        run.check_requests("spare", 0)
+        run.check_requests("spare", spare)
         run.check_within(answer.seconds, 0, "the error")
         run.expect(says in str(answer.error), f"the error does not contain {says!r}: {answer.error}")
 

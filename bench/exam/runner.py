@@ -25,7 +25,7 @@ PROVIDER_ERROR_TEXTS = (
     "The server had an error while",
     "Rate limit reached for",
     "Incorrect API key",
-    "maximum context length is",
+    "your messages resulted in",
     "rejected by the content filter",
     "Invalid value for",
     "you do not have access to it",

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from bench.exam.scenario_run import ScenarioRun
 
-Role = Literal["main", "spare", "last", "context", "policy"]
-"""The requested group, its two fallbacks in order, its context window fallback, its content policy fallback."""
+Role = Literal["main", "spare", "last", "context", "policy", "both"]
+"""The requested group, its two fallbacks in order, its context window fallback, its content policy fallback,
+and one that is in all three lists."""
 Check = Callable[[ScenarioRun], Awaitable[None]]
 """Sends turns and records what is wrong with the answers."""
 
@@ -66,9 +67,9 @@ def group(scenario: str, role: Role) -> str:
 
 
 _FALLBACK_SECTIONS: Mapping[str, Sequence[Role]] = {
-    "fallbacks": ("spare", "last"),
-    "context_window_fallbacks": ("context",),
-    "content_policy_fallbacks": ("policy",),
+    "fallbacks": ("spare", "last", "both"),
+    "context_window_fallbacks": ("context", "both"),
+    "content_policy_fallbacks": ("policy", "both"),
 }
 
 

@@ -20,7 +20,7 @@ Outcome = Literal["whole", "clean error", "hung up", "broken"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 EXPECTED_ERRORS = frozenset(
     {"all_deployments_failed", "deadline_exceeded", "answer_interrupted", "content_policy_violation",
-     "request_rejected", "context_length_exceeded"}
+     "rate_limit_exceeded", "request_rejected", "context_length_exceeded"}
 )  # fmt: skip
 """Error codes that the faults may cause; any other is a bug."""
 MAX_PAUSE = 0.05

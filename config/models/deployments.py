@@ -18,6 +18,9 @@ from pydantic import SecretStr
 RoutingStrategy = Literal["simple-shuffle", "least-busy", "latency-based-routing"]
 OnCut = Literal["continue", "error"]
 
+BREAKER_SEPARATOR = " = "
+"""Between a deployment's id and the name that fills its wildcard."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
@@ -36,7 +39,8 @@ class Deployment:
     ("openai/gpt-4o-mini", "fake/echo"). `params` holds the remaining `litellm_params`: request parameters (temperature,
     extra_headers) and provider access (api_version). `missing` lists what is required and missing: environment
     variables, and Python packages as `pip install NAME`; such a deployment cannot be used. `on_cut` overrides the
-    router's setting. A deployment that is not `listed` only serves as another entry's fallback.
+    router's setting. A deployment that is not `listed` only serves as another entry's fallback. `filled` is the name
+    that a caller's model name put in the place of the model's `*`.
     """
 
     id: str
@@ -55,6 +59,12 @@ class Deployment:
     line: int | None = None
     on_cut: OnCut | None = None
     listed: bool = True
+    filled: str | None = None
+
+    @property
+    def breaker_id(self) -> str:
+        """The id of the circuit breaker. Each name under a wildcard has its own: a refused name is no other's fault."""
+        return self.id if self.filled is None else f"{self.id}{BREAKER_SEPARATOR}{self.filled}"
 
     def for_model(self, requested: str) -> Deployment:
         """The deployment with the `*` of its model replaced by the part of `requested` that the group matched."""
@@ -108,12 +118,15 @@ class Registry:
     embeddings: tuple[Deployment, ...] = ()
 
     def resolve(self, name: str) -> str | None:
-        """The group of that name or alias, the deployment of that id, or the longest wildcard; None if none is."""
+        """The group of that name or alias, the deployment of that id, or the longest wildcard; None if none is.
+
+        A wildcard serves only names of plain segments: anything else could change the path of the provider's URL.
+        """
         groups = {deployment.group for deployment in self.deployments}
         name = name if name in groups else self.settings.model_group_alias.get(name, name)
         if name in groups or any(each.id == name and "*" not in each.model for each in self.deployments):
             return name
-        matching = [group for group in groups if "*" in group and matches_group(group, name)]
+        matching = [group for group in groups if "*" in group and _serves(group, name)]
         return max(matching, key=len, default=None)
 
     def usable(self, group: str) -> tuple[Deployment, ...]:
@@ -143,35 +156,46 @@ class Registry:
         )
         return tuple(dict.fromkeys([*(group for group in groups if "*" not in group), *aliases]))
 
-    def fallbacks(
-        self, group: str, kind: Literal["any", "context_window", "content_policy"] = "any"
-    ) -> tuple[str, ...]:
-        """The fallback groups of `group` after a failure of this kind, in order."""
-        settings = self.settings
+    def fallbacks(self, name: str, kind: Literal["any", "context_window", "content_policy"] = "any") -> tuple[str, ...]:
+        """The fallbacks of the model `name` after a failure of this kind, in order.
+
+        Fallbacks of the name itself, such as one that a wildcard serves, win over those of its group.
+        """
+        settings, names = self.settings, (name, self.resolve(name) or name, "*")
         if kind == "content_policy":
-            return _fallbacks_of(settings.content_policy_fallbacks, group)
-        general = _fallbacks_of(settings.fallbacks, group) or settings.default_fallbacks
+            return _first_of(settings.content_policy_fallbacks, names)
+        general = _first_of(settings.fallbacks, names) or settings.default_fallbacks
         if kind == "context_window":
-            return _fallbacks_of(settings.context_window_fallbacks, group) or general
+            return _first_of(settings.context_window_fallbacks, names) or general
         return general
 
 
 def matches_group(group: str, name: str) -> bool:
     """Whether `group` is `name`, or a wildcard that matches it."""
-    return group == name or ("*" in group and _pattern(group).fullmatch(name) is not None)
+    return group == name or ("*" in group and _match(group, name) is not None)
 
 
-def _fallbacks_of(mapping: Mapping[str, tuple[str, ...]], group: str) -> tuple[str, ...]:
-    return mapping.get(group) or mapping.get("*", ())
+def _first_of(mapping: Mapping[str, tuple[str, ...]], names: tuple[str, ...]) -> tuple[str, ...]:
+    return next((found for each in names if (found := mapping.get(each))), ())
 
 
 @lru_cache(maxsize=1024)
 def _with_wildcard_filled(deployment: Deployment, requested: str) -> Deployment:
     # Cached because the lanes identify a deployment by object identity.
-    matched = _pattern(deployment.group).fullmatch(requested)
+    matched = _match(deployment.group, requested)
     filled = matched.group(1) if matched and matched.groups() else requested
-    return replace(deployment, model=deployment.model.replace("*", filled, 1))
+    return replace(deployment, model=deployment.model.replace("*", filled, 1), filled=filled)
 
 
-def _pattern(group: str) -> re.Pattern[str]:
-    return re.compile("(.*)".join(map(re.escape, group.split("*"))), re.DOTALL)
+def _serves(wildcard: str, name: str) -> bool:
+    matched = _match(wildcard, name)
+    return matched is not None and all(map(_PLAIN_NAME.fullmatch, matched.groups()))
+
+
+def _match(wildcard: str, name: str) -> re.Match[str] | None:
+    return re.fullmatch("(.*)".join(map(re.escape, wildcard.split("*"))), name, re.DOTALL)
+
+
+_SEGMENT = r"(?!\.{1,2}(?:/|$))[\w.:@+~=,-]+"
+_PLAIN_NAME = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
+"""Segments joined by slashes: none is empty, `.` or `..`, and none has a character with a meaning in a URL."""

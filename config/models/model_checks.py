@@ -32,7 +32,8 @@ def check_providers(models: ModelsFile, document: Document, proxy_only: frozense
     for path, params in _entries(models):
         prefix, slash, name = params.model.partition("/")
         if prefix == "fake" and slash:
-            if (fake := name.partition("?")[0]) not in fake_models.ANSWERING and not fake_models.is_failure(fake):
+            fake = name.partition("?")[0]
+            if "*" not in fake and fake not in fake_models.ANSWERING and not fake_models.is_failure(fake):
                 known = [FAKE + each for each in (*fake_models.ANSWERING, *fake_models.NAMED_FAILURES)]
                 yield document.problem(path, f"there is no fake model {fake!r}{did_you_mean(FAKE + fake, known)}")
         elif prefix not in proxy_only and provider_of(params.model, params.custom_llm_provider, _base(params)) is None:

@@ -49,7 +49,7 @@ def _named(kind: str) -> SwitchboardError:
                 "the fake model reported an error inside its answer", provider_text=provider_text, status=200
             )
         case "context":
-            return ContextWindowExceeded("the messages are too long for the fake model", param="messages")
+            return ContextWindowExceeded()
         case "filter":
             return ContentPolicyViolation("the fake model refused the content", category="violence")
     raise ValueError(f"{kind!r} raises nothing")

@@ -20,11 +20,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import structlog
 
 from config.errors import AttemptError
-from config.models.deployments import RouterSettings
+from config.models.deployments import BREAKER_SEPARATOR, RouterSettings
 from router.health.breaker import INITIAL, Breaker, BreakerSnapshot, State
 from router.health.shared_clock import SharedClock
 
 log = structlog.get_logger(__name__)
+
+MAX_WILDCARD_BREAKERS = 1000
+"""Breakers of names under wildcards: the names that callers ask for are endless."""
 
 
 class Trial:
@@ -66,7 +69,9 @@ class Trial:
 
 
 class Breakers:
-    """One breaker for each deployment id. Every breaker starts closed.
+    """One breaker for each deployment id, and for each name under a wildcard (`Deployment.breaker_id`).
+
+    Every breaker starts closed.
 
     A breaker opens for `cooldown_time` seconds at the `allowed_fails`-th failure within a minute (0 counts as 1), at
     once when the provider refuses the key, and for exactly the given time after a 429 with Retry-After. With a
@@ -118,7 +123,11 @@ class Breakers:
 
     def keep_only(self, deployment_ids: Collection[str]) -> None:
         """Drop the breakers of all other deployments, for example after a reload of models.yaml."""
-        self._by_id = {each: breaker for each, breaker in self._by_id.items() if each in deployment_ids}
+        self._by_id = {
+            each: breaker
+            for each, breaker in self._by_id.items()
+            if each in deployment_ids or each.partition(BREAKER_SEPARATOR)[0] in deployment_ids
+        }
 
     def reset(self) -> None:
         """Drop all breakers: every deployment counts as closed again."""
@@ -133,7 +142,18 @@ class Breakers:
         self._of(deployment_id).adopt(snapshot)
 
     def _of(self, deployment_id: str) -> Breaker:
-        return self._by_id.setdefault(deployment_id, Breaker())
+        breaker = self._by_id.get(deployment_id)
+        if breaker is None:
+            if BREAKER_SEPARATOR in deployment_id:
+                self._drop_oldest_name()
+            breaker = self._by_id[deployment_id] = Breaker()
+        return breaker
+
+    def _drop_oldest_name(self) -> None:
+        """Make room for one more name under a wildcard."""
+        names = [each for each in self._by_id if BREAKER_SEPARATOR in each]
+        if len(names) >= MAX_WILDCARD_BREAKERS:
+            del self._by_id[names[0]]
 
     def _snapshot(self, deployment_id: str) -> BreakerSnapshot:
         breaker = self._by_id.get(deployment_id)

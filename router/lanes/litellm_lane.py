@@ -86,13 +86,14 @@ async def _call(request: LaneRequest) -> Any:
         streaming["fake_stream"] = True
     describe_to_litellm(request.deployment.model)
     arguments = completion_arguments(request) | overrides | streaming
+    prepared: list[bool] = []  # LiteLLM calls `logger_fn` when the request is ready to be sent
     try:
         async with asyncio.timeout(request.timeout):
-            return await litellm.acompletion(**arguments)
+            return await litellm.acompletion(**arguments, logger_fn=lambda _: prepared.append(True))
     except TimeoutError as exc:
         raise ProviderTimeout(_NO_HEAD) from exc
     except Exception as exc:  # any error of LiteLLM is mapped and raised
-        raise from_litellm(exc) from exc
+        raise from_litellm(exc, prepared=bool(prepared)) from exc
 
 
 async def _next(provider: Any, timeout: float) -> Any:

@@ -107,9 +107,10 @@ class ChunkReader:
     def _event(self, event: dict[str, Any]) -> None:
         if event.get("error"):
             raise self._failure(event)
-        if isinstance(event.get("usage"), dict):
-            self._usage = token_counts(event["usage"])  # some providers send the running total in every event
         choice = first_choice(event.get("choices"))
+        usage = event.get("usage") or (choice or {}).get("usage")  # Moonshot's is in the choice
+        if isinstance(usage, dict):
+            self._usage = token_counts(usage)  # some providers send the running total in every event
         if choice is None or self._finished:
             return
         if not self._started:

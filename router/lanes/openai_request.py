@@ -152,7 +152,9 @@ def request_body(endpoint: ProviderEndpoint, request: LaneRequest) -> bytes:
 
     Raises:
         NeedsLiteLLM: only the LiteLLM lane can send the request.
-        RequestRejected: a message is malformed, or the model does not support a parameter and `drop_params` is off.
+        RequestError: the request cannot be encoded as JSON.
+        RequestRejected: LiteLLM cannot prepare a message for this provider, or the model does not support a parameter
+            and `drop_params` is off.
     """
     params, messages = to_json(merged_params(request)), orjson.loads(to_json(request.messages))
     try:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from config.errors import RequestRejected
+from config.errors import RequestError
 from router.lanes.base import LaneRequest
 
 CALLER_PARAMS: Final = frozenset(
@@ -33,7 +33,7 @@ def completion_arguments(request: LaneRequest) -> dict[str, Any]:
     """The arguments of `litellm.acompletion`. They are a deep copy, since LiteLLM changes messages and tools in place.
 
     Raises:
-        RequestRejected: the messages or parameters cannot be encoded as JSON.
+        RequestError: the messages or parameters cannot be encoded as JSON.
     """
     merged: dict[str, Any] = orjson.loads(to_json(merged_params(request) | {"messages": request.messages}))
     return merged | {"model": request.deployment.model, **_address(request)}
@@ -55,11 +55,11 @@ def merged_params(request: LaneRequest) -> dict[str, Any]:
 
 
 def to_json(value: object) -> bytes:
-    """Encode `value` as JSON. Raises RequestRejected for lone surrogates and unsupported types."""
+    """Encode `value` as JSON. Raises RequestError for lone surrogates and unsupported types."""
     try:
         return orjson.dumps(value)
     except TypeError as exc:
-        raise RequestRejected(f"the request cannot be encoded as JSON: {exc}") from exc
+        raise RequestError(f"the request cannot be encoded as JSON: {exc}") from exc
 
 
 def _address(request: LaneRequest) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+import orjson
+
 from router.providers.litellm_import import litellm
 
 MAX_PROVIDER_TEXT: Final = 2000
@@ -18,10 +20,54 @@ _CONTEXT_CODES: Final = frozenset(
     {"context_length_exceeded", "context_window_exceeded", "model_context_window_exceeded"}
 )
 _CONTEXT_MARKERS: Final = (
+    "prompt is too long",  # Anthropic, Fireworks
+    "exceed context limit",  # Anthropic
+    "input exceeds the context window",  # OpenAI, Azure
+    "reduce the length of the messages",  # OpenAI, Azure, Groq
+    "maximum context length is",  # vLLM, OpenRouter
+    "model's context length is only",  # vLLM
+    "longer than the maximum model length",  # vLLM
+    "too long to fit into the model",  # vLLM
+    "exceeds the available context size",  # llama.cpp
+    "context size has been exceeded",  # llama.cpp, LM Studio
     "exceeded max context length",  # Ollama
     "exceeds the context length",  # Ollama
+    "exceeds maximum context length",  # Ollama
+    "longer than the model's context window",  # Switchboard
+    "range of input length should be",  # DashScope
+    "too large for model with",  # Mistral
+    "maximum prompt length is",  # xAI
+    "exceeded model token limit",  # Kimi
+    "input is too long for requested model",  # Bedrock
 )
-_UNPAID_MARKERS: Final = ("credit balance is too low", "api usage limits")  # Anthropic, both with status 400
+_BLAMED_CODES: Final = frozenset({"arrearage", "invalid_model", "model_decommissioned", "no_db_connection"})
+"""DashScope, Mistral, Groq, LiteLLM Proxy: the account, the model, the model, and a wrong key."""
+_BLAMED: Final = re.compile(
+    "|".join(
+        (
+            "your credit balance is too low",  # Anthropic
+            "you have reached your specified api usage limits",  # Anthropic
+            "access denied, please make sure your account is in good standing",  # DashScope
+            "incorrect api key",  # xAI, OpenAI
+            "(the )?api key (not valid|expired|not found)",  # Gemini
+            "(authentication error|no connected db)",  # LiteLLM Proxy
+            "invalid (api[- ]key|proxy server token)",
+            "insufficient (account )?balance",  # DeepSeek, Zhipu
+            "model not exist",  # DeepSeek
+            "invalid model(:| name| id|$)",  # Mistral, LiteLLM Proxy
+            r"[\w./-]+: invalid model name",  # LiteLLM Proxy: "/chat/completions: Invalid model name passed in model=x"
+            r"\S+ is not a valid model id",  # OpenRouter
+            r"the model \S+ (has been decommissioned|does not exist)",  # Groq, vLLM
+            "the provided model identifier is invalid",  # Bedrock
+            "the security token included in the request is (invalid|expired)",  # Bedrock
+            '"?auto"? tool choice requires',  # vLLM
+            "llm provider not provided",  # LiteLLM itself: the name of the provider is misspelt
+        )
+    )
+)
+"""Beginnings of messages with status 400 that blame the key, the account, the model's name or the server."""
+_WRAPPED: Final = re.compile(r"(litellm\.)?\w+(Error|Exception): |\w*(Error|Exception) - |\{'error': [\"']")
+"""What LiteLLM, or a proxy, puts before a provider's message."""
 _CONTENT_POLICY_MARKERS: Final = (
     "content_filter",
     "content_policy",
@@ -49,10 +95,16 @@ class ErrorBody:
 
     @classmethod
     def parse(cls, body: object, text: str) -> ErrorBody:
-        """Read a decoded body (`{"error": {...}}`, its inner object, or anything else) and its original `text`."""
+        """Read a decoded body (`{"error": {...}}`, its inner object, or anything else) and its original `text`.
+
+        Without a body, the JSON object inside `text`, where LiteLLM keeps it, is read instead.
+        """
+        body = body if body is not None else _object_in(text)
+        body = body[0] if isinstance(body, list) and body else body  # Google's OpenAI-compatible endpoint
         error = body.get("error", body) if isinstance(body, Mapping) else body
-        fields = error if isinstance(error, Mapping) else {}
-        message = fields.get("message") or fields.get("detail") or (error if isinstance(error, str) else text)
+        outer = body if isinstance(body, Mapping) else {}
+        fields = error if isinstance(error, Mapping) else outer
+        message = error if isinstance(error, str) else fields.get("message") or _detail(fields.get("detail")) or text
         code = fields.get("code")
         return cls(
             text=redacted(text),
@@ -78,14 +130,45 @@ class ErrorBody:
         return by_litellm or any(marker in text for marker in _CONTENT_POLICY_MARKERS)
 
     @property
-    def is_unpaid(self) -> bool:
-        """Whether the account has run out of credit."""
-        return any(marker in self.message.lower() for marker in _UNPAID_MARKERS)
+    def blames_deployment(self) -> bool:
+        """Whether a 400 blames what the operator configured: the key, the account, the model or the server.
+
+        Only codes and the beginning of the message count: what follows may quote the caller, who must not be able to
+        open a breaker.
+        """
+        if not _BLAMED_CODES.isdisjoint((self.code.lower(), self.type.lower())):
+            return True
+        message = self.message
+        while wrapper := _WRAPPED.match(message):
+            message = message[wrapper.end() :]
+        return _BLAMED.match(message.lower()) is not None
+
+    @property
+    def is_invalid_tool_call(self) -> bool:
+        """Whether the provider refuses the tool call that its model made (Groq)."""
+        return self.code == "tool_use_failed"
 
     @property
     def is_rate_limit(self) -> bool:
         """Whether the body reports a rate limit."""
         return self.status == 429 or "rate_limit" in f"{self.code} {self.type}".lower()
+
+
+def _object_in(text: str) -> object:
+    start, end = text.find("{"), text.rfind("}")
+    try:
+        return orjson.loads(text[start : end + 1]) if 0 <= start < end else None
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _detail(detail: object) -> str:
+    """FastAPI's `detail`: a text, an object with one, or a list of messages beside the input that they complain of."""
+    if isinstance(detail, list):
+        return "; ".join(str(each.get("msg") or "") for each in detail if isinstance(each, Mapping))
+    if isinstance(detail, Mapping):
+        return _detail(detail.get("error") or detail.get("message"))
+    return str(detail or "")
 
 
 def redacted(text: str) -> str:

@@ -18,7 +18,10 @@ MAX_PRICES = 10_000
 
 def supports_prefill(deployment: Deployment) -> bool:
     """Whether the model continues an assistant message at the end of the prompt."""
-    return bool(_facts(deployment).get("supports_assistant_prefill"))
+    facts = _facts(deployment)
+    if "supports_assistant_prefill" not in {**deployment.params, **deployment.info} and _wants_prefix(facts):
+        return False
+    return bool(facts.get("supports_assistant_prefill"))
 
 
 def exceeds_context(deployment: Deployment, prompt_chars: int) -> bool:
@@ -65,6 +68,12 @@ def describe_to_litellm(model: str) -> None:
     if model.startswith(("ollama/", "ollama_chat/")) and len(litellm.model_cost) < MAX_PRICES:
         free = {"input_cost_per_token": 0.0, "output_cost_per_token": 0.0}
         litellm.model_cost.setdefault(model, {"litellm_provider": model.partition("/")[0], "mode": "chat", **free})
+
+
+def _wants_prefix(facts: Mapping[str, Any]) -> bool:
+    """Whether the provider refuses an assistant message at the end without `prefix: true`, which LiteLLM drops."""
+    # Mistral: https://docs.mistral.ai/capabilities/completion/prefix
+    return "mistral" in str(facts.get("litellm_provider")) or "mistral" in str(facts.get("key"))
 
 
 @lru_cache(maxsize=1024)

@@ -21,6 +21,7 @@ from config.errors import (
     ContentPolicyViolation,
     ContextWindowExceeded,
     CredentialsRefused,
+    InvalidToolCall,
     ProviderOverloaded,
     ProviderTimeout,
     RateLimited,
@@ -31,6 +32,9 @@ from router.providers.error_body import ErrorBody, redacted, retry_after
 from router.providers.litellm_import import litellm
 
 _litellm = litellm.exceptions
+
+_REFUSALS: Final = frozenset({None, 400, 403, 404, 413, 422})
+"""Statuses whose body says what is refused. None is an error inside an answer."""
 
 Kind = Literal[
     "by status",
@@ -81,11 +85,14 @@ LITELLM_ERRORS: Final[Mapping[type[Exception], Kind]] = {
 """The kind of every LiteLLM exception class. A test fails when LiteLLM adds a class."""
 
 
-def from_litellm(error: Exception, *, response_started: bool = False) -> SwitchboardError:
-    """Map a LiteLLM exception. `response_started`: see `from_transport`."""
+def from_litellm(error: Exception, *, response_started: bool = False, prepared: bool = True) -> SwitchboardError:
+    """Map a LiteLLM exception. `response_started`: see `from_transport`.
+
+    `prepared`: LiteLLM got as far as sending the request. Otherwise it failed on the request or the deployment itself.
+    """
     original = getattr(error, "original_exception", None)
     if isinstance(original, Exception):
-        return from_litellm(original, response_started=response_started)
+        return from_litellm(original, response_started=response_started, prepared=prepared)
     transport_error = next(
         (cause for cause in _causes(error) if isinstance(cause, (httpx.TransportError, ConnectionError))), None
     )
@@ -94,7 +101,13 @@ def from_litellm(error: Exception, *, response_started: bool = False) -> Switchb
     error_body = ErrorBody.parse(getattr(error, "body", None), str(error))
     status = getattr(error, "status_code", None)
     status = status if isinstance(status, int) else None
-    match next((LITELLM_ERRORS[kind] for kind in type(error).__mro__ if kind in LITELLM_ERRORS), "by status"):
+    kind = next((LITELLM_ERRORS[each] for each in type(error).__mro__ if each in LITELLM_ERRORS), "by status")
+    if any(isinstance(each, ImportError) or _is_about_access(each) for each in _causes(error)):
+        return _credentials(error_body, status)  # such as Vertex AI without the package google-auth
+    if not prepared and kind in ("by status", "unreachable", "bad answer"):
+        message = "the request cannot be prepared for the model's provider"
+        return RequestRejected(message, provider_text=error_body.text, status=400)
+    match kind:
         case "timeout":
             # LiteLLM also raises Timeout for HTTP 408.
             statuses = (getattr(cause, "status_code", None) for cause in _causes(error))
@@ -103,7 +116,7 @@ def from_litellm(error: Exception, *, response_started: bool = False) -> Switchb
         case "unreachable" if not response_started:
             return _unreachable(error_body.text)
         case "context window":
-            return _context_window()
+            return ContextWindowExceeded()
         case "content policy":
             return _content_policy(error_body)
         case "unsupported parameter":
@@ -150,13 +163,16 @@ def from_status(
     status: int | None, error_body: ErrorBody, headers: Mapping[str, str] | None = None
 ) -> SwitchboardError:
     """Map an HTTP status and the error body that came with it. `status` is None for an error inside an answer."""
-    if status in (None, 400, 403, 404, 413, 422):
-        if error_body.is_context_window:
-            return _context_window()
+    if error_body.is_context_window and (status in _REFUSALS or status == 500):  # llama.cpp and Ollama send 500
+        return ContextWindowExceeded()
+    if status in _REFUSALS:
         if error_body.is_content_policy:
             return _content_policy(error_body)
-        if error_body.is_unpaid:
+        if error_body.blames_deployment:
             return _credentials(error_body, status)
+        if error_body.is_invalid_tool_call:
+            message = "the model called a tool in a form that its provider refuses"
+            return InvalidToolCall(message, provider_text=error_body.text, status=status)
     match status:
         case 429:
             wait = retry_after(headers or {})
@@ -178,10 +194,6 @@ def from_status(
             return BadAnswer(f"the provider answered with {said}", provider_text=error_body.text, status=status)
 
 
-def _context_window() -> ContextWindowExceeded:
-    return ContextWindowExceeded("the messages are longer than the model's context window", param="messages")
-
-
 def _content_policy(error_body: ErrorBody) -> ContentPolicyViolation:
     named = f" ({error_body.category})" if error_body.category else ""
     return ContentPolicyViolation(f"the model's provider refused the content{named}", category=error_body.category)
@@ -198,7 +210,7 @@ def _unreachable(text: str) -> ConnectionFailed:
 
 
 def _credentials(error_body: ErrorBody, status: int | None) -> CredentialsRefused:
-    message = "the provider refused the deployment's key, permissions or model name"
+    message = "the provider refused the deployment's key, account, permissions or model name, or lacks a feature"
     return CredentialsRefused(message, provider_text=error_body.text, status=status)
 
 
@@ -210,6 +222,14 @@ def _unsupported(error_body: ErrorBody) -> RequestRejected:
         f"this model does not support {names}; set litellm_settings.drop_params: true to drop unsupported parameters"
     )
     return RequestRejected(message, provider_text=error_body.text, status=400)
+
+
+def _is_about_access(error: Exception) -> bool:
+    """Whether a provider's own package fails to find or refresh credentials."""
+    package, name = type(error).__module__, type(error).__name__
+    return package.startswith(("google.auth", "azure.identity")) or (
+        package.startswith("botocore") and any(each in name for each in ("Credential", "Token", "Profile", "SSO"))
+    )
 
 
 def _headers(error: Exception) -> httpx.Headers:

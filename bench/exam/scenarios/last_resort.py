@@ -18,7 +18,7 @@ async def all_down(run: ScenarioRun) -> None:
 
 async def all_limited(run: ScenarioRun) -> None:
     answer = await run.ask()
-    run.check_error(answer, 503, "all_deployments_failed")
+    run.check_error(answer, 429, "rate_limit_exceeded")
     after = answer.headers.get("retry-after", "")
     run.require(after.isdigit() and 25 <= int(after) <= 30, f"Retry-After is {after!r}; the provider named 30 s")
     run.check_within(answer.seconds, 0, "the error")
@@ -56,7 +56,7 @@ LAST_RESORT = (
     ),
     Scenario(
         "all-limited",
-        "all deployments limited: 503 with Retry-After",
+        "all deployments limited: 429 with Retry-After",
         {"main": (FakeDeployment("fake-429-retry-after-30"),)},
         all_limited,
     ),

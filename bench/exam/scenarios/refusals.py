@@ -120,6 +120,18 @@ REFUSALS = (
         too_long,
     ),
     Scenario(
+        "context-fallbacks",
+        "messages too long, only fallbacks: those",
+        {"main": CONTEXT, "spare": OK},
+        falls_back(main=1),
+    ),
+    Scenario(
+        "context-both",
+        "messages too long: a group in both lists",
+        {"main": CONTEXT, "both": OK},
+        falls_back(main=1, to="both"),
+    ),
+    Scenario(
         "context-alone",
         "messages too long, nobody else: 400",
         {"main": CONTEXT},
@@ -138,9 +150,21 @@ REFUSALS = (
         refused_content,
     ),
     Scenario(
+        "filter-both",
+        "content refused: a group in both lists",
+        {"main": FILTER, "both": OK},
+        falls_back(main=1, to="both"),
+    ),
+    Scenario(
         "400",
-        "the request is wrong: 400 at once",
+        "400: one provider's opinion, the next answers",
         {"main": (FakeDeployment("fake-400"),), "spare": OK},
-        is_rejected(400, "request_rejected"),
+        falls_back(main=1),
+    ),
+    Scenario(
+        "400-all",
+        "400 of all providers: the caller's request is wrong",
+        {"main": (FakeDeployment("fake-400"),), "spare": (FakeDeployment("fake-400"),)},
+        is_rejected(400, "request_rejected", spare=1),
     ),
 )

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from importlib.util import find_spec
+from typing import Any
 
 import httpx
 import pytest
 import respx
+from pydantic import SecretStr
 
-from config.errors import AnswerCut, AttemptError, ConnectionFailed, ProviderTimeout, SwitchboardError
-from router.lanes.base import Chunk, Lane
+from config.errors import (
+    AnswerCut,
+    AttemptError,
+    ConnectionFailed,
+    CredentialsRefused,
+    ProviderTimeout,
+    RequestError,
+    SwitchboardError,
+)
+from config.models.deployments import Deployment
+from router.lanes.base import Chunk, Lane, LaneRequest
 from tests.contract.litellm_providers.providers import STREAMS, WIRES
 from tests.contract.litellm_providers.wire import (
     PROVIDERS_WORDS,
@@ -133,3 +145,38 @@ async def test_a_provider_without_a_word_is_silent(wire: Wire, lane: Lane, provi
     async with asyncio.timeout(5):
         with pytest.raises(ProviderTimeout):
             await anext(asked(lane, wire.deployment, timeout=0.2))
+
+
+INPUT = {
+    "a local file": {"type": "image_url", "image_url": {"url": "file:///etc/passwd"}},
+    "no image": {"type": "image_url", "image_url": {"url": "data:image/png;base64,@@@"}},
+    "an unknown part": {"type": "hologram", "hologram": {}},
+    "an image without address": {"type": "image_url"},
+    "a number": 7,
+}
+
+
+@each_wire
+@pytest.mark.parametrize("part", INPUT.values(), ids=INPUT)
+async def test_what_the_callers_own_input_causes_is_no_failure_of_the_provider(
+    wire: Wire, part: Any, lane: Lane, provider: respx.MockRouter
+) -> None:
+    provider.route().mock(side_effect=lambda _: wire.answer())
+    messages = [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, part]}]
+    try:
+        async for _ in lane.stream(LaneRequest(wire.deployment, messages, {}, timeout=5)):
+            pass
+    except RequestError:
+        pass
+
+
+async def test_a_misspelt_provider_is_the_operators_fault(lane: Lane) -> None:
+    with pytest.raises(CredentialsRefused):
+        await heard(lane, Deployment(id="d", group="g", model="openia/gpt-4.1-mini", api_key=SecretStr("sk-x")))
+
+
+@pytest.mark.skipif(find_spec("google") and find_spec("google.auth"), reason="google-auth is installed")
+async def test_a_provider_whose_package_is_missing_is_the_operators_fault(lane: Lane) -> None:
+    params = {"vertex_project": "p", "vertex_location": "us-central1"}
+    with pytest.raises(CredentialsRefused):
+        await heard(lane, Deployment(id="d", group="g", model="vertex_ai/gemini-2.5-flash", params=params))

@@ -15,11 +15,13 @@ from config.errors import (
     ContentPolicyViolation,
     ContextWindowExceeded,
     CredentialsRefused,
+    InvalidToolCall,
     ModelNotFound,
     ModelUnavailable,
     ProviderOverloaded,
     ProviderTimeout,
     RateLimited,
+    RateLimitReached,
     RequestError,
     RequestRejected,
     SwitchboardError,
@@ -155,10 +157,55 @@ async def test_with_nowhere_else_to_go_the_providers_retry_after_is_waited_for()
     assert router.sleep.calls == [1.5]  # type: ignore[attr-defined]
 
 
-async def test_a_wrong_request_goes_nowhere_else() -> None:
-    lane = ScriptedLane({"a": [[RequestRejected("400")]], "b": [GOOD]})
-    router = router_over(lane, deployment("a", order=1), deployment("b", order=2), fallbacks={"main": ("b",)})
-    with pytest.raises(RequestRejected):
+@pytest.mark.parametrize("last", ["main", "second"])
+async def test_a_vendors_429_with_everything_else_failing_is_the_callers_429(last: str) -> None:
+    limit, refused = [[RateLimited("429", retry_after=7.0)]], [[CredentialsRefused("401")]]
+    lane = ScriptedLane({"a": limit if last == "main" else refused, "b": refused if last == "main" else limit})
+    router = router_over(lane, deployment("a"), deployment("b", "second"), fallbacks={"main": ("second",)})
+    with pytest.raises(RateLimitReached) as caught:
+        await answer(router)
+    assert caught.value.retry_after is not None
+    assert lane.tried == ["a", "b"]
+
+
+async def test_without_a_429_the_caller_is_told_of_no_rate_limit() -> None:
+    router = router_over(ScriptedLane({"a": [[ProviderOverloaded("503")]]}), deployment("a"))
+    with pytest.raises(AllDeploymentsFailed) as caught:
+        await answer(router)
+    assert type(caught.value) is AllDeploymentsFailed
+
+
+async def test_a_400_is_one_providers_opinion_and_is_neither_retried_nor_counted() -> None:
+    lane = ScriptedLane({"a": [[RequestRejected("400")]], "b": [[RequestRejected("422")]], "c": [GOOD]})
+    deployments = deployment("a", order=1), deployment("b", order=2), deployment("c", "second")
+    router = router_over(lane, *deployments, fallbacks={"main": ("second",)}, allowed_fails=1)
+    for _ in range(2):
+        assert await answer(router) == "Hello."
+    assert lane.tried == ["a", "b", "c"] * 2
+    assert {router.breakers.state(each.breaker_id) for each in deployments} == {"closed"}
+
+
+async def test_when_all_refuse_the_first_refusal_is_the_callers() -> None:
+    lane = ScriptedLane({"a": [[RequestRejected("first")]], "b": [[RequestRejected("second")]]})
+    router = router_over(lane, deployment("a"), deployment("b", "second"), fallbacks={"main": ("second",)})
+    with pytest.raises(RequestRejected, match="first"):
+        await answer(router)
+    assert lane.tried == ["a", "b"]
+
+
+@pytest.mark.parametrize("first", [RequestRejected("400"), ProviderOverloaded("503")], ids=["400", "503"])
+async def test_when_not_all_refuse_the_request_may_be_right(first: Exception) -> None:
+    other = ProviderOverloaded("503") if isinstance(first, RequestRejected) else RequestRejected("400")
+    lane = ScriptedLane({"a": [[first]], "b": [[other]]})
+    router = router_over(lane, deployment("a", order=1), deployment("b", order=2))
+    with pytest.raises(AllDeploymentsFailed):
+        await answer(router)
+
+
+async def test_a_request_that_our_own_checks_refuse_goes_nowhere_else() -> None:
+    lane = ScriptedLane({"a": [[RequestError("no JSON")]], "b": [GOOD]})
+    router = router_over(lane, deployment("a", order=1), deployment("b", order=2))
+    with pytest.raises(RequestError, match="no JSON"):
         await answer(router)
     assert lane.tried == ["a"]
 
@@ -178,12 +225,62 @@ async def test_groups_that_fall_back_to_each_other_are_tried_once_each_also_by_a
     assert lane.tried == ["a", "b"]
 
 
+async def test_a_tool_call_that_the_models_provider_refuses_is_not_counted() -> None:
+    lane = ScriptedLane({"a": [[InvalidToolCall("tool_use_failed")]], "b": [GOOD]})
+    router = router_over(lane, deployment("a", order=1), deployment("b", order=2), allowed_fails=1)
+    assert await answer(router) == "Hello."
+    assert lane.tried == ["a", "a", "b"]
+    assert router.breakers.state("main/a") == "closed"
+
+
 async def test_a_prompt_that_is_too_long_goes_to_the_fallbacks_for_that() -> None:
     lane = ScriptedLane({"a": [[ContextWindowExceeded("long")]], "b": [GOOD], "long": [GOOD]})
     deployments = deployment("a", order=1), deployment("b", order=2), deployment("long", "large")
     router = router_over(lane, *deployments, context_window_fallbacks={"main": ("large",)})
     assert await answer(router) == "Hello."
     assert lane.tried == ["a", "long"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"fallbacks": {"main": ("large",)}},
+        {"default_fallbacks": ("large",)},
+        {"fallbacks": {"main": ("large",)}, "context_window_fallbacks": {"main": ("large",)}},
+        {"fallbacks": {"main": ("second", "large")}, "context_window_fallbacks": {"main": ("large",)}},
+    ],
+    ids=["only fallbacks", "only default_fallbacks", "both lists", "both lists, not first"],
+)
+async def test_a_group_in_any_list_is_there_for_a_prompt_that_is_too_long(settings: dict[str, Any]) -> None:
+    lane = ScriptedLane({"a": [[ContextWindowExceeded()]], "b": [[ContextWindowExceeded()]], "long": [GOOD]})
+    deployments = deployment("a"), deployment("b", "second"), deployment("long", "large")
+    assert await answer(router_over(lane, *deployments, **settings)) == "Hello."
+    assert lane.tried == ["a", "long"]
+
+
+async def test_a_fallback_that_was_tried_already_is_not_asked_again_for_a_long_prompt() -> None:
+    lane = ScriptedLane({"a": [[CredentialsRefused("401")]], "b": [[ContextWindowExceeded()]], "long": [GOOD]})
+    deployments = deployment("a"), deployment("b", "second"), deployment("long", "large")
+    both = {"fallbacks": {"main": ("second",)}, "context_window_fallbacks": {"main": ("second", "large")}}
+    assert await answer(router_over(lane, *deployments, **both)) == "Hello."
+    assert lane.tried == ["a", "b", "long"]
+
+
+async def test_a_group_in_both_lists_is_there_for_refused_content() -> None:
+    lane = ScriptedLane({"a": [[ContentPolicyViolation("no")]], "b": [GOOD]})
+    both = {"fallbacks": {"main": ("second",)}, "content_policy_fallbacks": {"main": ("second",)}}
+    assert await answer(router_over(lane, deployment("a"), deployment("b", "second"), **both)) == "Hello."
+    assert lane.tried == ["a", "b"]
+
+
+async def test_a_prompt_that_cannot_fit_goes_to_the_fallbacks_for_that() -> None:
+    lane = ScriptedLane({"long": [GOOD]})
+    deployments = deployment("a", info={"max_input_tokens": 10}), deployment("b", "second"), deployment("long", "large")
+    lists = {"fallbacks": {"main": ("second",)}, "context_window_fallbacks": {"main": ("large",)}}
+    turn = router_over(lane, *deployments, **lists).begin("main")
+    messages = [{"role": "user", "content": "word " * 100}]
+    assert said([chunk async for chunk in ModelCall(turn, messages, {}).chunks()]) == "Hello."
+    assert lane.tried == ["long"]
 
 
 async def test_refused_content_does_not_wander_to_the_ordinary_fallbacks() -> None:
@@ -540,6 +637,45 @@ async def test_a_wildcard_is_filled_in_and_the_caller_sees_the_name_it_asked_for
     turn = router_over(lane, deployment("openai/*", "openai/*")).begin("openai/gpt-4o")
     assert said(await read(turn)) == "Hello."
     assert turn.record.model == "openai/gpt-4o"
+
+
+async def test_each_name_under_a_wildcard_has_its_own_breaker() -> None:
+    lane = ScriptedLane({"openai/typo": [[CredentialsRefused("404")]], "openai/gpt-4o": [GOOD]})
+    router = router_over(lane, deployment("openai/*", "openai/*"))
+    with pytest.raises(AllDeploymentsFailed):
+        await answer(router, "openai/typo")
+    asked = router.registry.current.deployments[0]
+    assert router.breakers.state(asked.for_model("openai/typo").breaker_id) == "open"
+    assert router.breakers.state(asked.for_model("openai/gpt-4o").breaker_id) == "closed"
+    assert await answer(router, "openai/gpt-4o") == "Hello."
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["azure/../../openai/files#", "azure/..", "azure/.", "azure/a/../b", "azure/a//b", "azure/", "azure//a", "azure/a/",
+     "azure/a?b=c", "azure/a#b", "azure/a%2e%2e", "azure/a b", "azure/a\\b", "azure/a\n", "azure/ü"],
+)  # fmt: skip
+def test_a_name_cannot_leave_the_providers_path(name: str) -> None:
+    router = router_over(ScriptedLane({}), deployment("azure/*", "azure/*"))
+    with pytest.raises(ModelNotFound):
+        router.begin(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["azure/gpt-4o", "azure/org/model.v1:free", "azure/arn:aws:bedrock:us-east-1:1:profile/a", "azure/a@1+b"]
+)
+def test_a_name_of_plain_segments_is_served(name: str) -> None:
+    assert router_over(ScriptedLane({}), deployment("azure/*", "azure/*")).begin(name).model == name
+
+
+async def test_fallbacks_of_a_name_that_a_wildcard_serves_win_over_those_of_the_wildcard() -> None:
+    broken = [[CredentialsRefused("401")]]
+    lane = ScriptedLane({"openai/one": broken, "openai/two": broken, "b": [GOOD], "c": [GOOD]})
+    deployments = deployment("openai/*", "openai/*"), deployment("b", "second"), deployment("c", "third")
+    lists = {"openai/one": ("openai/two",), "openai/two": ("second",), "openai/*": ("third",)}
+    router = router_over(lane, *deployments, fallbacks=lists)
+    assert await answer(router, "openai/one") == "Hello."
+    assert lane.tried == ["openai/one", "openai/two", "b"]
 
 
 async def test_an_alias_answers_under_the_alias() -> None:

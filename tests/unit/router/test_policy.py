@@ -14,9 +14,11 @@ from config.errors import (
     ContentPolicyViolation,
     ContextWindowExceeded,
     CredentialsRefused,
+    InvalidToolCall,
     ProviderOverloaded,
     ProviderTimeout,
     RateLimited,
+    RequestError,
     RequestRejected,
     SwitchboardError,
 )
@@ -47,7 +49,9 @@ def decision(
     [
         (ContextWindowExceeded(""), NextGroup("context_window")),
         (ContentPolicyViolation(""), NextGroup("content_policy")),
-        (RequestRejected(""), GiveUp()),
+        (RequestError(""), GiveUp()),
+        (RequestRejected(""), NextDeployment()),
+        (InvalidToolCall(""), RetryHere(0.0)),
         (ProviderTimeout(""), NextDeployment()),
         (CredentialsRefused(""), NextDeployment()),
         (ConnectionFailed(""), RetryHere(0.0)),

@@ -13,6 +13,7 @@ from config.errors import (
     ConfigError,
     DeadlineExceeded,
     Problem,
+    RateLimitReached,
     RequestError,
     SwitchboardError,
 )
@@ -54,6 +55,13 @@ def test_what_a_repetition_cannot_mend_is_not_sent_again(error: SwitchboardError
     assert error_response(error).headers["x-should-retry"] == "false"
     later = error_response(AllDeploymentsFailed("Later.", retry_after=1.2))
     assert "x-should-retry" not in later.headers
+
+
+def test_a_rate_limit_is_a_429_as_openais_clients_read_it() -> None:
+    response = error_response(RateLimitReached("Later.", retry_after=7.0))
+    assert (response.status_code, response.headers["retry-after"]) == (429, "7")
+    error = orjson.loads(bytes(response.body))["error"]
+    assert (error["type"], error["code"]) == ("rate_limit_error", "rate_limit_exceeded")
 
 
 def test_who_is_refused_learns_which_scheme_to_use() -> None:

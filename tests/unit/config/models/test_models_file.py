@@ -768,6 +768,22 @@ router_settings: {fallbacks: [{a: [b, c]}]}
     ]
 
 
+def test_names_under_one_wildcard_may_be_fallbacks_of_one_another(tmp_path: Path) -> None:
+    registry = load(
+        tmp_path,
+        """\
+model_list:
+  - {model_name: fake/*, litellm_params: {model: fake/*}}
+  - {model_name: last, litellm_params: {model: fake/echo}}
+router_settings:
+  fallbacks: [{fake/one: [fake/two]}, {fake/two: [last]}]
+""",
+    )
+    assert registry.fallbacks("fake/one") == ("fake/two",)
+    assert registry.fallbacks("fake/two") == ("last",)
+    assert registry.fallbacks("fake/three") == ()
+
+
 def test_an_invalid_entry_does_not_shift_the_lines_of_the_others(tmp_path: Path) -> None:
     file = write(
         tmp_path,

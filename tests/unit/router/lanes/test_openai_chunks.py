@@ -132,6 +132,13 @@ def test_the_usage_comes_once_and_last() -> None:
     assert (last["choices"], last["usage"]) == ([], {"total_tokens": 2})
 
 
+def test_moonshots_usage_is_in_the_choice() -> None:
+    choice = {"index": 0, "delta": {}, "finish_reason": "stop", "usage": {"total_tokens": 2}}
+    reader = ChunkReader()
+    reader.read([event({"content": "a"}), orjson.dumps({"id": "c", "choices": [choice]})])
+    assert [chunk["usage"] for chunk in reader.finish()] == [{"total_tokens": 2}]
+
+
 @pytest.mark.parametrize(
     ("usage", "counts"),
     [

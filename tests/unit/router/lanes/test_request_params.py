@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from config.errors import RequestRejected
+from config.errors import RequestError
 from config.models.deployments import Deployment
 from router.lanes.base import LaneRequest
 from router.lanes.request_params import completion_arguments
@@ -49,5 +49,6 @@ def test_messages_and_tools_are_copies() -> None:
 
 @pytest.mark.parametrize("content", ["\ud800", {1, 2}])
 def test_what_json_cannot_encode_is_rejected(content: Any) -> None:
-    with pytest.raises(RequestRejected):
+    with pytest.raises(RequestError) as caught:
         arguments({}, content=content)
+    assert type(caught.value) is RequestError

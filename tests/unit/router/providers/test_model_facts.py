@@ -4,7 +4,7 @@ import respx
 import router.providers.model_facts
 from config.models.deployments import Deployment
 from router.providers.litellm_import import litellm
-from router.providers.model_facts import cost, describe_to_litellm, exceeds_context
+from router.providers.model_facts import cost, describe_to_litellm, exceeds_context, supports_prefill
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +21,20 @@ def test_nothing_is_asked_of_an_ollama_server_and_its_models_cost_nothing(provid
         assert cost(deployment, {"prompt_tokens": 1000, "completion_tokens": 1000}) == 0.0
         litellm.get_model_info(deployment.model)
         assert not network.calls
+
+
+@pytest.mark.parametrize(
+    ("model", "info", "prefills"),
+    [
+        ("mistral/mistral-large-latest", {}, False),
+        ("mistral/mistral-large-latest", {"supports_assistant_prefill": True}, True),
+        ("azure_ai/mistral-medium-2505", {}, False),
+        ("deepseek/deepseek-chat", {}, True),
+        ("openai/gpt-4o-mini", {}, False),
+    ],
+)
+def test_mistral_is_not_sent_a_prefill_that_it_refuses(model: str, info: dict[str, bool], prefills: bool) -> None:
+    assert supports_prefill(Deployment(id="d", group="g", model=model, info=info)) is prefills
 
 
 def test_names_without_end_do_not_fill_the_price_map(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from config.errors import (
     ContentPolicyViolation,
     ContextWindowExceeded,
     CredentialsRefused,
+    InvalidToolCall,
     ProviderOverloaded,
     ProviderTimeout,
     RateLimited,
@@ -75,10 +76,101 @@ def test_a_status_is_mapped_as_in_the_failover_table(status: int, expected: type
         b'{"object":"error","message":"This model\'s maximum context length is 4096 tokens","code":400}',
         b'{"error":"prompt too long; exceeded max context length by 4 tokens"}',
         b'{"error":"the input length exceeds the context length"}',
+        b'{"object":"error","message":"The decoder prompt (length 5000) is longer than the maximum model length of '
+        b'4096. Make sure that `max_model_len` is no smaller than the number of text tokens.","code":400}',  # vLLM
+        body(
+            "You passed 5000 input tokens and requested 100 output tokens. However, the model's context length is only "
+            "4096 tokens, resulting in a maximum input length of 3996 tokens."
+        ),  # vLLM
+        b'{"error":{"code":400,"message":"the request exceeds the available context size. try increasing the context '
+        b'size or enable context shift","type":"exceed_context_size_error"}}',  # llama.cpp
+        body("Your input exceeds the context window of this model. Please adjust your input and try again."),  # Azure
+        body("Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 300000 tokens."),
+        body("the messages are longer than the model's context window"),
+        body("<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 30720]"),  # DashScope
+        body("Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length"),
+        b'{"code":"Client specified an invalid argument","error":"This model\'s maximum prompt length is 131072 but '
+        b'the request contains 140000 tokens."}',  # xAI
+        body("Invalid request: Your request exceeded model token limit: 8192", type="invalid_request_error"),  # Kimi
+        body("The prompt is too long: 140000, model maximum context length: 131071"),  # Fireworks
+        body(str(ContextWindowExceeded())),
     ],
 )
 def test_a_prompt_that_is_too_long_is_recognised(said: bytes) -> None:
     assert isinstance(from_response(400, NO_HEADERS, said), ContextWindowExceeded)
+
+
+@pytest.mark.parametrize("said", ["Context size has been exceeded.", "the input length exceeds the context length"])
+def test_a_prompt_that_is_too_long_may_be_a_servers_500(said: str) -> None:
+    assert isinstance(from_response(500, NO_HEADERS, body(said)), ContextWindowExceeded)
+
+
+def test_our_own_message_is_one_that_litellms_client_knows() -> None:
+    checks = litellm.litellm_core_utils.exception_mapping_utils.ExceptionCheckers
+    assert checks.is_error_str_context_window_exceeded(str(ContextWindowExceeded()))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        body("Access denied, please make sure your account is in good standing.", code="Arrearage"),
+        b'{"code":"Client specified an invalid argument","error":"Incorrect API key provided: xa***lo."}',
+        body("Model Not Exist", type="invalid_request_error", code="invalid_request_error"),
+        body("The model `mixtral` has been decommissioned and is no longer supported.", code="model_decommissioned"),
+        b'{"object":"error","message":"Invalid model: mistral-tiny-9","type":"invalid_model","code":"1500"}',
+        body("gpt-99 is not a valid model ID", code=400),
+        b'{"message":"The provided model identifier is invalid."}',
+        b'{"object":"error","message":"\\"auto\\" tool choice requires --enable-auto-tool-choice and '
+        b'--tool-call-parser to be set","type":"BadRequestError","param":null,"code":400}',
+        body("Authentication Error, Invalid proxy server token passed.", type="auth_error", param="None", code="400"),
+        body("No connected db.", type="no_db_connection", code="400"),
+        b'{"error":"/chat/completions: Invalid model name passed in model=x. Call `/v1/models` to view models."}',
+        b'{"detail":{"error":"/chat/completions: Invalid model name passed in model=x."}}',
+        b'[{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID"}}]',
+    ],
+)
+def test_a_400_that_blames_key_account_model_or_server_is_refused_credentials(said: bytes) -> None:
+    assert type(from_response(400, NO_HEADERS, said)) is CredentialsRefused
+    through_litellm = litellm.exceptions.BadRequestError(
+        f"litellm.BadRequestError: SomeException - {said.decode()}", "m", "some"
+    )
+    assert type(from_litellm(through_litellm)) is CredentialsRefused
+
+
+def test_a_tool_call_that_groq_refuses_is_the_models_fault() -> None:
+    said = body("Failed to call a function.", type="invalid_request_error", code="tool_use_failed")
+    assert type(from_response(400, NO_HEADERS, said)) is InvalidToolCall
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        body("Invalid value: 'Incorrect API key provided'. Supported values are: 'text'."),
+        b'{"detail":[{"loc":["body"],"msg":"Field required","input":{"content":"Incorrect API key provided"}}]}',
+        b"{\"message\":\"[{'msg': 'Field required', 'input': 'model not exist'}]\",\"code\":400}",
+        body("Invalid model output: no JSON"),
+    ],
+)
+def test_what_a_provider_quotes_of_the_caller_does_not_blame_the_deployment(said: bytes) -> None:
+    assert type(from_response(400, NO_HEADERS, said)) is RequestRejected
+
+
+def test_a_misspelt_provider_is_the_operators_fault() -> None:
+    with pytest.raises(litellm.exceptions.BadRequestError) as caught:
+        litellm.get_llm_provider("openia/gpt-4.1-mini")
+    assert type(from_litellm(caught.value)) is CredentialsRefused
+
+
+def test_a_package_that_is_missing_is_the_operators_fault() -> None:
+    error = litellm.exceptions.APIConnectionError(**MADE)
+    error.__context__ = ImportError("Google Cloud SDK not found. Install it with: pip install 'litellm[google]'")
+    assert type(from_litellm(error, prepared=False)) is CredentialsRefused
+
+
+def test_a_request_that_cannot_be_prepared_is_one_providers_opinion() -> None:
+    error = litellm.exceptions.APIConnectionError(**MADE)
+    error.__context__ = ValueError("Invalid image received - file:///etc/passwd")
+    assert type(from_litellm(error, prepared=False)) is RequestRejected
 
 
 @pytest.mark.parametrize(
