@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from importlib import import_module
 from typing import Any, Final
@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import openai
 
-from config.errors import AnswerCut, ProviderTimeout
+from config.errors import AnswerCut, AttemptError, ProviderTimeout, RequestRejected, SwitchboardError
 from config.models.deployments import Deployment
 from router.lanes.base import Chunk, LaneRequest
 from router.lanes.openai_fields import token_counts, tool_call_fragment
@@ -22,6 +22,9 @@ from router.providers.provider_errors import from_litellm
 
 LITELLM_TIMEOUT: Final = 3600.0
 """Seconds: longer than any timeout of ours, so that the lane and the router alone decide when an attempt times out."""
+
+MEDIA_TIMEOUT: Final = 0.9
+"""Share of the timeout for a request with images or files: before the router's own, which blames the provider."""
 
 _ANSWERS_WHOLE: Final = ("cohere/", "cohere_chat/")
 """LiteLLM 1.106 cannot read the stream of Cohere's chat API, but it reads a whole answer."""
@@ -74,6 +77,30 @@ class LiteLLMLane:
 
 async def _call(request: LaneRequest) -> Any:
     """Send the request and wait for the response headers."""
+    prepared: list[bool] = []
+
+    def note(details: Mapping[str, Any]) -> None:
+        # LiteLLM calls this when the request is ready to be sent, and at other times too.
+        if details.get("log_event_type") == "pre_api_call":
+            prepared.append(True)
+
+    only_text = _is_text(request.messages)
+    try:
+        async with asyncio.timeout(request.timeout if only_text else request.timeout * MEDIA_TIMEOUT):
+            return await litellm.acompletion(**_arguments(request), logger_fn=note)
+    except TimeoutError as exc:
+        error: SwitchboardError = ProviderTimeout(_NO_HEAD)
+        cause: Exception = exc
+    except Exception as exc:  # any error of LiteLLM is mapped and raised
+        error, cause = from_litellm(exc, prepared=bool(prepared)), exc
+    if not prepared and not only_text and isinstance(error, AttemptError):
+        # LiteLLM fetches the images of the caller's choice itself. Their host is not the provider.
+        message = "the request's images or files cannot be prepared for the model's provider"
+        error = RequestRejected(message, provider_text=error.provider_text, status=400)
+    raise error from cause
+
+
+def _arguments(request: LaneRequest) -> dict[str, Any]:
     overrides = {
         "num_retries": 0,
         "max_retries": 0,
@@ -85,15 +112,13 @@ async def _call(request: LaneRequest) -> Any:
     if request.deployment.model.startswith(_ANSWERS_WHOLE):
         streaming["fake_stream"] = True
     describe_to_litellm(request.deployment.model)
-    arguments = completion_arguments(request) | overrides | streaming
-    prepared: list[bool] = []  # LiteLLM calls `logger_fn` when the request is ready to be sent
-    try:
-        async with asyncio.timeout(request.timeout):
-            return await litellm.acompletion(**arguments, logger_fn=lambda _: prepared.append(True))
-    except TimeoutError as exc:
-        raise ProviderTimeout(_NO_HEAD) from exc
-    except Exception as exc:  # any error of LiteLLM is mapped and raised
-        raise from_litellm(exc, prepared=bool(prepared)) from exc
+    return completion_arguments(request) | overrides | streaming
+
+
+def _is_text(messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether all content is text."""
+    lists = (message["content"] for message in messages if isinstance(message.get("content"), list))
+    return all(isinstance(part, dict) and part.get("type") == "text" for parts in lists for part in parts)
 
 
 async def _next(provider: Any, timeout: float) -> Any:

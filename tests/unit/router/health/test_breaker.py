@@ -19,9 +19,9 @@ from config.errors import (
     ProviderTimeout,
     RateLimited,
 )
-from config.models.deployments import RouterSettings, Timeouts
+from config.models.deployments import Deployment, RouterSettings, Timeouts
 from router.health.breaker import WINDOW, BreakerSnapshot
-from router.health.breakers import Breakers, Trial
+from router.health.breakers import MAX_WILDCARD_BREAKERS, Breakers, Trial
 
 COOLDOWN = 5.0
 
@@ -287,6 +287,18 @@ def test_keep_only_drops_the_other_breakers(breakers: Breakers) -> None:
     breakers.keep_only({"y"})
     assert set(breakers.snapshots()) == {"y"}
     assert breakers.allows("x") and not breakers.allows("y")
+
+
+def test_names_under_a_wildcard_are_kept_with_it_and_are_not_endless(breakers: Breakers) -> None:
+    wildcard = Deployment(id="openai/*", group="openai/*", model="openai/*")
+    fail(breakers, 3, deployment_id="y")
+    names = [wildcard.for_model(f"openai/m{number}").breaker_id for number in range(MAX_WILDCARD_BREAKERS + 1)]
+    for name in names:
+        fail(breakers, 3, deployment_id=name)
+    breakers.keep_only({"openai/*", "y"})
+    assert set(breakers.snapshots()) == {"y", *names[1:]}
+    breakers.keep_only({"y"})
+    assert set(breakers.snapshots()) == {"y"}
 
 
 def test_the_newer_of_two_snapshots_wins(breakers: Breakers, clock: Clock) -> None:
