@@ -168,7 +168,7 @@ def _default_model(registry: Registry) -> str:
     if group is None:
         return "No model is ready: set a provider's key."
     models = ", ".join(each.model for each in registry.usable(group))
-    return f"Default model: {group} ({models or 'not ready: set a key of one of its deployments'})"
+    return f"Default model: {group} ({models or 'not ready: see what its deployments need'})"
 
 
 def _print_deployments(registry: Registry) -> None:
@@ -185,7 +185,7 @@ def _print_deployments(registry: Registry) -> None:
 
 
 def _state(deployment: Deployment) -> str:
-    return f"[yellow]needs {', '.join(deployment.missing)}" if deployment.missing else "[green]ready"
+    return f"[yellow]left out: needs {', '.join(deployment.missing)}" if deployment.missing else "[green]ready"
 
 
 def _exit_with(problems: tuple[Problem, ...]) -> NoReturn:

@@ -147,7 +147,7 @@ def log_registry(registry: Registry) -> None:
         log.warning("models_file", problem=warning)
     for deployment in registry.deployments:
         if deployment.missing:
-            log.info("deployment_left_out", deployment=deployment.id, not_set=", ".join(deployment.missing))
+            log.info("deployment_left_out", deployment=deployment.id, needs=", ".join(deployment.missing))
     log.info("models_ready", models=list(registry.names()), default=registry.default_group())
 
 

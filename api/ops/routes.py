@@ -48,7 +48,7 @@ def _deployment(deployment: Deployment, router: FailoverRouter) -> dict[str, Any
         "id": deployment.id,
         "model_name": deployment.group,
         "model": deployment.model,
-        "state": "missing_key" if deployment.missing else "ready",
+        "state": _state(deployment),
         "missing": deployment.missing,
         "breaker": breakers.state(deployment.id),
         "breaker_reason": breakers.reason(deployment.id),
@@ -56,3 +56,9 @@ def _deployment(deployment: Deployment, router: FailoverRouter) -> dict[str, Any
         "first_token_ms": None if stats.first_token is None else round(stats.first_token * 1000, 1),
         "last_error": stats.last_error,
     }
+
+
+def _state(deployment: Deployment) -> str:
+    if not deployment.missing:
+        return "ready"
+    return "missing_package" if all(each.startswith("pip install ") for each in deployment.missing) else "missing_key"

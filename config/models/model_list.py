@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from config.models.deployments import Deployment, Timeouts
 from config.models.entry_schema import KnownParams, LiteLLMParams, ModelEntry, ModelInfo
 from config.models.provider_keys import find_base, find_key, provider_of
+from config.models.provider_packages import missing_package
 from config.models.router_settings import drop_none, read_timeouts
 from config.models.schema import ModelsFile
 from config.parsing.env_references import UnsetReference
@@ -92,7 +93,7 @@ def _deployment(
 def _key_and_base(
     known: KnownParams, params: Mapping[str, Any], environ: Mapping[str, str], unset: Sequence[UnsetReference]
 ) -> tuple[str | None, str | None, tuple[str, ...]]:
-    """The API key, the base URL, and the environment variables that are missing."""
+    """The API key, the base URL, and what is missing: environment variables, and packages."""
     provider, referenced = provider_of(known.model, params), {each.path[-1] for each in unset}
     key = known.api_key.get_secret_value() if known.api_key else None
     base = known.api_base or known.base_url
@@ -103,6 +104,8 @@ def _key_and_base(
     if not base and not referenced & {"api_base", "base_url"}:
         base, needed = find_base(provider, environ)
         missing += [needed] if needed else []
+    if package := missing_package(provider, params):
+        missing.append(package)
     return key, base, tuple(dict.fromkeys(missing))
 
 

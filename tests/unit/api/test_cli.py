@@ -91,6 +91,14 @@ def test_check_prints_every_problem_of_both_files_and_fails(directory: Path) -> 
     assert any(line.startswith("agent.yaml:1: system_prompt: this key is required") for line in lines)
 
 
+def test_check_says_which_package_a_provider_needs(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "google", None)
+    (directory / "models.yaml").write_text(MODELS + "  - {model_name: v, litellm_params: {model: vertex_ai/x}}\n")
+    result = run("check")
+    (line,) = (line for line in result.stdout.splitlines() if "vertex_ai/x" in line)
+    assert result.exit_code == 0 and "left out: needs pip install google-auth" in line and "ready" not in line
+
+
 def test_check_refuses_a_misspelled_provider(directory: Path) -> None:
     (directory / "models.yaml").write_text(MODELS.replace("openai/", "openia/"))
     result = run("check")
