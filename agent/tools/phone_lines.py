@@ -12,7 +12,7 @@ from langchain_core.tools import ToolException
 
 from config.profile.agent_file import Destination
 
-_URI = re.compile(r"\b(?:sips?|tel|callto|h323|skype|facetime):\S+|\b[a-z]+:(?://)?\+\d")
+_URI = re.compile(r"\b(?:sips?|tel|callto|h323|skype|facetime):\S+|\b(?:sips?|tel) *: *\S*[\d@]|\b[a-z]+:(?://)?\+\d")
 _NUMBER = re.compile(r"(?:[\d\s().\-/,;:*#+=_|~&'\"\[\]<>]|ext(?:ension)?|[xpw])+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2}(?::\d{2})?)?")
 _NAMES_A_LINE = re.compile(
@@ -38,7 +38,8 @@ def looks_like_line(value: object, argument: str = "") -> bool:
     if _URI.search(text):
         return True
     if named:
-        return "@" in text or digits >= DIGITS_OF_A_SHORT_NUMBER
+        # A host alone is an address too, where one is asked for.
+        return "@" in text or ("." in text and " " not in text) or digits >= DIGITS_OF_A_SHORT_NUMBER
     return digits >= DIGITS_OF_A_NUMBER and bool(_NUMBER.fullmatch(text)) and not _DATE.fullmatch(text)
 
 
@@ -97,7 +98,10 @@ def _plain(value: object) -> str:
     """`value` in lower case with ASCII digits, without invisible characters and percent-encoding."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    text = normalize("NFKC", unquote(str(value))).casefold()
+    text = str(value)
+    while (decoded := unquote(text)) != text:
+        text = decoded
+    text = normalize("NFKC", text).casefold()
     visible = (each for each in text if category(each) not in ("Cf", "Cc") or each.isspace())
     return "".join(_ascii(each) for each in visible).strip()
 

@@ -58,7 +58,7 @@ def tool_set(
     """
     advertised = {each.name for each in caller_tools}
     named = [_agent_tool(name, profile) for name in profile.tools]
-    own = [each for each in (*named, *mcp_tools, *[remember] * remembers) if not _is_replaced(each.name, advertised)]
+    own = [each for each in (*named, *mcp_tools, *[remember] * remembers) if not _is_replaced(each, advertised)]
     if not hand_offs:
         own = [each for each in own if not isinstance(each, HandOffTool)]
     reviewed = frozenset(each.name for each in own if _is_reviewed(each, profile))
@@ -77,9 +77,9 @@ def _is_reviewed(tool: BaseTool, profile: AgentProfile) -> bool:
     return profile.reviewed(tool.name, None)
 
 
-def _is_replaced(name: str, advertised: Iterable[str]) -> bool:
-    kind = call_control(name)
-    return any(each == name or (kind is not None and call_control(each) == kind) for each in advertised)
+def _is_replaced(tool: BaseTool, advertised: Iterable[str]) -> bool:
+    kind = call_control(tool.name) if isinstance(tool, HandOffTool) else None
+    return any(each == tool.name or (kind is not None and call_control(each) == kind) for each in advertised)
 
 
 def _agent_tool(name: str, profile: AgentProfile) -> BaseTool:

@@ -16,7 +16,9 @@ from api.http.guarded_protocol import mark_authenticated
 
 bearer = HTTPBearer(auto_error=False, description="One of SWITCHBOARD_API_TOKENS")
 api_key = APIKeyHeader(
-    name="x-api-key", auto_error=False, description="The same token, for clients that cannot send Bearer"
+    name="x-api-key",
+    auto_error=False,
+    description="The same token, for clients that cannot send Bearer; also as api-key",
 )
 
 

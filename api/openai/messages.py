@@ -146,6 +146,8 @@ def _calls(message: dict[str, Any], place: str) -> list[ToolCall]:
 def _call(call: Any, place: str, *, legacy: bool = False) -> ToolCall:
     at = place if legacy else f"{place}.function"
     function = call.get("function") if isinstance(call, dict) else None
+    if isinstance(call, dict) and call.get("type") == "custom" and isinstance(custom := call.get("custom"), dict):
+        function = {"name": custom.get("name"), "arguments": {"input": custom.get("input")}}
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise RequestError(f"{at} must be an object with a name.", param=at)
     if not isinstance(call.get("id"), str) or not call["id"]:

@@ -40,6 +40,8 @@ SHAPES = [
     f"+15550001 ext {EVIL}",
     f"+15550001;ext={EVIL}",
     f"callto:{EVIL}",
+    f"sip: {EVIL}@evil.example",
+    f"sip%253A{EVIL}@evil.example",
     "+44\u200b9876543210",
     "＋４４９８７６５４３２１０",  # full-width digits
     "٤٤٩٨٧٦٥٤٣٢١٠",  # Arabic digits
@@ -111,6 +113,12 @@ def test_allowed_lines_are_carried_as_the_list_has_them_and_other_values_unchang
     given = {"phoneNumber": "tel:+1 555-0001", "reason": "Room 12, billing", "day": "2026-11-26", "urgent": True}
     assert tool.accept({**given, "guests": 3}) == {**given, "phoneNumber": "+15550001", "guests": 3}
     assert tool.args_schema["properties"]["phoneNumber"]["enum"] == [SALES.number, SUPPORT.number]
+
+
+@pytest.mark.parametrize("value", ["evil.example", "sip.evil.example:5060", "x@evil", "911", "+1-900-EVIL"])
+def test_an_argument_that_names_a_line_takes_only_allowed_ones(value: str) -> None:
+    with pytest.raises(ToolException):
+        hand_off_tool(declared("transfer_to_human", "sipUri"), ALLOWED).accept({"sipUri": value})
 
 
 def test_without_a_list_nothing_is_a_destination() -> None:

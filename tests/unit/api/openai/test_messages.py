@@ -85,6 +85,13 @@ def test_broken_json_of_an_old_call_is_repaired_or_passed_on(written: Any, read:
     assert message.tool_calls[0]["args"] == read
 
 
+def test_a_custom_call_of_the_history_is_a_call_with_one_argument() -> None:
+    custom = {"id": "c1", "type": "custom", "custom": {"name": "run", "input": "ls"}}
+    [read, _] = to_langchain([{"role": "assistant", "content": None, "tool_calls": [custom]}])
+    assert isinstance(read, AIMessage)
+    assert read.tool_calls == [{"name": "run", "args": {"input": "ls"}, "id": "c1", "type": "tool_call"}]
+
+
 @pytest.mark.parametrize("role", ["system", "developer"])
 @pytest.mark.parametrize("content", ["", " \n", None, [], [{"type": "text", "text": ""}]])
 def test_an_empty_system_message_is_none(role: str, content: Any) -> None:
