@@ -11,6 +11,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from agent.storage.database import Database, storage_errors
 from agent.storage.sqlite import Sqlite
 from agent.storage.sqlite_checkpoints import SqliteSaver, sqlite_saver
+from config.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from agent.storage.postgres_checkpoints import PostgresSaver
@@ -24,6 +25,7 @@ async def open_checkpoints(database: Database) -> AsyncIterator[Checkpoints]:
 
     Raises:
         StorageUnavailable: the database is unavailable.
+        ConfigError: a newer version of this program has written the checkpoints.
     """
     # Only messages and similar types are deserialized, so that write access to the database is no way to run code here.
     serde = JsonPlusSerializer(allowed_msgpack_modules=None)
@@ -32,6 +34,8 @@ async def open_checkpoints(database: Database) -> AsyncIterator[Checkpoints]:
             async with database.migration_lock():
                 saver: Checkpoints = await closing.enter_async_context(_saver(database, serde))
                 await saver.setup()
+                if problem := await saver.unknown_version():
+                    raise _newer(problem)
         yield saver
 
 
@@ -49,6 +53,14 @@ async def delete_thread(saver: Checkpoints, thread_id: str) -> None:
     """Delete all checkpoints of the thread. Raises as `prune` does."""
     with storage_errors():
         await saver.adelete_thread(thread_id)
+
+
+def _newer(problem: str) -> ConfigError:
+    message = (
+        f"{problem}: a newer version of Switchboard wrote them. Install that version again, or restore a backup from "
+        "before it"
+    )
+    return ConfigError([Problem(message, key="SWITCHBOARD_DATABASE_URL")])
 
 
 def _saver(database: Database, serde: JsonPlusSerializer) -> AbstractAsyncContextManager[Checkpoints]:

@@ -6,8 +6,8 @@ import asyncio
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from agent.storage.answer_deadline import no_deadline, one_deadline
 from agent.storage.migration_lock import acquire
 from agent.storage.migrations.revision import is_current
 from agent.storage.sqlite import OUTAGE_CODES, Sqlite
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 DEFAULT_FILE: Final = "switchboard.db"
+
+WORDS: Final = {
+    sqlite3.SQLITE_CORRUPT: "The database's file is damaged. The operator has to restore it from a backup.",
+    sqlite3.SQLITE_NOTADB: "The database's file is damaged. The operator has to restore it from a backup.",
+    sqlite3.SQLITE_CANTOPEN: "The database's file cannot be opened. The operator finds the reason in the log.",
+}
+"""What callers are told of SQLite errors that do not pass by themselves."""
 
 POLL_INTERVAL: Final = 0.5
 """Seconds between two attempts to connect at start-up."""
@@ -49,23 +57,32 @@ class Database:
         Raises:
             StorageUnavailable: the database is unreachable, locked or full.
         """
-        with storage_errors():
-            async with self.engine.begin() as connection:
-                yield connection
+        async with self._connection(self.engine) as connection, connection.begin():
+            yield connection
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection for read-only statements. Raises as `begin` does."""
+        async with self._connection(self.engine.execution_options(**self.backend.read_options)) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         with storage_errors():
-            async with self.engine.execution_options(**self.backend.read_options).connect() as connection:
+            if isinstance(self.backend, Sqlite):
+                await self.backend.require_file()
+            async with AsyncExitStack() as closing:
+                with one_deadline():
+                    connection = await closing.enter_async_context(engine.connect())
                 yield connection
 
     @asynccontextmanager
     async def migration_lock(self) -> AsyncIterator[None]:
         """Hold the lock for creating and migrating tables. Only one process at a time has it."""
-        async with self.backend.migration_lock() as try_acquire:
-            await acquire(try_acquire, str(self.backend))
-            yield
+        with no_deadline():
+            async with self.backend.migration_lock() as try_acquire:
+                await acquire(try_acquire, str(self.backend))
+                yield
 
 
 @asynccontextmanager
@@ -83,16 +100,24 @@ async def open_database(
     try:
         if not isinstance(backend, Sqlite):
             await _wait_until_reachable(database, startup_wait)
-        with _start_errors(backend):
-            async with database.migration_lock():
-                if isinstance(backend, Sqlite):
-                    # A new file can switch to WAL mode only before any other connection opens it.
-                    async with backend.connection(backend.path):
-                        pass
+        async with AsyncExitStack() as locked:
+            with _start_errors(backend):
+                await locked.enter_async_context(database.migration_lock())
+            if isinstance(backend, Sqlite):
+                await _open_files(backend)
+            with _start_errors(backend):
                 await _upgrade(database.engine, str(backend))
         yield database
     finally:
         await database.engine.dispose()
+
+
+async def _open_files(backend: Sqlite) -> None:
+    """A new file can switch to WAL mode only before any other connection opens it."""
+    for path in (backend.path, backend.checkpoints):
+        with _start_errors(replace(backend, path=path)):
+            async with backend.connection(path):
+                pass
 
 
 async def _upgrade(engine: AsyncEngine, name: str) -> None:
@@ -116,7 +141,8 @@ def storage_errors() -> Iterator[None]:
         if not _is_outage(exc):
             raise
         log.warning("storage_unavailable", problem=_driver_message(exc))
-        raise StorageUnavailable from exc
+        words = WORDS.get(_sqlite_code(exc))
+        raise (StorageUnavailable(words) if words else StorageUnavailable()) from exc
 
 
 def _driver_errors() -> tuple[type[Exception], ...]:
@@ -131,10 +157,15 @@ def _is_outage(exc: BaseException | None) -> bool:
             return exc.connection_invalidated or _is_outage(exc.orig)
         case PoolTimeout():
             return True
-        case sqlite3.OperationalError():
-            return getattr(exc, "sqlite_errorcode", 0) & 0xFF in OUTAGE_CODES  # the low byte is the primary code
+        case sqlite3.DatabaseError():
+            return _sqlite_code(exc) in OUTAGE_CODES
     psycopg = sys.modules.get("psycopg")
     return psycopg is not None and isinstance(exc, (psycopg.OperationalError, psycopg.InterfaceError))
+
+
+def _sqlite_code(exc: BaseException | None) -> int:
+    error = exc.orig if isinstance(exc, DBAPIError) else exc
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF  # the low byte is the primary code
 
 
 def _driver_message(exc: BaseException) -> str:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from psycopg import AsyncConnection, OperationalError, ProgrammingError
+from psycopg import Error as PsycopgError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow, Row, dict_row
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from agent.storage.answer_deadline import ANSWER_TIMEOUT, one_deadline, remaining
 from agent.storage.migration_lock import TryAcquire
 from config.errors import ConfigError, Problem
 
-CONNECTION_TIMEOUT: Final = 5.0
+CONNECTION_TIMEOUT: Final = ANSWER_TIMEOUT
 """Seconds to wait for a connection of a pool. A caller waits meanwhile."""
 
 DEFAULTS: Final[dict[str, Any]] = {
@@ -68,7 +73,11 @@ class Postgres:
 
         async def connect() -> AsyncConnection[Any]:
             # libpq parses the string, as for the pool: several hosts, sockets, any parameter.
-            return await AsyncConnection.connect(self.conninfo)
+            try:
+                async with asyncio.timeout(remaining()):
+                    return await BoundedConnection.connect(self.conninfo)
+            except TimeoutError as exc:
+                raise OperationalError("the server takes connections, but does not answer") from exc
 
         return create_async_engine(
             "postgresql+psycopg://",
@@ -80,11 +89,11 @@ class Postgres:
             hide_parameters=True,
         )
 
-    def pool(self, pool_size: int) -> AsyncConnectionPool[AsyncConnection[DictRow]]:
+    def pool(self, pool_size: int) -> AsyncConnectionPool[BoundedConnection[DictRow]]:
         """A pool for the checkpoints. It is not open yet."""
         return _CheckedPool(
             self.conninfo,
-            connection_class=AsyncConnection[DictRow],
+            connection_class=BoundedConnection[DictRow],
             kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
             min_size=1,
             max_size=pool_size,
@@ -115,22 +124,45 @@ class Postgres:
             yield try_acquire
 
 
-class _CheckedPool(AsyncConnectionPool[AsyncConnection[DictRow]]):
+class BoundedConnection(AsyncConnection[Row]):
+    """Fails when the server does not answer a statement in time, see `answer_deadline`.
+
+    A cancellation would not do: psycopg then asks the server to cancel the statement, and waits for its answer.
+    """
+
+    async def wait(self, *args: Any, **kwargs: Any) -> Any:
+        if (seconds := remaining()) is None:
+            return await super().wait(*args, **kwargs)
+        timer = asyncio.get_running_loop().call_later(seconds, self._hang_up)
+        try:
+            return await super().wait(*args, **kwargs)
+        finally:
+            timer.cancel()
+
+    def _hang_up(self) -> None:
+        """Shut the socket down; what waits for it fails as if the server had closed the connection."""
+        with suppress(OSError, PsycopgError), socket.socket(fileno=os.dup(self.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
+
+
+class _CheckedPool(AsyncConnectionPool[BoundedConnection[DictRow]]):
     """Never returns a connection that a restart of the database has closed.
 
     The pool's own `check` pauses for 1, 2, 4 s after each closed connection, so that the first callers after a restart
     would time out.
     """
 
-    async def getconn(self, timeout: float | None = None) -> AsyncConnection[DictRow]:
-        while True:
-            connection = await super().getconn(timeout)
-            try:
-                await self.check_connection(connection)
-            except OperationalError:
-                await self.putconn(connection)  # the pool replaces it
-            except BaseException:
-                await self.putconn(connection)
-                raise
-            else:
-                return connection
+    async def getconn(self, timeout: float | None = None) -> BoundedConnection[DictRow]:
+        with one_deadline():
+            while True:
+                left = remaining()
+                connection = await super().getconn(timeout if left is None else max(left, 0.001))
+                try:
+                    await self.check_connection(connection)
+                except OperationalError:
+                    await self.putconn(connection)  # the pool replaces it
+                except BaseException:
+                    await self.putconn(connection)
+                    raise
+                else:
+                    return connection

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from typing import Any
+from typing import Any, Final, cast
 
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from agent.storage.postgres import Postgres
+
+NEWEST: Final = "SELECT v FROM checkpoint_migrations ORDER BY v DESC LIMIT 1"
 
 
 @asynccontextmanager
@@ -30,6 +32,15 @@ class PostgresSaver(AsyncPostgresSaver):
     def __init__(self, conn: Any, *, serde: JsonPlusSerializer) -> None:
         super().__init__(conn, serde=serde)
         self.lock = nullcontext()  # type: ignore[assignment]
+
+    async def unknown_version(self) -> str | None:
+        """What is wrong with the version of the checkpoints' tables; None if it is known."""
+        async with cast(Any, self.conn).connection() as connection:
+            row = await (await connection.execute(NEWEST)).fetchone()
+        known = len(self.MIGRATIONS) - 1
+        if row is None or row["v"] <= known:
+            return None
+        return f"the checkpoints' tables have version {row['v']}, and this version knows up to {known}"
 
     async def adelete_thread(self, thread_id: str) -> None:
         while True:

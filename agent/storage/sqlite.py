@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -15,9 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from agent.storage.migration_lock import TryAcquire
 from config.database_url import CHECKPOINTS_FILE
+from config.errors import StorageUnavailable
 
 BUSY_TIMEOUT: Final = 5.0
 """Seconds to wait for another process's write lock, and for a connection of the pool."""
+
+LOOK_INTERVAL: Final = 1.0
+"""Seconds between two looks whether the file still exists."""
 
 READ_ONLY: Final = "switchboard_read_only"
 """The execution option of read-only connections."""
@@ -31,9 +37,26 @@ OUTAGE_CODES: Final = frozenset(
         sqlite3.SQLITE_FULL,
         sqlite3.SQLITE_CANTOPEN,
         sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
     }
 )
 """Errors of the file or its disk. All others are bugs in a statement."""
+
+
+class FilePresence:
+    """Whether a file exists, looked up at most once in a second."""
+
+    def __init__(self) -> None:
+        self._exists = True
+        self._next_look = 0.0
+
+    async def exists(self, path: Path) -> bool:
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_INTERVAL
+            self._exists = await asyncio.to_thread(path.exists)
+        return self._exists
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +65,16 @@ class Sqlite:
 
     read_options: ClassVar[dict[str, Any]] = {READ_ONLY: True}
     path: Path
+    _presence: FilePresence = field(default_factory=FilePresence, init=False, repr=False, compare=False)
 
     @property
     def checkpoints(self) -> Path:
         return self.path.with_name(CHECKPOINTS_FILE)
+
+    async def require_file(self) -> None:
+        """Raise StorageUnavailable if the file was removed: SQLite would go on writing to the removed file."""
+        if not await self._presence.exists(self.path):
+            raise StorageUnavailable("The database's file is gone. Restart the server once its folder is back.")
 
     @property
     def hint(self) -> str:

@@ -21,6 +21,11 @@ DELETE FROM {table} WHERE thread_id = ? AND checkpoint_id < (
 """
 """Ids increase with time. Newer rows stay: writes may be stored before their checkpoint."""
 
+CHECKPOINT_FORMAT: Final = 4
+"""The newest value of LangGraph's `Checkpoint["v"]` that this version has read; a test compares it."""
+
+NEWEST: Final = "SELECT type, checkpoint FROM checkpoints ORDER BY rowid DESC LIMIT 1"
+
 CLEAR_PARENTS: Final = "UPDATE checkpoints SET parent_checkpoint_id = NULL WHERE thread_id = ?"
 
 
@@ -56,6 +61,15 @@ class SqliteSaver(AsyncSqliteSaver):
     async def adelete_thread(self, thread_id: str) -> None:
         async with self._rollback_on_error():
             await super().adelete_thread(thread_id)
+
+    async def unknown_version(self) -> str | None:
+        """What is wrong with the format of the checkpoint that was written last; None if it is known."""
+        async with self.lock, self.conn.execute(NEWEST) as rows:
+            row = await rows.fetchone()
+        version = self.serde.loads_typed((row[0], row[1]))["v"] if row else 0
+        if version <= CHECKPOINT_FORMAT:
+            return None
+        return f"the checkpoints have format {version}, and this version knows up to {CHECKPOINT_FORMAT}"
 
     async def keep_newest(self, thread_id: str) -> None:
         """Delete all checkpoints of the thread but the newest."""
