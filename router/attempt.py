@@ -49,7 +49,8 @@ class Attempt:
             drop_params=self._turn.registry.settings.drop_params,
         )
         stats.in_flight += 1
-        answer, timeout = AnswerCollector(provider_of(deployment)), ChunkTimeout()
+        answer = AnswerCollector(provider_of(deployment), has_stop=bool(params.get("stop")))
+        timeout = ChunkTimeout()
         try:
             async with aclosing(router.lanes.for_deployment(deployment).stream(request)) as stream:
                 while (chunk := await self._next(stream, timeout, began)) is not None:

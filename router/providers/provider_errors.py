@@ -179,7 +179,9 @@ def from_status(
             wait = error_body.retry_after if wait is None else wait
             return RateLimited("the provider's rate limit is reached", retry_after=wait, provider_text=error_body.text)
         case 413 if error_body.is_rate_limit:  # Groq: one request is larger than the tokens left in this minute
-            return RateLimited("the provider's rate limit is reached", provider_text=error_body.text, status=413)
+            limited = RateLimited("the provider's rate limit is reached", provider_text=error_body.text, status=413)
+            limited.counts = False  # the request is too large for the limit; smaller ones are not
+            return limited
         case 400 | 413 | 422:
             message = f"the model's provider rejected the request (HTTP {status})"
             return RequestRejected(message, provider_text=error_body.text, status=status)

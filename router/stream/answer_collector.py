@@ -17,13 +17,15 @@ class AnswerCollector:
     """Passes text and reasoning on at once, and collects tool calls, finish reason and usage until the end.
 
     `provider` is who answers. `call_ids` and `origin` are known after `final_chunks`: our ids of the tool calls, and
-    what goes back to the provider alone, see `router.history`.
+    what goes back to the provider alone, see `router.history`. `has_stop`: the request names stop sequences, so that the
+    answer may be empty through no fault of the provider.
     """
 
-    def __init__(self, provider: str = "") -> None:
+    def __init__(self, provider: str = "", *, has_stop: bool = False) -> None:
         self.call_ids: list[str] = []
         self.origin: dict[str, Any] | None = None
         self._provider = provider
+        self._has_stop = has_stop
         self._calls = ToolCallCollector()
         self._reasoning: list[str] = []
         self._thinking = ThinkingBlocks()
@@ -66,7 +68,11 @@ class AnswerCollector:
             BadAnswer: the answer is empty, or a tool call is incomplete.
             ContentPolicyViolation: the provider's content filter withheld the whole answer.
         """
-        calls = self._calls.complete_calls()
+        try:
+            calls = self._calls.complete_calls()
+        except BadAnswer as exc:
+            exc.counts = self._finish != "length"  # the request's token limit may have cut the call
+            raise
         rest = self._pieces["content"].end()
         if not calls and not self._text and not rest:
             if self._finish == "content_filter":
@@ -74,7 +80,9 @@ class AnswerCollector:
                     "The provider's content filter withheld the answer.", category="content_filter"
                 )
             if self._finish != "length":
-                raise BadAnswer("the provider's answer was empty")
+                error = BadAnswer("the provider's answer was empty")
+                error.counts = not self._has_stop
+                raise error
         chunks = [_chunk({"role": "assistant", "content": rest})] if rest else []
         chunks += [_chunk({"role": "assistant", "content": None, "tool_calls": calls})] if calls else []
         self.call_ids = [call["id"] for call in calls]

@@ -225,6 +225,25 @@ async def test_groups_that_fall_back_to_each_other_are_tried_once_each_also_by_a
     assert lane.tried == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    ("script", "params", "state"),
+    [
+        ([finish()], {"stop": ["a"]}, "closed"),
+        ([finish()], {}, "open"),
+        ([call("multiply", '{"a": '), finish("length")], {"max_tokens": 5}, "closed"),
+        ([call("multiply", '{"a": '), finish()], {"max_tokens": 5}, "open"),
+    ],
+    ids=["stop sequence", "empty", "token limit", "half a call"],
+)
+async def test_an_answer_that_the_callers_parameters_cut_is_not_counted(
+    script: list[Chunk], params: dict[str, Any], state: str
+) -> None:
+    lane = ScriptedLane({"a": [script], "b": [GOOD]})
+    router = router_over(lane, deployment("a", order=1), deployment("b", order=2), allowed_fails=1)
+    assert said(await read(router.begin("main"), **params)) == "Hello."
+    assert router.breakers.state("main/a") == state
+
+
 async def test_a_tool_call_that_the_models_provider_refuses_is_not_counted() -> None:
     lane = ScriptedLane({"a": [[InvalidToolCall("tool_use_failed")]], "b": [GOOD]})
     router = router_over(lane, deployment("a", order=1), deployment("b", order=2), allowed_fails=1)

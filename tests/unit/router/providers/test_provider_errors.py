@@ -245,6 +245,12 @@ def test_a_rate_limit_keeps_its_time() -> None:
     assert error.retry_after == 7.0
 
 
+def test_a_request_too_large_for_the_limit_is_not_counted() -> None:
+    error = from_response(413, NO_HEADERS, body("Request too large", type="tokens", code="rate_limit_exceeded"))
+    assert isinstance(error, RateLimited)
+    assert not error.counts
+
+
 @pytest.mark.parametrize(("headers", "seconds"), [({}, 34.07), ({"retry-after": "7"}, 7.0)])
 def test_googles_time_to_wait_stands_in_the_body(headers: dict[str, str], seconds: float) -> None:
     details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.07s"}]
