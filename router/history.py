@@ -85,7 +85,7 @@ def provider_of(deployment: Deployment) -> str:
     if not name.startswith(_MAKERS_MODELS_ONLY):
         name = _maker(name)
     if deployment.api_base:
-        host = f"@{_digest(urlsplit(deployment.api_base).netloc)[:8]}"
+        host = f"@{_digest(_host(deployment.api_base))[:8]}"
     return f"{name}{host}"
 
 
@@ -96,7 +96,7 @@ class _Reader:
         self._provider = provider_of(deployment)
         self._nine = bool(_MISTRAL.search(deployment.model.lower()))
         self._thinks = _thinks(params)
-        self._wants_reasoning = _maker(deployment.model.lower()) == "deepseek" and self._thinks is not False
+        self._wants_reasoning = _is_deepseek(deployment) and self._thinks is not False
         self._known = known
         self._ids: dict[str, str] = {}
 
@@ -172,6 +172,18 @@ def _maker(model: str) -> str:
         return str(litellm.get_llm_provider(model=model)[1])
     except litellm.exceptions.BadRequestError:
         return model
+
+
+def _is_deepseek(deployment: Deployment) -> bool:
+    return _maker(deployment.model.lower()) == "deepseek" or "deepseek.com" in _host(deployment.api_base or "")
+
+
+def _host(address: str) -> str:
+    """The host and port of `address`, without credentials."""
+    try:
+        return urlsplit(address).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return address
 
 
 def _digest(text: str) -> str:

@@ -52,7 +52,8 @@ class AnswerCollector:
             self._calls.add(delta["tool_calls"])
         if blocks := delta.get("thinking_blocks"):
             self._thinking.add(blocks)
-        passed = {name: text for name in _TEXTS if delta.get(name) and (text := self._pieces[name].take(delta[name]))}
+        given = {name: delta[name] for name in _TEXTS if delta.get(name) and isinstance(delta[name], str)}
+        passed = {name: text for name, piece in given.items() if (text := self._pieces[name].take(piece))}
         self._reasoning.append(passed.get("reasoning_content", ""))
         if reasoning := passed.pop("reasoning", None):
             passed["reasoning_content"] = reasoning

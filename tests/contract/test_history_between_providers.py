@@ -300,6 +300,17 @@ async def test_a_provider_gets_back_what_it_made(name: str, history: str) -> Non
                 assert sent["thinking"]["type"] == "enabled"
 
 
+async def test_anthropic_answers_anothers_call_after_a_turn_of_its_own_thoughts() -> None:
+    """With the thoughts of an older turn in the history, LiteLLM leaves thinking on, and Anthropic refuses."""
+    async with rig("anthropic-thinking", "openai") as providers:
+        first = await providers.step("anthropic-thinking", [HumanMessage("Rain in Oslo?")])
+        said = await providers.step("anthropic-thinking", answered(first))
+        second = await providers.step("openai", [HumanMessage("Rain in Rome?")])
+        final = await providers.step("anthropic-thinking", [*answered(first), said, *answered(second)])
+        assert providers.mocks["anthropic-thinking"].refused is None
+        assert final.text == "Rain."
+
+
 @pytest.mark.parametrize("restarted", [False, True])
 async def test_the_shipped_deepseek_entry_works_with_a_platforms_own_tools(tmp_path: Path, restarted: bool) -> None:
     mock = Mock(BY_NAME["deepseek"])

@@ -83,6 +83,7 @@ def test_a_message_is_not_changed_in_place() -> None:
         (on("openai/a"), on("gpt-4.1"), True),
         (on("openai/a"), on("openai/a", api_base="http://127.0.0.1:8001/v1"), False),
         (on("openai/a", api_base="http://h/v1"), on("openai/b", api_base="http://h/other"), True),
+        (on("openai/a", api_base="http://me:one@h/v1"), on("openai/a", api_base="http://me:two@h/v1"), True),
         (on("openrouter/deepseek/r1"), on("openrouter/qwen/q3"), False),
         (on("vertex_ai/gemini-3-pro"), on("gemini/gemini-3-pro"), False),
     ],
@@ -105,6 +106,21 @@ def test_the_oldest_origins_are_forgotten() -> None:
     assert known.find(["call_unknown", "call_199"]) is not None
     known.add(["call_big"], {"provider": "p", "reasoning_content": "x" * 20_000})
     assert known.find(["call_big"]) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "wants"),
+    [
+        ("deepseek/deepseek-v4-flash", {}, True),
+        ("deepseek/deepseek-v4-flash", {"params": {"thinking": {"type": "disabled"}}}, False),
+        ("deepseek/deepseek-v4-flash", {"params": {"reasoning_effort": "none"}}, False),
+        ("openai/deepseek-v4-flash", {"api_base": "https://api.deepseek.com/v1"}, True),
+        ("groq/deepseek-r1-distill", {}, False),
+    ],
+)
+def test_deepseek_gets_a_blank_thought_with_a_call_of_another(model: str, fields: dict[str, Any], wants: bool) -> None:
+    sent = messages_for(on(model, **fields), history("call_0"), {}, CallOrigins())
+    assert sent[1].get("reasoning_content") == (" " if wants else None)
 
 
 @pytest.mark.parametrize("strategy", ["simple-shuffle", "least-busy", "latency-based-routing"])
