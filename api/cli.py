@@ -191,4 +191,6 @@ def _state(deployment: Deployment) -> str:
 def _exit_with(problems: tuple[Problem, ...]) -> NoReturn:
     for problem in problems:
         typer.echo(str(problem), err=True)
+        if problem.excerpt:
+            typer.echo(problem.excerpt, err=True)
     raise typer.Exit(1)

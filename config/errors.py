@@ -43,7 +43,7 @@ message. It is for the log only and never reaches a caller.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -55,12 +55,16 @@ class SwitchboardError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem in a configuration file or setting: where it is, what is wrong and what to do."""
+    """One problem in a configuration file or setting: where it is, what is wrong and what to do.
+
+    `excerpt` is the line of the file with a caret below. It is for the terminal only, since the line may be private.
+    """
 
     message: str
     file: Path | None = None
     line: int | None = None
     key: str | None = None
+    excerpt: str = field(default="", repr=False)
 
     def __str__(self) -> str:
         place = str(self.file) if self.file else ""

@@ -15,6 +15,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from config.errors import Problem
+from config.parsing.yaml_errors import syntax_problems
 
 KeyPath = tuple[str | int, ...]
 
@@ -50,13 +51,16 @@ def format_path(path: KeyPath) -> str:
 def read_yaml(file: Path) -> Document:
     """Read and parse the file. Never raises: errors go into the document's `problems`."""
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        content = file.read_bytes()
     except FileNotFoundError:
         return _broken(file, "the file does not exist")
-    except UnicodeDecodeError as exc:
-        return _broken(file, f"the file is not UTF-8 text (byte {exc.start})")
     except OSError as exc:
         return _broken(file, f"the file cannot be read: {exc.strerror}")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = content.count(b"\n", 0, exc.start) + 1
+        return _broken(file, f"the file is not UTF-8 text (byte {exc.start})", line)
     return parse_yaml(text, file)
 
 
@@ -68,11 +72,8 @@ def parse_yaml(text: str, file: Path) -> Document:
         if node is None:
             return _broken(file, "the file is empty")
         value = converter.convert(node, ())
-    except yaml.MarkedYAMLError as exc:
-        mark = exc.problem_mark or exc.context_mark
-        return _broken(file, f"invalid YAML: {exc.problem or exc.context}", mark.line + 1 if mark else None)
     except yaml.YAMLError as exc:
-        return _broken(file, f"invalid YAML: {' '.join(str(exc).split())}")
+        return Document(file, problems=tuple(syntax_problems(exc, text, file)))
     except RecursionError:
         return _broken(file, "the file is nested too deeply")
     except _TooManyValues:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from config.errors import ConfigError, Problem
 from config.parsing.env_references import UnsetReference, misspelled_references, resolve_env_references
@@ -175,8 +175,10 @@ class _AgentFile(Section):
     trim: TrimSection | None = None
     memory: MemorySection | None = None
 
-    @model_validator(mode="after")
-    def _transfer_has_a_destination(self) -> _AgentFile:
-        if "transferCall" in (DEFAULT_TOOLS if self.tools is None else self.tools) and self.transfer_destinations == ():
-            raise ValueError("tools includes transferCall, so transfer_destinations must list at least one destination")
-        return self
+    @field_validator("transfer_destinations")
+    @classmethod
+    def _transfer_has_a_destination(cls, destinations: Any, info: ValidationInfo) -> Any:
+        tools = info.data.get("tools", ())  # absent if the tools are invalid
+        if destinations == () and "transferCall" in (DEFAULT_TOOLS if tools is None else tools):
+            raise ValueError("must list at least one destination, because tools includes transferCall")
+        return destinations

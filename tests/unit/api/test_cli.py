@@ -91,6 +91,13 @@ def test_check_prints_every_problem_of_both_files_and_fails(directory: Path) -> 
     assert any(line.startswith("agent.yaml:1: system_prompt: this key is required") for line in lines)
 
 
+def test_check_shows_the_line_of_a_syntax_error_with_a_caret(directory: Path) -> None:
+    (directory / "models.yaml").write_text("model_list:\n\t- model_name: a\n")
+    assert run("check").stderr == (
+        "models.yaml:2: invalid YAML: a tab indents this line; use spaces\n    →- model_name: a\n    ^\n"
+    )
+
+
 def test_check_says_which_package_a_provider_needs(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "google", None)
     (directory / "models.yaml").write_text(MODELS + "  - {model_name: v, litellm_params: {model: vertex_ai/x}}\n")

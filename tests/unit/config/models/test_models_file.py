@@ -577,7 +577,7 @@ def test_an_empty_file_is_said_to_be_empty(tmp_path: Path, text: str) -> None:
         ("model_list: [\n", 2, None, "invalid YAML: "),
         ("model_list:\n\t- a\n", 2, None, "invalid YAML: "),
         ("a: 1\n---\nb: 2\n", 2, None, "invalid YAML: "),
-        ("a: \x00\n", None, None, "invalid YAML: "),
+        ("a: \x00\n", 1, None, "invalid YAML: "),
         ("[" * 5000, None, None, "nested too deeply"),
         ("just text", 1, None, "must be a mapping"),
         ("router_settings: {}\n", 1, "model_list", "this key is required"),

@@ -78,7 +78,7 @@ def test_no_tools_and_no_destinations_are_allowed_together(tmp_path: Path) -> No
             "mcp_servers.a.headers.x",
             "os.environ/KEY",
         ),
-        ("system_prompt: x\ntransfer_destinations: []\n", 1, None, "transfer_destinations must list at least one"),
+        ("system_prompt: x\ntransfer_destinations: []\n", 2, "transfer_destinations", "must list at least one"),
         (
             "system_prompt: x\ntransfer_destinations: ['+1234', '+1234']\n",
             2,
