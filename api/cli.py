@@ -105,7 +105,7 @@ def fake_provider(
     from router.fake.server.fake_provider import serve as serve_fake
 
     try:
-        asyncio.run(serve_fake(host, port))
+        asyncio.run(serve_fake(host, port, lambda url: typer.echo(f"fake provider: {url}")))
     except KeyboardInterrupt:
         typer.echo("stopped")
 

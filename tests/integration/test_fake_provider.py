@@ -554,3 +554,12 @@ async def until(condition):
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.001)
+
+
+async def test_the_command_says_where_it_listens() -> None:
+    ready: asyncio.Queue[str] = asyncio.Queue()
+    serving = asyncio.create_task(serve("127.0.0.1", 0, ready.put_nowait))
+    async with asyncio.timeout(5), httpx.AsyncClient() as http:
+        assert (await http.get(f"{await ready.get()}/models")).status_code == 200
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Self
 
 import orjson
@@ -128,7 +129,8 @@ def _error(message: str) -> bytes:
     return wire.error(message, "invalid_request_error")
 
 
-async def serve(host: str, port: int) -> None:
-    """Serve until cancelled. Raises OSError when the address is in use."""
-    async with FakeProvider(host, port):
+async def serve(host: str, port: int, on_ready: Callable[[str], None] = lambda _: None) -> None:
+    """Serve until cancelled; `on_ready` gets the base URL. Raises OSError when the address is in use."""
+    async with FakeProvider(host, port) as provider:
+        on_ready(provider.base_url)
         await asyncio.get_running_loop().create_future()
