@@ -41,8 +41,7 @@ class Settings(BaseSettings):
     - `database_pool_size`: connections of each process; PostgreSQL uses as many again for checkpoints.
     - `startup_wait`: how long a start waits for the database.
     - `session_ttl`: when a new session expires; None is never.
-    - `session_lease`: a turn counts as dead if its server has not renewed the lease for this long. The clocks of all
-      servers must agree to well within it.
+    - `session_lease`: a turn counts as dead if its server has not renewed the lease for this long.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -51,6 +51,16 @@ Index("sessions_expires_at", sessions.c.expires_at)
 Index("sessions_turn_id", sessions.c.turn_id, unique=True)
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseTime:
+    """`now` on the clock of the leases. No lease ends after `latest`: one that does was taken on another clock, such as
+    before a restart of the machine, and counts as lapsed.
+    """
+
+    now: datetime
+    latest: datetime
+
+
 def has_id(user_id: str, session_id: str) -> ColumnElement[bool]:
     """The one row of this session that is not gone. It may have expired."""
     return and_(sessions.c.user_id == user_id, sessions.c.session_id == session_id, ~sessions.c.gone)
@@ -60,18 +70,24 @@ def not_expired(now: datetime) -> ColumnElement[bool]:
     return or_(sessions.c.expires_at.is_(None), sessions.c.expires_at > now)
 
 
-def removable(now: datetime) -> ColumnElement[bool]:
+def has_lease(at: LeaseTime) -> ColumnElement[bool]:
+    """Rows on which a turn runs."""
+    return and_(sessions.c.turn_id.is_not(None), sessions.c.lease_until > at.now, sessions.c.lease_until <= at.latest)
+
+
+def removable(now: datetime, at: LeaseTime) -> ColumnElement[bool]:
     """Expired or deleted rows on which no turn runs."""
-    return and_(sessions.c.expires_at <= now, or_(sessions.c.turn_id.is_(None), sessions.c.lease_until <= now))
+    ended = or_(sessions.c.turn_id.is_(None), sessions.c.lease_until <= at.now, sessions.c.lease_until > at.latest)
+    return and_(sessions.c.expires_at <= now, ended)
 
 
 def has_expired(row: Row[Any], now: datetime) -> bool:
     return row.expires_at is not None and row.expires_at <= now
 
 
-def is_leased(row: Row[Any], now: datetime) -> bool:
+def is_leased(row: Row[Any], at: LeaseTime) -> bool:
     """Whether a turn runs on the session."""
-    return row.turn_id is not None and row.lease_until > now
+    return row.turn_id is not None and at.now < row.lease_until <= at.latest
 
 
 def stored_record(row: Row[Any]) -> SessionRecord:
@@ -94,9 +110,9 @@ def stored_record(row: Row[Any]) -> SessionRecord:
     )
 
 
-def current_record(row: Row[Any], now: datetime) -> SessionRecord:
-    """The record with its status at the time `now`: `running` with a lapsed lease reads as `error`."""
+def current_record(row: Row[Any], at: LeaseTime) -> SessionRecord:
+    """The record with its status at the time `at`: `running` with a lapsed lease reads as `error`."""
     record = stored_record(row)
-    if record.status == "running" and not is_leased(row, now):
+    if record.status == "running" and not is_leased(row, at):
         return replace(record, status="error", message=CRASHED)
     return record

@@ -14,12 +14,16 @@ from uuid import uuid4
 
 from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from agent.sessions.lease_clock import lease_clock
 from agent.sessions.record import SessionRecord, Status
 from agent.sessions.sessions_table import (
+    LeaseTime,
     current_record,
     has_expired,
     has_id,
+    has_lease,
     is_leased,
     not_expired,
     removable,
@@ -35,22 +39,26 @@ LeaseState = Literal["held", "stop", "lost"]
 DEFAULT_LEASE: Final = 10.0
 """Seconds."""
 
+OTHER_LEASES: Final = timedelta(minutes=1)
+"""How much longer than this server's the leases of other servers may be."""
+
 NEWEST_FIRST = (sessions.c.updated.desc(), sessions.c.thread_id)
 
 
 class SessionStore:
     """Sessions in `database`, which any number of processes may share.
 
-    A turn that has not renewed its lease for `lease` seconds counts as crashed. `clock` gives seconds since 1970; the
-    clocks of all processes must differ by much less than `lease`. Ids have up to 256 characters and no NUL; other text
-    may contain anything. Every method raises StorageUnavailable during an outage.
+    A turn that has not renewed its lease for `lease` seconds counts as crashed; `lease_clock` has the clock for that.
+    `clock` gives seconds since 1970 for everything else; a given one is that of the leases too. Ids have up to 256
+    characters and no NUL; other text may contain anything. Every method raises StorageUnavailable during an outage.
     """
 
     def __init__(
-        self, database: Database, *, clock: Callable[[], float] = time.time, lease: float = DEFAULT_LEASE
+        self, database: Database, *, clock: Callable[[], float] | None = None, lease: float = DEFAULT_LEASE
     ) -> None:
         self._database = database
-        self._clock = clock
+        self._clock = clock or time.time
+        self._lease_clock = lease_clock(database) if clock is None else self._same_clock
         self._lease = timedelta(seconds=lease)
 
     async def create(
@@ -87,7 +95,7 @@ class SessionStore:
             async with self._database.begin() as connection:
                 expired = and_(has_id(user_id, session_id), sessions.c.expires_at <= now)
                 await connection.execute(update(sessions).where(expired).values(gone=True))
-                return current_record((await connection.execute(new.returning(sessions))).one(), now)
+                return stored_record((await connection.execute(new.returning(sessions))).one())
         except IntegrityError as exc:
             raise SessionExists("A session with this id already exists.") from exc
 
@@ -97,7 +105,7 @@ class SessionStore:
         found = select(sessions).where(has_id(user_id, session_id), not_expired(now))
         async with self._database.read() as connection:
             row = (await connection.execute(found)).one_or_none()
-        return None if row is None else current_record(row, now)
+            return None if row is None else current_record(row, await self._lease_time(connection))
 
     async def latest(self, user_id: str) -> SessionRecord | None:
         """The user's most recently active session."""
@@ -105,7 +113,7 @@ class SessionStore:
         newest = select(sessions).where(sessions.c.user_id == user_id, ~sessions.c.gone, not_expired(now))
         async with self._database.read() as connection:
             row = (await connection.execute(newest.order_by(*NEWEST_FIRST).limit(1))).one_or_none()
-        return None if row is None else current_record(row, now)
+            return None if row is None else current_record(row, await self._lease_time(connection))
 
     async def ids(self, user_id: str, limit: int = 100, offset: int = 0) -> list[str]:
         """The ids of the user's sessions, most recently active first."""
@@ -139,18 +147,18 @@ class SessionStore:
         lock_row = select(sessions).where(has_id(user_id, session_id)).with_for_update()
         async with self._database.begin() as connection:
             row = (await connection.execute(lock_row)).one_or_none()
-            now = self._now()  # read after the wait for the row's lock
+            now, at = self._now(), await self._lease_time(connection)  # read after the wait for the row's lock
             if row is None or has_expired(row, now):
                 raise _not_found()
-            if is_leased(row, now):
+            if is_leased(row, at):
                 message = "Another turn runs on this session. Wait for it to end, or cancel it."
-                raise SessionBusy(message, retry_after=(row.lease_until - now).total_seconds())
-            status = current_record(row, now).status
+                raise SessionBusy(message, retry_after=(row.lease_until - at.now).total_seconds())
+            status = current_record(row, at).status
             if from_statuses is not None and status not in from_statuses:
                 message = f"The session is {status}, but must be {' or '.join(sorted(from_statuses))}."
                 raise SessionNotReady(message, status=status)
             values = {"status": "running", "message": "", "interrupts": (), "updated": now, "turn_id": turn_id}
-            values |= {"lease_until": now + self._lease, "stop_asked": False}
+            values |= {"lease_until": at.now + self._lease, "stop_asked": False}
             values |= {} if query is None else {"last_query": query}
             await connection.execute(update(sessions).where(sessions.c.thread_id == row.thread_id).values(values))
         return stored_record(row)
@@ -164,26 +172,27 @@ class SessionStore:
 
     async def renew_all(self, turn_ids: Collection[str]) -> Mapping[str, LeaseState]:
         """`renew` for several turns at once."""
-        now = self._now()
-        mine = and_(sessions.c.turn_id.in_(turn_ids), ~sessions.c.gone, not_expired(now))
-        extend = update(sessions).where(mine).values(lease_until=now + self._lease)
+        mine = and_(sessions.c.turn_id.in_(turn_ids), ~sessions.c.gone, not_expired(self._now()))
         async with self._database.begin() as connection:
+            at = await self._lease_time(connection)
+            extend = update(sessions).where(mine).values(lease_until=at.now + self._lease)
             rows = await connection.execute(extend.returning(sessions.c.turn_id, sessions.c.stop_asked))
             held: dict[str, LeaseState] = {row.turn_id: "stop" if row.stop_asked else "held" for row in rows}
         return {each: held.get(each, "lost") for each in turn_ids}
 
     async def is_running(self, turn_id: str) -> bool:
         """Whether the turn holds its lease."""
-        held = select(sessions.c.turn_id).where(sessions.c.turn_id == turn_id, sessions.c.lease_until > self._now())
         async with self._database.read() as connection:
+            at = await self._lease_time(connection)
+            held = select(sessions.c.turn_id).where(sessions.c.turn_id == turn_id, has_lease(at))
             return (await connection.execute(held)).one_or_none() is not None
 
     async def request_stop(self, user_id: str, session_id: str) -> str | None:
         """Ask the running turn to end; returns its id, None when none runs. Its process learns of it from `renew`."""
-        now = self._now()
-        running = and_(has_id(user_id, session_id), not_expired(now), sessions.c.lease_until > now)
-        ask = update(sessions).where(running).values(stop_asked=True).returning(sessions.c.turn_id)
         async with self._database.begin() as connection:
+            at = await self._lease_time(connection)
+            running = and_(has_id(user_id, session_id), not_expired(self._now()), has_lease(at))
+            ask = update(sessions).where(running).values(stop_asked=True).returning(sessions.c.turn_id)
             turn_id: str | None = (await connection.execute(ask)).scalar_one_or_none()
         return turn_id
 
@@ -237,11 +246,11 @@ class SessionStore:
 
         Delete the checkpoints of their threads, then `remove` them.
         """
-        now = self._now()
-        found = select(sessions).where(removable(now)).order_by(sessions.c.expires_at).limit(limit)
         async with self._database.read() as connection:
+            at = await self._lease_time(connection)
+            found = select(sessions).where(removable(self._now(), at)).order_by(sessions.c.expires_at).limit(limit)
             rows = await connection.execute(found)
-            return [current_record(row, now) for row in rows]
+            return [current_record(row, at) for row in rows]
 
     async def remove(self, records: Sequence[SessionRecord]) -> None:
         """Delete the rows of expired or deleted sessions whose checkpoints are already deleted.
@@ -249,8 +258,9 @@ class SessionStore:
         A session on which a turn still runs is kept, because the turn may write another checkpoint.
         """
         threads = [record.thread_id for record in records]
-        rows = delete(sessions).where(sessions.c.thread_id.in_(threads), removable(self._now()))
         async with self._database.begin() as connection:
+            at = await self._lease_time(connection)
+            rows = delete(sessions).where(sessions.c.thread_id.in_(threads), removable(self._now(), at))
             await connection.execute(rows)
 
     async def _change(self, user_id: str, session_id: str, **values: Any) -> SessionRecord:
@@ -259,9 +269,16 @@ class SessionStore:
         change = update(sessions).where(present).values(values).returning(sessions)
         async with self._database.begin() as connection:
             row = (await connection.execute(change)).one_or_none()
-        if row is None:
-            raise _not_found()
-        return current_record(row, now)
+            if row is None:
+                raise _not_found()
+            return current_record(row, await self._lease_time(connection))
+
+    async def _lease_time(self, connection: AsyncConnection) -> LeaseTime:
+        now = await self._lease_clock(connection)
+        return LeaseTime(now, now + self._lease + OTHER_LEASES)
+
+    async def _same_clock(self, _: AsyncConnection) -> datetime:
+        return self._now()
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import update
 
 from agent.sessions.record import SessionRecord
-from agent.sessions.sessions_table import CRASHED
+from agent.sessions.sessions_table import CRASHED, sessions
 from agent.sessions.store import SessionStore
 from agent.storage.database import Database
 from config.errors import SessionBusy, SessionExists, SessionNotFound, SessionNotReady, StorageUnavailable
@@ -452,6 +455,43 @@ async def test_a_deleted_session_stays_gone_for_a_worker_whose_clock_is_behind(
     assert await behind.renew("t") == "lost"
     assert not await behind.finish("t", "completed")
     assert await behind.create("u", "s")
+
+
+@pytest.mark.parametrize("step", [3600, -3600])
+async def test_a_step_of_a_wall_clock_changes_no_lease(
+    database: Database, monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    before = SessionStore(database, lease=LEASE)
+    monkeypatch.setattr("agent.sessions.store.time", SimpleNamespace(time=lambda: time.time() + step))
+    after = SessionStore(database, lease=LEASE)
+    await before.create("u", "s")
+    await before.claim("u", "s", "t1", "q")
+    with pytest.raises(SessionBusy) as busy:
+        await after.claim("u", "s", "t2", "q")
+    assert busy.value.retry_after is not None and 0 < busy.value.retry_after <= LEASE
+    assert await after.is_running("t1")
+    assert await after.request_stop("u", "s") == "t1"
+    assert await after.finish("t1", "completed")
+
+    brief = SessionStore(database, lease=0.1)
+    await brief.claim("u", "s", "t3", "q")
+    async with asyncio.timeout(5):
+        while await before.is_running("t3"):
+            await asyncio.sleep(0.01)
+    assert (await found(before)).status == "error"
+    await before.claim("u", "s", "t4", "q")
+
+
+async def test_a_lease_of_another_clock_counts_as_lapsed(database: Database) -> None:
+    store = SessionStore(database, lease=LEASE)
+    await store.create("u", "s")
+    await store.claim("u", "s", "t1", "q")
+    async with database.begin() as connection:
+        far = datetime(2999, 1, 1, tzinfo=UTC)
+        await connection.execute(update(sessions).values(lease_until=far))
+    assert not await store.is_running("t1")
+    assert (await found(store)).status == "error"
+    await store.claim("u", "s", "t2", "q")
 
 
 async def test_only_one_of_many_deletes_a_session(store: SessionStore) -> None:
