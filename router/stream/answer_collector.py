@@ -17,7 +17,7 @@ class AnswerCollector:
     """Passes text and reasoning on at once, and collects tool calls, finish reason and usage until the end.
 
     `provider` is who answers. `call_ids` and `origin` are known after `final_chunks`: our ids of the tool calls, and
-    what goes back to the provider alone, see `router.history`. `has_stop`: the request names stop sequences, so that the
+    what goes back to the provider alone, see `router.history`. `has_stop`: the request names stop sequences, so the
     answer may be empty through no fault of the provider.
     """
 
