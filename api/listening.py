@@ -41,7 +41,6 @@ def bind(host: str, port: int) -> list[socket.socket]:
             reason = HINTS.get(exc.errno or 0) or str(exc.strerror)
             problem = Problem(f"cannot listen on port {port} of {host}: {reason}", key="SWITCHBOARD_PORT")
             raise ConfigError([problem]) from exc
-        listener.set_inheritable(True)  # for worker processes
     return bound
 
 

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.cli import app
-from api.listening import port_of
+from api.listening import bind, port_of
 from config.settings import Settings
 
 MODELS = """\
@@ -209,3 +209,12 @@ def test_no_command_but_serve_imports_what_is_slow() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(root)}
     )
     assert ran.stdout.strip() == "[]", ran.stderr
+
+
+def test_a_child_process_does_not_keep_the_port_of_a_server_that_was_killed() -> None:
+    listeners = bind("127.0.0.1", 0)
+    try:
+        assert not any(each.get_inheritable() for each in listeners)
+    finally:
+        for each in listeners:
+            each.close()
