@@ -229,7 +229,8 @@ async def test_many_are_searched_without_holding_up_the_loop(build: Build, monke
     to_thread = asyncio.to_thread
 
     async def counted(function: Callable[..., Any], *arguments: Any) -> Any:
-        if getattr(function, "__name__", "") != "exists":  # SQLite looks, once a second, whether its file is still there
+        # SQLite looks, once a second, whether its file is still there.
+        if getattr(function, "__name__", "") != "exists":
             threads.append(function)
         return await to_thread(function, *arguments)
 

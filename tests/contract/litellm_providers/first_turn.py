@@ -1,13 +1,12 @@
-"""A program: one turn in a new process, with every outside address blackholed. Prints whom else it tried to reach.
+"""A program: the first turns of every provider in a new process, with all outside addresses blackholed.
 
-python -m tests.contract.litellm_providers.first_turn anthropic
+Prints whom else it tried to reach: `python -m tests.contract.litellm_providers.first_turn`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any
@@ -27,22 +26,18 @@ from tests.contract.litellm_providers.providers import WIRES
 from tests.contract.litellm_providers.wire import KEY, MESSAGES, PARAMS
 from tests.contract.local_provider import DONE, event, local_provider, streaming
 
-NAMES = (*(wire.name for wire in WIRES), "the OpenAI lane")
-"""Providers, of which those that speak OpenAI's wire format share a process."""
 SCHEMA = {"type": "object", "properties": {"rain": {"type": "boolean"}}, "required": ["rain"]}
 JSON_SCHEMA = {"type": "json_schema", "json_schema": {"name": "weather", "schema": SCHEMA}}
 
 
-async def main(name: str) -> None:
+async def main() -> None:
     others = _blackhole()
-    wire = next((each for each in WIRES if each.name == name), None)
-    if wire is None:
-        for provider_name in sorted(VIA_SDK | VIA_HANDLER):
-            await _direct(provider_name)
-    else:
-        litellm.disable_aiohttp_transport = True
+    for provider_name in sorted(VIA_SDK | VIA_HANDLER):
+        await _direct(provider_name)
+    litellm.disable_aiohttp_transport = True
+    for wire in WIRES:
         with respx.mock(assert_all_called=False) as provider:
-            provider.route().mock(side_effect=lambda _: wire.answer())
+            provider.route().mock(side_effect=lambda _, wire=wire: wire.answer())
             await _turns(LiteLLMLane(), wire.deployment)
             assert len(provider.calls) >= 2
             others += [call.request.url.host for call in provider.calls if call.request.url.host != URL(wire.url).host]
@@ -91,4 +86,4 @@ async def _turns(lane: Lane, deployment: Deployment) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main())
