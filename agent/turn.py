@@ -63,7 +63,7 @@ class Turn:
         except Exception:
             # A bug is ours, and the caller on the line still needs an end.
             log.exception("turn_crashed", model=self.record.asked)
-            crash = SwitchboardError("Something went wrong here. The operator finds the reason in the log.")
+            crash = SwitchboardError("Internal error. The server's log has the details.")
             self._ended = TurnFailed(crash)
             yield self._ended
         finally:
