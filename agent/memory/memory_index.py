@@ -44,6 +44,7 @@ class MemoryIndex:
         self._database = database
         self._embedder = embedder
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._asked: set[str] = set()
 
     async def nearest(self, user_id: str, query: str, limit: int) -> list[UUID]:
         """The ids of the most similar memories, best first; none when `query` cannot be embedded.
@@ -65,6 +66,7 @@ class MemoryIndex:
 
     def embed_later(self, user_id: str) -> None:
         """Embed the user's memories that have no vector, in the background, in one task per user."""
+        self._asked.add(user_id)  # a task that has just looked for the last time is started again
         if user_id not in self._tasks:
             task = asyncio.create_task(self._embed_missing(user_id), name="memories: embed")
             self._tasks[user_id] = task
@@ -84,6 +86,7 @@ class MemoryIndex:
             return [(row.id, row.embedding) for row in await connection.execute(wanted.order_by(*NEWEST_FIRST))]
 
     async def _embed_missing(self, user_id: str) -> None:
+        self._asked.discard(user_id)
         while rows := await self._without_vector(user_id):
             space = self._embedder.space
             vectors = await self._vectors([content for _, content in rows])
@@ -121,9 +124,12 @@ class MemoryIndex:
 
     def _on_done(self, user_id: str, task: asyncio.Task[Any]) -> None:
         del self._tasks[user_id]
-        if task.cancelled() or (error := task.exception()) is None:
+        if task.cancelled():
             return
-        if isinstance(error, SwitchboardError):
+        if (error := task.exception()) is None:
+            if user_id in self._asked:
+                self.embed_later(user_id)
+        elif isinstance(error, SwitchboardError):
             log.warning("memories_not_embedded", reason=str(error))
         else:
             log.error("embedding_memories_crashed", exc_info=error)

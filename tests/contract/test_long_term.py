@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 from sqlalchemy import event, select, update
 from structlog.testing import capture_logs
 
+from agent.memory.embeddings import CooldownEmbedder
 from agent.memory.long_term import CONTENT_CHARS, HEADING, LongTermMemory, Memory
 from agent.memory.memories_table import memories
-from agent.memory.memory_index import BATCH, MAX_ROWS_ON_LOOP
+from agent.memory.memory_index import BATCH, MAX_ROWS_ON_LOOP, MemoryIndex
 from agent.storage.database import Database
 from config.errors import RequestError, RequestRejected, StorageUnavailable
 from config.models.deployments import Deployment
@@ -267,6 +269,33 @@ async def test_each_memory_is_embedded_once(build: Build) -> None:
     await memory.search("ann", "nuts", 1)
     await embedded()
     assert sorted(provider.asked) == sorted([*FACTS, "nuts"])
+
+
+async def test_a_memory_is_embedded_that_comes_as_the_background_looks_for_the_last_time(
+    build: Build, database: Database
+) -> None:
+    memory = build()
+
+    class LastLook:
+        """The database, with another memory written right after the look that finds nothing more to embed."""
+
+        looks = 0
+        begin = staticmethod(database.begin)
+
+        @asynccontextmanager
+        async def read(self) -> AsyncIterator[Any]:
+            async with database.read() as connection:
+                yield connection
+            self.looks += 1
+            if self.looks == 2:
+                await memory.write("ann", FACTS[1])
+                index.embed_later("ann")
+
+    await fill(memory, "ann", FACTS[0])
+    index = MemoryIndex(LastLook(), CooldownEmbedder(Provider()))  # type: ignore[arg-type]
+    index.embed_later("ann")
+    await embedded()
+    assert all(vector for _, vector in (await vectors_of(database, "ann")).values())
 
 
 async def test_a_users_search_has_nobody_elses_memories_embedded(build: Build) -> None:
