@@ -26,6 +26,7 @@ from agent.events import (
 from agent.graph import AgentGraph
 from agent.start_gate import StartGate
 from agent.storage.database import storage_errors
+from agent.storage.fence import ClaimedThread
 from agent.turn_context import TurnContext
 
 FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}
@@ -33,12 +34,12 @@ FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "content_filter":
 
 @dataclass(frozen=True, slots=True)
 class AgentInput:
-    """What a turn gives to the graph: `messages`, which follow those of the stored thread `thread_id` if there is one,
+    """What a turn gives to the graph: `messages`, which follow those of the stored `thread` if there is one,
     or the `answers` to the thread's interrupts, by interrupt id.
     """
 
     messages: Sequence[AnyMessage] = ()
-    thread_id: str | None = None
+    thread: ClaimedThread | None = None
     answers: Mapping[str, Any] | None = None
 
 
@@ -84,7 +85,7 @@ class AgentRun:
             usage += run.usage
             if run.reviews or run.accepted or not run.refused:
                 break
-            given = AgentInput(() if given.thread_id else [*given.messages, *run.messages], given.thread_id)
+            given = AgentInput(() if given.thread else [*given.messages, *run.messages], given.thread)
         # A hand-off beside a call that waits for a review is repeated after the review, when the step is complete.
         for event in list(run.reviews.values()) or run.hand_offs():
             yield event
@@ -95,14 +96,14 @@ class AgentRun:
         # TurnContext bounds the steps, so that the last one can still speak; LangGraph's own bound must not come first.
         config: dict[str, Any] = {"recursion_limit": 4 * self._context.max_steps + 10}
         options: dict[str, Any] = {}
-        if given.thread_id is not None:
-            config["configurable"] = {"thread_id": given.thread_id}
+        if given.thread is not None:
+            config |= given.thread.config()
             options["durability"] = "sync"  # a tool must not run before its call is stored
         start: Any = {"messages": list(given.messages)}
         if given.answers is not None:
             start = Command(resume=dict(given.answers))
         # A stored thread waits for the database while it sets up, and must not keep others waiting.
-        gate = self._gate.turn(self._context) if given.thread_id is None else nullcontext()
+        gate = self._gate.turn(self._context) if given.thread is None else nullcontext()
         async with gate:
             with storage_errors():
                 stream = self._graph.astream(

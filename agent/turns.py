@@ -20,6 +20,7 @@ from agent.memory.long_term import LongTermMemory
 from agent.memory.trim import system_prompt_length
 from agent.memory.turn_memories import TurnMemories
 from agent.start_gate import StartGate
+from agent.storage.fence import ClaimedThread
 from agent.stream import AgentInput, AgentRun
 from agent.tools.caller_tools import CallerTool
 from agent.tools.mcp.host import McpHost
@@ -88,7 +89,7 @@ class ThreadRequest:
     """
 
     model: str | None
-    thread_id: str
+    thread: ClaimedThread
     user_id: str
     prompt: Prompt
     messages: Sequence[AnyMessage] = ()
@@ -174,7 +175,7 @@ class TurnService:
             memory=self.memory,
             answered=request.answered,
         )
-        given = AgentInput(request.messages, request.thread_id, request.answers)
+        given = AgentInput(request.messages, request.thread, request.answers)
         return self._turn(routed, AgentRun(graph, tools.hand_offs, given, context, self._gate))
 
     async def ask(self, model: str, messages: Sequence[AnyMessage]) -> str:

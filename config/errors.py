@@ -33,6 +33,7 @@
         ├── AnswerInterrupted          the answer broke off after the caller had received part of it
         ├── TurnSuperseded             a newer request on the same session replaced the turn
         ├── TurnCancelled              the turn was cancelled
+        ├── LeaseLost                  another turn has taken the session over, or the session is gone
         ├── ServerStopping             the server stops, and the drain time has passed; carries `retry_after`
         └── StepLimitReached           the agent used up its steps
 
@@ -327,6 +328,17 @@ class TurnCancelled(TurnError):
     """The turn was cancelled."""
 
     code = "cancelled"
+
+
+class LeaseLost(TurnError):
+    """The turn has not renewed its lease in time, and another turn has taken the session over, or it is gone."""
+
+    code = "lease_lost"
+
+    def __init__(
+        self, message: str = "Another turn has taken this session over, or the session was deleted or has expired."
+    ) -> None:
+        super().__init__(message)
 
 
 class ServerStopping(TurnError):

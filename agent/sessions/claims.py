@@ -13,6 +13,7 @@ from agent.sessions.requests import OnBusy
 from agent.sessions.signals import Signals, stop_topic, turn_ended_topic
 from agent.sessions.store import SessionStore
 from agent.sessions.tasks import run_shielded
+from agent.storage.fence import ClaimedThread
 from config.errors import SessionBusy, SwitchboardError
 
 POLL_INTERVAL: Final = 0.1
@@ -25,6 +26,10 @@ class Claim:
 
     turn_id: str
     before: SessionRecord
+
+    @property
+    def thread(self) -> ClaimedThread:
+        return ClaimedThread(self.before.thread_id, self.before.claims + 1)
 
 
 class Claims:

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Final
 
 from agent.sessions.store import SessionStore
-from config.errors import StorageUnavailable, SwitchboardError, TurnCancelled
+from config.errors import LeaseLost, StorageUnavailable, SwitchboardError, TurnCancelled
 from router.background_loop import background_loop
 
 RENEW_INTERVAL: Final = 1.0
@@ -49,5 +49,4 @@ class Leases:
             end = self._held.get(turn_id)
             if end is None or state == "held":
                 continue
-            cancelled = "The turn was cancelled."
-            end(TurnCancelled(cancelled if state == "stop" else "The session was deleted or has expired."))
+            end(TurnCancelled("The turn was cancelled.") if state == "stop" else LeaseLost())

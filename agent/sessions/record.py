@@ -17,7 +17,7 @@ class SessionRecord:
 
     `message` explains the status to people. `interrupts` are the pending reviews. `summary` replaces the beginning of
     a long conversation, see `agent.memory.summary`. `updated` is when a turn last began or ended; `expires_at` None
-    means never. Times are timezone-aware, in UTC.
+    means never. Times are timezone-aware, in UTC. `claims` counts the claims so far, see `agent.storage.fence`.
     """
 
     user_id: str
@@ -34,3 +34,4 @@ class SessionRecord:
     created: datetime
     updated: datetime
     expires_at: datetime | None
+    claims: int = 0

@@ -27,7 +27,7 @@ from agent.sessions.threads import Threads
 from agent.sessions.turn_outcome import TurnOutcome
 from agent.turn import Turn
 from agent.turns import ThreadRequest, TurnService
-from config.errors import StorageUnavailable, SwitchboardError, TurnCancelled
+from config.errors import LeaseLost, StorageUnavailable, SwitchboardError, TurnCancelled
 
 log = structlog.get_logger(__name__)
 
@@ -36,15 +36,16 @@ MAX_RETRIES: Final = 7200
 """While the database is unavailable: seconds between two attempts to store an outcome, and their number."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _RunningTurn:
-    """A turn with everything that is needed to store its outcome."""
+    """A turn with everything that is needed to store its outcome. `lost`: its session went on without it."""
 
     claim: Claim
     turn: Turn
     query: HumanMessage | None
     answered: frozenset[str]
     outcome: TurnOutcome = field(default_factory=TurnOutcome)
+    lost: bool = False
 
 
 class SessionRunner:
@@ -88,7 +89,7 @@ class SessionRunner:
             turn = self._turns.begin_on_thread(
                 ThreadRequest(
                     model=model or before.model,
-                    thread_id=before.thread_id,
+                    thread=claim.thread,
                     user_id=before.user_id,
                     prompt=prompt,
                     messages=[query] if query else (),
@@ -106,7 +107,8 @@ class SessionRunner:
                     yield event
         finally:
             record = await run_shielded(self._finish(running))
-        self._background.start(self._clean_up(record, prompt, turn.record.asked))
+        if not running.lost:
+            self._background.start(self._clean_up(record, prompt, turn.record.asked))
         yield SessionEnded(record, turn.produced, running.outcome.usage)
 
     async def _events(self, running: _RunningTurn, *, resumes: bool) -> AsyncGenerator[SessionEvent, None]:
@@ -118,9 +120,9 @@ class SessionRunner:
         ):
             try:
                 if before.status == "running":
-                    await self._threads.close_crashed(before.thread_id, before.last_query)
+                    await self._threads.close_crashed(running.claim.thread, before.last_query)
                 elif before.status == "interrupted" and not resumes:
-                    await self._threads.close(before.thread_id)
+                    await self._threads.close(running.claim.thread)
                 yield SessionOpened(before.session_id)
                 async with aclosing(turn.events()) as events:
                     async for event in events:
@@ -151,15 +153,17 @@ class SessionRunner:
 
     async def _store_outcome(self, running: _RunningTurn) -> None:
         claim, turn, outcome = running.claim, running.turn, running.outcome
-        # Without the lease, another turn may already write to the thread.
-        if outcome.is_incomplete and await self._store.renew(claim.turn_id) != "lost":
-            await self._threads.close(
-                claim.before.thread_id,
-                query=running.query,
-                answered=running.answered,
-                delivered=DeliveredOutput(turn.produced, turn.unfinished),
-            )
-        await self._store.finish(
+        if outcome.is_incomplete:
+            try:
+                await self._threads.close(
+                    claim.thread,
+                    query=running.query,
+                    answered=running.answered,
+                    delivered=DeliveredOutput(turn.produced, turn.unfinished),
+                )
+            except LeaseLost:
+                log.warning("session_lost", session=claim.before.session_id, effect="this turn is not stored")
+        running.lost = not await self._store.finish(
             claim.turn_id,
             outcome.status,
             message=outcome.message,

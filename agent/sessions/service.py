@@ -218,8 +218,8 @@ class SessionService:
         kept: str | None = None
         try:
             if before.status == "running":
-                await self._threads.close_crashed(before.thread_id, before.last_query)
-            kept = await self._threads.truncate(before.thread_id, heard)
+                await self._threads.close_crashed(claim.thread, before.last_query)
+            kept = await self._threads.truncate(claim.thread, heard)
         finally:
             await self._claims.release(claim, last_response=kept)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Boolean, Column, ColumnElement, Index, MetaData, Row, String, Table, and_, or_
+from sqlalchemy import Boolean, Column, ColumnElement, Index, Integer, MetaData, Row, String, Table, and_, or_
 
 from agent.sessions.record import SessionRecord
 from agent.storage.columns import AnyText, Json, UtcTime
@@ -36,6 +36,8 @@ sessions: Final = Table(
     Column("turn_id", String(256)),
     Column("lease_until", UtcTime),
     Column("stop_asked", Boolean, nullable=False),
+    # How often the session was claimed; see `agent.storage.fence`.
+    Column("claims", Integer, nullable=False, server_default="0"),
 )
 
 Index(
@@ -107,6 +109,7 @@ def stored_record(row: Row[Any]) -> SessionRecord:
         created=row.created,
         updated=row.updated,
         expires_at=row.expires_at,
+        claims=row.claims,
     )
 
 

@@ -158,7 +158,7 @@ class SessionStore:
                 message = f"The session is {status}, but must be {' or '.join(sorted(from_statuses))}."
                 raise SessionNotReady(message, status=status)
             values = {"status": "running", "message": "", "interrupts": (), "updated": now, "turn_id": turn_id}
-            values |= {"lease_until": at.now + self._lease, "stop_asked": False}
+            values |= {"lease_until": at.now + self._lease, "stop_asked": False, "claims": row.claims + 1}
             values |= {} if query is None else {"last_query": query}
             await connection.execute(update(sessions).where(sessions.c.thread_id == row.thread_id).values(values))
         return stored_record(row)

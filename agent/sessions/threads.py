@@ -19,11 +19,13 @@ from agent.sessions.thread_repair import (
 )
 from agent.storage.checkpoints import Checkpoints, delete_thread, prune
 from agent.storage.database import storage_errors
+from agent.storage.fence import ClaimedThread
 from agent.turns import TurnService
 
 
 class Threads:
-    """Reads, closes and truncates threads. Every method raises StorageUnavailable during an outage.
+    """Reads, closes and truncates threads. Every method raises StorageUnavailable during an outage, and one that
+    writes raises LeaseLost when there is a newer claim.
 
     A thread is "closed" when the next turn can begin on it, see `agent.sessions.thread_repair`.
     """
@@ -39,7 +41,7 @@ class Threads:
 
     async def close(
         self,
-        thread_id: str,
+        thread: ClaimedThread,
         *,
         query: HumanMessage | None = None,
         answered: Collection[str] = (),
@@ -50,7 +52,7 @@ class Threads:
         The turn began with `query`, or with the answers to the tool calls `answered`. Its messages are truncated to
         what was `delivered`; None keeps them.
         """
-        messages, changes = await self._end_step(thread_id)
+        messages, changes = await self._end_step(thread)
         if query is not None and all(each.id != query.id for each in messages):
             changes.append(query)
         if delivered is not None:
@@ -61,21 +63,23 @@ class Threads:
             changes += [*truncate_to_delivered(turn, delivered), *lost]
             if any(isinstance(each, AIMessage) for each in lost):
                 changes += missing_results([*turn, *lost])
-        await self._write(thread_id, changes)
+        await self._write(thread, changes)
 
-    async def close_crashed(self, thread_id: str, query: str | None) -> None:
+    async def close_crashed(self, thread: ClaimedThread, query: str | None) -> None:
         """Close the thread of a turn whose process died, perhaps before its `query` was stored."""
-        messages, changes = await self._end_step(thread_id)
+        with storage_errors():
+            await self._checkpoints.wait_for_writers()
+        messages, changes = await self._end_step(thread)
         last = next((each for each in reversed(messages) if isinstance(each, HumanMessage)), None)
         if query and (last is None or last.text != query):
             changes.append(HumanMessage(query))
-        await self._write(thread_id, changes)
+        await self._write(thread, changes)
 
-    async def truncate(self, thread_id: str, heard: str) -> str:
+    async def truncate(self, thread: ClaimedThread, heard: str) -> str:
         """Truncate the last turn's answer to what the user `heard`; returns the text that stays."""
-        messages, _ = await self._state(thread_id)
+        messages, _ = await self._state(thread.thread_id)
         changes, kept = truncate_to_heard(messages, heard)
-        await self._write(thread_id, changes)
+        await self._write(thread, changes)
         return kept
 
     async def prune(self, thread_id: str) -> None:
@@ -89,29 +93,25 @@ class Threads:
         """The messages, with those of an incomplete step, and the ids of the tool calls with a pending review."""
         _, graph = self._turns.thread_graph()
         with storage_errors():
-            state = await graph.aget_state(_config(thread_id))
+            state = await graph.aget_state({"configurable": {"thread_id": thread_id}})
         pending = frozenset(each.value["tool_call_id"] for each in state.interrupts)
         return list(state.values.get("messages", ())), pending
 
-    async def _end_step(self, thread_id: str) -> tuple[list[AnyMessage], list[Change]]:
+    async def _end_step(self, thread: ClaimedThread) -> tuple[list[AnyMessage], list[Change]]:
         """End the current step; returns the thread's messages and the tool results that they lack."""
-        _, pending = await self._state(thread_id)
+        _, pending = await self._state(thread.thread_id)
         # Applies the step's finished writes and drops the rest. LangGraph may still store a result of a cancelled run,
         # so the messages are read only afterwards, when no more results can arrive.
-        await self._update(thread_id, None, as_node=END)
-        messages, _ = await self._state(thread_id)
+        await self._update(thread, None, as_node=END)
+        messages, _ = await self._state(thread.thread_id)
         return messages, [*missing_results(messages, pending)]
 
-    async def _write(self, thread_id: str, changes: Sequence[Change]) -> None:
+    async def _write(self, thread: ClaimedThread, changes: Sequence[Change]) -> None:
         if changes:
             # As the agent node: no further step follows it.
-            await self._update(thread_id, {"messages": list(changes)}, as_node="agent")
+            await self._update(thread, {"messages": list(changes)}, as_node="agent")
 
-    async def _update(self, thread_id: str, values: dict[str, Any] | None, *, as_node: str) -> None:
+    async def _update(self, thread: ClaimedThread, values: dict[str, Any] | None, *, as_node: str) -> None:
         _, graph = self._turns.thread_graph()
         with storage_errors():
-            await graph.aupdate_state(_config(thread_id), values, as_node=as_node)
-
-
-def _config(thread_id: str) -> Any:
-    return {"configurable": {"thread_id": thread_id}}
+            await graph.aupdate_state(thread.config(), values, as_node=as_node)

@@ -160,7 +160,10 @@ def _is_outage(exc: BaseException | None) -> bool:
         case sqlite3.DatabaseError():
             return _sqlite_code(exc) in OUTAGE_CODES
     psycopg = sys.modules.get("psycopg")
-    return psycopg is not None and isinstance(exc, (psycopg.OperationalError, psycopg.InterfaceError))
+    if psycopg is None:
+        return False
+    lost = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.IdleInTransactionSessionTimeout)
+    return isinstance(exc, lost)
 
 
 def _sqlite_code(exc: BaseException | None) -> int:

@@ -24,6 +24,10 @@ from config.errors import ConfigError, Problem
 CONNECTION_TIMEOUT: Final = ANSWER_TIMEOUT
 """Seconds to wait for a connection of a pool. A caller waits meanwhile."""
 
+IDLE_TIMEOUT: Final = "SET idle_in_transaction_session_timeout = '5s'"
+"""A process that is frozen in a transaction holds its locks no longer. Not in `DEFAULTS`: connection poolers refuse it
+there."""
+
 DEFAULTS: Final[dict[str, Any]] = {
     "application_name": "switchboard",
     "connect_timeout": 5,
@@ -75,7 +79,13 @@ class Postgres:
             # libpq parses the string, as for the pool: several hosts, sockets, any parameter.
             try:
                 async with asyncio.timeout(remaining()):
-                    return await BoundedConnection.connect(self.conninfo)
+                    connection = await BoundedConnection.connect(self.conninfo)
+                    try:
+                        await _limit_idle(connection)
+                    except BaseException:
+                        await connection.close()
+                        raise
+                    return connection
             except TimeoutError as exc:
                 raise OperationalError("the server takes connections, but does not answer") from exc
 
@@ -98,6 +108,7 @@ class Postgres:
             min_size=1,
             max_size=pool_size,
             open=False,
+            configure=_limit_idle,
             timeout=CONNECTION_TIMEOUT,
             # The pauses between attempts double up to this; each later caller starts again.
             reconnect_timeout=CONNECTION_TIMEOUT,
@@ -122,6 +133,12 @@ class Postgres:
                 return False
 
             yield try_acquire
+
+
+async def _limit_idle(connection: AsyncConnection[Any]) -> None:
+    await connection.execute(IDLE_TIMEOUT)
+    if not connection.autocommit:
+        await connection.commit()
 
 
 class BoundedConnection(AsyncConnection[Row]):

@@ -107,6 +107,13 @@ class Sqlite:
             yield connection
 
     @asynccontextmanager
+    async def checkpoints_connection(self) -> AsyncIterator[aiosqlite.Connection]:
+        """A connection to the checkpoints that also reads the tables, as `tables.sessions`."""
+        async with self.connection(self.checkpoints) as connection:
+            await connection.execute("ATTACH DATABASE ? AS tables", (str(self.path),))
+            yield connection
+
+    @asynccontextmanager
     async def migration_lock(self) -> AsyncIterator[TryAcquire]:
         """A lock on an empty file beside the database. It is released when the process ends."""
         lock_file = self.path.with_name(f"{self.path.name}.lock")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import aiosqlite
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
+from agent.storage.fence import ClaimedThread, claimed_thread
 from agent.storage.sqlite import Sqlite
+from config.errors import LeaseLost
 
 DELETE_OLDER: Final = """
 DELETE FROM {table} WHERE thread_id = ? AND checkpoint_id < (
@@ -26,21 +30,30 @@ CHECKPOINT_FORMAT: Final = 4
 
 NEWEST: Final = "SELECT type, checkpoint FROM checkpoints ORDER BY rowid DESC LIMIT 1"
 
+LOCK: Final = "DELETE FROM writes WHERE false"
+"""Begins a transaction with the write lock of the checkpoints. BEGIN IMMEDIATE would lock the tables, too."""
+
+NEWEST_CLAIM: Final = "SELECT 1 FROM tables.sessions WHERE thread_id = ? AND claims = ?"
+
 CLEAR_PARENTS: Final = "UPDATE checkpoints SET parent_checkpoint_id = NULL WHERE thread_id = ?"
 
 
 @asynccontextmanager
 async def sqlite_saver(sqlite: Sqlite, serde: JsonPlusSerializer) -> AsyncIterator[SqliteSaver]:
     """The saver, with its own connection."""
-    async with sqlite.connection(sqlite.checkpoints) as connection:
+    async with sqlite.checkpoints_connection() as connection:
         yield SqliteSaver(connection, serde=serde)
 
 
 class SqliteSaver(AsyncSqliteSaver):
-    """Rolls back a write that fails or is cancelled.
+    """Writes only for the newest claim of a session, and rolls back a write that fails or is cancelled.
 
     All writes share one connection: an open transaction would block other processes until the next write.
     """
+
+    def __init__(self, conn: aiosqlite.Connection, *, serde: JsonPlusSerializer) -> None:
+        super().__init__(conn, serde=serde)
+        self._writing = asyncio.Lock()
 
     async def aput(
         self,
@@ -49,17 +62,17 @@ class SqliteSaver(AsyncSqliteSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        async with self._rollback_on_error():
+        async with self._write(claimed_thread(config)):
             return await super().aput(config, checkpoint, metadata, new_versions)
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        async with self._rollback_on_error():
+        async with self._write(claimed_thread(config)):
             await super().aput_writes(config, writes, task_id, task_path)
 
     async def adelete_thread(self, thread_id: str) -> None:
-        async with self._rollback_on_error():
+        async with self._write():
             await super().adelete_thread(thread_id)
 
     async def unknown_version(self) -> str | None:
@@ -73,7 +86,7 @@ class SqliteSaver(AsyncSqliteSaver):
 
     async def keep_newest(self, thread_id: str) -> None:
         """Delete all checkpoints of the thread but the newest."""
-        async with self._rollback_on_error(), self.lock:
+        async with self._write(), self.lock:
             for statement in (
                 DELETE_OLDER.format(table="writes"),
                 DELETE_OLDER.format(table="checkpoints"),
@@ -82,11 +95,26 @@ class SqliteSaver(AsyncSqliteSaver):
                 await self.conn.execute(statement, (thread_id,))
             await self.conn.commit()
 
+    async def wait_for_writers(self) -> None:
+        """Wait until no write is under way that was checked before now."""
+        async with self._write():
+            await self.conn.execute(LOCK)
+            await self.conn.commit()
+
     @asynccontextmanager
-    async def _rollback_on_error(self) -> AsyncIterator[None]:
-        try:
-            yield
-        except BaseException:
-            async with self.lock:
+    async def _write(self, thread: ClaimedThread | None = None) -> AsyncIterator[None]:
+        """The block's transaction. Raises LeaseLost if the session of `thread` has a newer claim."""
+        async with self._writing:
+            try:
+                if thread is not None:
+                    await self._check(thread)
+                yield
+            except BaseException:
                 await self.conn.rollback()
-            raise
+                raise
+
+    async def _check(self, thread: ClaimedThread) -> None:
+        # The write lock comes first: whoever waits for it knows that no checked write comes after its own claim.
+        await self.conn.execute(LOCK)
+        if not await self.conn.execute_fetchall(NEWEST_CLAIM, (thread.thread_id, thread.claim)):
+            raise LeaseLost

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 
+import httpx
 import pytest
 import pytest_asyncio
 
+from agent.tools.review import OUTCOME_UNKNOWN
 from router.fake.server.fake_provider import FakeProvider
 from tests.support.marks import Marks
 from tests.support.redis_server import redis_server
-from tests.support.server_process import client_of_process, running, server_in
+from tests.support.server_process import ServerProcess, client_of_process, running, server_in
 from tests.support.serving import direct, fake
 from tests.support.session_client import SessionClient, assert_error
 from tests.support.session_rig import eventually
@@ -31,6 +35,7 @@ class Two:
 
     here: SessionClient
     there: SessionClient
+    server_here: ServerProcess
     provider: FakeProvider
     marks: Marks
 
@@ -54,7 +59,7 @@ async def two(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         servers = [server_in(folder / name, *models, agent=marks.agent, **settings) for name in ("a", "b")]
         await closing.enter_async_context(running(*servers))
         here, there = [await closing.enter_async_context(client_of_process(each)) for each in servers]
-        yield Two(here, there, provider, marks)
+        yield Two(here, there, servers[0], provider, marks)
 
 
 async def test_of_fifty_one_runs(two: Two) -> None:
@@ -128,3 +133,50 @@ async def test_what_one_server_said_the_other_cuts_to_what_was_heard(two: Two) -
         found = (await there.http.post("/agent/cancel/heard/s", json={"heard": "One two"})).json()
     assert (found["status"], found["last_response"]) == ("idle", "One two")
     assert (await here.transcript())[-1] == ("assistant", "One two")
+
+
+async def test_a_server_that_was_frozen_past_its_leases_stores_nothing_that_it_still_had_in_hand(two: Two) -> None:
+    users = [f"frozen{n}" for n in range(5)]
+    asked = [asyncio.create_task(in_a_tool(two.here.of(user))) for user in users]
+    await eventually(lambda: all(two.marks.count(user) for user in users))
+    signal_to(two.server_here, signal.SIGSTOP)
+    try:
+        for user in users:
+            two.marks.release(user)  # the tool's result waits in the frozen server's pipe
+        for user in users:
+            await goes_on_after_a_crash(two.there.of(user))
+        histories = [await two.there.of(user).history() for user in users]
+    finally:
+        signal_to(two.server_here, signal.SIGCONT)
+    for answer in await asyncio.gather(*asked):
+        assert answer.json()["error"]["code"] == "lease_lost"
+    for user, history in zip(users, histories, strict=True):
+        here, there = two.of(user)
+        assert await here.history() == history
+        assert (await there.status())["status"] == "completed"
+        assert await there.transcript() == [
+            ("user", f'/call mark {{"name": "{user}"}}'),
+            ("assistant", ""),
+            ("tool", OUTCOME_UNKNOWN),
+            ("user", "And now?"),
+            ("assistant", "You said: And now?"),
+        ]
+        assert (await here.invoke("And here?", model="fake"))["message"] == "You said: And here?"
+
+
+async def in_a_tool(client: SessionClient) -> httpx.Response:
+    return await client.post("invoke", query=f'/call mark {{"name": "{client.user_id}"}}', session_id="s")
+
+
+async def goes_on_after_a_crash(client: SessionClient) -> None:
+    async def lapsed() -> bool:
+        return (await client.status())["status"] == "error"
+
+    await eventually(lapsed)
+    assert (await client.invoke("And now?"))["message"] == "You said: And now?"
+
+
+def signal_to(server: ServerProcess, signum: signal.Signals) -> None:
+    """Only to the server's own process; its MCP server runs on."""
+    assert server.process is not None
+    os.kill(server.process.pid, signum)

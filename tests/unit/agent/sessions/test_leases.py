@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from agent.sessions.leases import Leases
 from agent.sessions.store import LeaseState, SessionStore
-from config.errors import StorageUnavailable, SwitchboardError, TurnCancelled
+from config.errors import LeaseLost, StorageUnavailable, SwitchboardError, TurnCancelled
 from tests.support.virtual_clock import run_virtually
 
 
@@ -35,7 +35,7 @@ class Ended(list[str]):
 
     def by(self, turn_id: str) -> Callable[[SwitchboardError], None]:
         def end(error: SwitchboardError) -> None:
-            assert isinstance(error, TurnCancelled)
+            assert isinstance(error, TurnCancelled | LeaseLost)
             self.append(f"{turn_id}: {error}")
 
         return end
@@ -63,7 +63,7 @@ async def test_a_turn_that_is_to_stop_or_has_lost_its_session_is_ended_with_the_
     leases = leases_over(store)
     with leases.hold("a", ended.by("a")), leases.hold("b", ended.by("b")), leases.hold("c", ended.by("c")):
         await leases.renew()
-    assert ended == ["a: The turn was cancelled.", "b: The session was deleted or has expired."]
+    assert ended == ["a: The turn was cancelled.", f"b: {LeaseLost()}"]
 
 
 async def test_a_turn_that_ends_while_it_is_looked_up_is_left_alone() -> None:

@@ -9,6 +9,7 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 
 from agent.events import Event, HandOff, ReviewRequested, ToolFinished, TurnFinished
+from agent.storage.fence import ClaimedThread
 from agent.tools.review import DECLINED, ReviewResponse, resume_value
 from agent.tools.tool_set import SERVER_TOOLS
 from agent.turns import ThreadRequest, TurnService
@@ -48,7 +49,7 @@ class Rig:
         async def view(messages: Any) -> list[AnyMessage]:
             return list(messages)
 
-        turn = self.turns.begin_on_thread(ThreadRequest("main", "t", "ann", view, **request))
+        turn = self.turns.begin_on_thread(ThreadRequest("main", ClaimedThread("t", 1), "ann", view, **request))
         async with aclosing(turn.events()) as events:
             return [event async for event in events]
 
