@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
+from contextlib import suppress
 from typing import Final
 
 from config.errors import ConfigError, Problem
+
+STDERR: Final = 2
 
 HINTS: Final = {
     errno.EADDRINUSE: "another program uses it. Stop that program, or choose another port with --port",
@@ -42,6 +46,19 @@ def bind(host: str, port: int) -> list[socket.socket]:
             problem = Problem(f"cannot listen on port {port} of {host}: {reason}", key="SWITCHBOARD_PORT")
             raise ConfigError([problem]) from exc
     return bound
+
+
+def keep_from_child_programs() -> None:
+    """Let no program that this process starts, such as an MCP server, inherit an open socket or pipe.
+
+    uvicorn's workers get the bound sockets as inheritable ones, and such a program would keep the port of a server that
+    was killed.
+    """
+    with suppress(FileNotFoundError):  # Windows, where handles are not inherited
+        for descriptor in map(int, os.listdir("/dev/fd")):
+            if descriptor > STDERR:
+                with suppress(OSError):  # the one that listed the folder is closed again
+                    os.set_inheritable(descriptor, False)
 
 
 def port_of(listeners: list[socket.socket]) -> int:

@@ -51,6 +51,19 @@ def test_the_command_line_turns_it_off_where_the_same_process_serves(
     assert said.splitlines()[-1] == collects
 
 
+def test_a_program_that_a_worker_starts_does_not_keep_the_port_of_a_server_that_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "models.yaml").write_text(MODELS)
+    code = (
+        "import socket\n"
+        "from api.worker import create_app_from_environment\n"
+        "listener = socket.create_server(('127.0.0.1', 0))\n"
+        "listener.set_inheritable(True)  # as a worker gets it from its parent process\n"
+        "create_app_from_environment()\n"
+        "print(listener.get_inheritable())"
+    )
+    assert printed(code, tmp_path, SWITCHBOARD_API_TOKENS="token", SWITCHBOARD_WORKERS="2") == "False"
+
+
 def test_optional_dependencies_are_not_imported(tmp_path: Path) -> None:
     code = (
         "import api.app, sys\n"
