@@ -67,9 +67,6 @@ async def begun(client: SessionClient, marks: Marks, open_streams: AsyncExitStac
         events = await open_streams.enter_async_context(client.of(user).streaming(path, **fields))
         await anext(await open_streams.enter_async_context(aclosing(events)))
 
-    await stream("hears", "invoke", query="/tokens 500", model="slow")
-    await stream("calls", "invoke", query='/call mark {"name": "calls"}')
-    await eventually(lambda: marks.count("calls"))
     for user in ("waits", "accepts", "edits"):
         asked = await client.of(user).invoke(f'/call mark_if_allowed {{"name": "{user}"}}')
         assert asked["status"] == "interrupted"
@@ -78,6 +75,10 @@ async def begun(client: SessionClient, marks: Marks, open_streams: AsyncExitStac
     open_streams.push_async_callback(asyncio.wait, [resumed])
     await eventually(lambda: marks.count("accepts"))
     await client.of("idles").invoke("Hi")
+    await stream("calls", "invoke", query='/call mark {"name": "calls"}')
+    await eventually(lambda: marks.count("calls"))
+    # The last one, because it ends by itself after 25 seconds.
+    await stream("hears", "invoke", query="/tokens 500", model="slow")
     users = ("hears", "calls", "waits", "accepts", "edits", "idles")
     return {user: await client.of(user).status() for user in users}
 
