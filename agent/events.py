@@ -72,13 +72,15 @@ class Usage:
     """The tokens of all model calls of the turn.
 
     `cached_tokens` are those of the input that the providers had cached, `reasoning_tokens` those of the output that
-    were thoughts; None if no provider says.
+    were thoughts; None if no provider says. `cost` is what all attempts of the turn cost, in US dollars, also those
+    that failed; None if it is not known of one of them. A sum has no cost: the turn's record has it.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cost: float | None = None
 
     @property
     def total_tokens(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from unicodedata import east_asian_width
 
@@ -89,7 +89,7 @@ class AgentRun:
         # A hand-off beside a call that waits for a review is repeated after the review, when the step is complete.
         for event in list(run.reviews.values()) or run.hand_offs():
             yield event
-        yield usage
+        yield replace(usage, cost=self._context.turn.record.cost)
         yield TurnFinished("interrupted" if run.reviews else "tool_calls" if run.accepted else run.finish_reason)
 
     async def _stream(self, given: AgentInput) -> AsyncGenerator[tuple[str, Any], None]:

@@ -10,7 +10,7 @@ from config.errors import AttemptError, ProviderTimeout, SwitchboardError
 from config.models.deployments import Deployment
 from router.history import messages_for, provider_of
 from router.lanes.base import Chunk, LaneRequest
-from router.providers.model_facts import cost
+from router.providers.prices import cost
 from router.routed_turn import RoutedTurn
 from router.stream.answer_collector import AnswerCollector
 from router.stream.chunk_timeout import ChunkTimeout
@@ -82,6 +82,7 @@ class Attempt:
             trial.cancelled()  # has no effect after any other end
             stats.in_flight -= 1
             record.seconds = router.clock() - began
+            record.cost = self._cost(answer.usage, params)
 
     async def _next(self, stream: AsyncIterator[Chunk], timeout: ChunkTimeout, began: float) -> Chunk | None:
         """The next chunk, within the first-token timeout or, after the first token, the stall timeout."""
@@ -110,7 +111,13 @@ class Attempt:
             return
         sent, answered = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
         self._turn.router.rate_limits.count_tokens(self.deployment, sent + answered)
-        self.record.cost = cost(self.deployment, usage)
+
+    def _cost(self, usage: Mapping[str, Any] | None, params: Mapping[str, Any]) -> float | None:
+        """The attempt's cost; see `AttemptRecord`. A failed attempt pays for what the provider reports, too."""
+        record = self.record
+        if not usage or not (usage.get("prompt_tokens") or usage.get("completion_tokens")):
+            return None if record.outcome == "ok" or record.first_token is not None else 0.0
+        return cost(self.deployment, usage, record.service_tier or params.get("service_tier"))
 
 
 def has_token(chunk: Chunk) -> bool:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class AttemptRecord:
-    """One attempt. `outcome` is "ok", "cancelled" or an error code; times are in seconds, `cost` is in US dollars.
+    """One attempt. `outcome` is "ok", "cancelled" or an error code; times are in seconds.
 
+    `cost` is in US dollars, once the attempt is over: 0 if the provider said nothing, None if it is not known what the
+    attempt costs, because the model has no known price or the provider did not report its usage.
     `model` is the model name that led to the deployment: the requested one, or that of a fallback. `system_fingerprint`
     and `service_tier` are OpenAI's, as the provider sends them.
     """
@@ -42,9 +44,9 @@ class TurnRecord:
 
     @property
     def cost(self) -> float | None:
-        """The cost of all attempts in US dollars; None when none is known."""
-        costs = [each.cost for each in self.attempts if each.cost is not None]
-        return sum(costs) if costs else None
+        """The cost of all attempts in US dollars; None if that of one is not known."""
+        costs = [each.cost for each in self.attempts]
+        return None if None in costs else float(sum(each for each in costs if each is not None))
 
     @property
     def provider_fields(self) -> dict[str, str]:

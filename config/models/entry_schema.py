@@ -11,7 +11,27 @@ from config.models.deployments import OnCut
 from config.parsing.sections import Count, Integer, Name, NonNegative, Number, Seconds, Section
 
 
-class KnownParams(Section):
+class PricedSection(Section):
+    """Prices of the deployment's own, in US dollars for one token. They win over LiteLLM's price map."""
+
+    input_cost_per_token: NonNegative | None = Field(
+        None, description="US dollars for one token of the prompt. Default: LiteLLM's price."
+    )
+    output_cost_per_token: NonNegative | None = Field(
+        None, description="US dollars for one token of the answer. Default: LiteLLM's price."
+    )
+    cache_read_input_token_cost: NonNegative | None = Field(
+        None, description="US dollars for one token that the provider had cached. Default: as `input_cost_per_token`."
+    )
+    cache_creation_input_token_cost: NonNegative | None = Field(
+        None, description="US dollars for one token that the provider caches. Default: as `input_cost_per_token`."
+    )
+    output_cost_per_reasoning_token: NonNegative | None = Field(
+        None, description="US dollars for one token of reasoning. Default: as `output_cost_per_token`."
+    )
+
+
+class KnownParams(PricedSection):
     """How to reach one model: the parameters of LiteLLM's `completion()` and the deployment's share of the traffic."""
 
     label: ClassVar[str] = "litellm_params"
@@ -89,7 +109,7 @@ else:
     )
 
 
-class ModelInfo(Section):
+class ModelInfo(PricedSection):
     """Facts about the model. Other keys are kept unchanged."""
 
     model_config = ConfigDict(extra="allow")

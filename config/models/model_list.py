@@ -10,7 +10,7 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from config.models.deployments import Deployment, Timeouts
-from config.models.entry_schema import KnownParams, LiteLLMParams, ModelEntry, ModelInfo
+from config.models.entry_schema import KnownParams, LiteLLMParams, ModelEntry, ModelInfo, PricedSection
 from config.models.provider_keys import find_base, find_key, provider_of
 from config.models.provider_packages import missing_package
 from config.models.router_settings import drop_none, read_timeouts
@@ -18,12 +18,14 @@ from config.models.schema import ModelsFile
 from config.parsing.env_references import UnsetReference
 from config.parsing.yaml_document import Document
 
-# Keys that a Deployment has a field for, or that have been resolved before. All other keys become its `params`.
+# Keys that a Deployment has a field for, or that have been resolved before. Prices become its `info`, like those of
+# model_info. All other keys become its `params`.
 _NOT_PARAMS = frozenset(
     "model api_key api_base base_url litellm_credential_name weight order rpm tpm on_cut fallbacks turn_deadline "
     "first_token_timeout stall_timeout timeout request_timeout stream_timeout".split()
 )
-_PARAMS = [name for name in LiteLLMParams.model_fields if name not in _NOT_PARAMS]
+_PRICES = tuple(PricedSection.model_fields)
+_PARAMS = [name for name in LiteLLMParams.model_fields if name not in _NOT_PARAMS and name not in _PRICES]
 
 
 def read_model_list(
@@ -84,7 +86,7 @@ def _deployment(
         api_base=base,
         params=params,
         timeouts=replace(timeouts, **read_timeouts(lambda name: getattr(known, name))),
-        info=drop_none(info.model_dump(exclude={"id"})),
+        info=drop_none(info.model_dump(exclude={"id"})) | drop_none({name: getattr(known, name) for name in _PRICES}),
         missing=missing,
         **drop_none({name: getattr(known, name) for name in ("order", "rpm", "tpm", "weight", "on_cut")}),
     )

@@ -42,7 +42,8 @@ class Section(BaseModel):
     @classmethod
     def is_ignored(cls, key: str) -> bool:
         """Whether LiteLLM knows the key, but it has no effect here."""
-        return key in cls.ignored or bool(cls.ignored_pattern and re.search(cls.ignored_pattern, key))
+        known = key in cls.ignored or bool(cls.ignored_pattern and re.search(cls.ignored_pattern, key))
+        return known and key not in cls.model_fields
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

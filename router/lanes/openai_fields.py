@@ -9,11 +9,19 @@ import orjson
 
 
 def token_counts(usage: Mapping[str, Any]) -> dict[str, Any]:
-    """The whole numbers of a usage object and its details. Other values are dropped, so that counts can be added."""
+    """The whole numbers of a usage object and its details. Other values are dropped, so that counts can be added.
+
+    Details are in keys that end in `_details`; those of Anthropic's cache have details of their own.
+    """
+    return _counts(usage, depth=2)
+
+
+def _counts(usage: Mapping[str, Any], depth: int) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, value in usage.items():
-        if isinstance(value, dict):
-            kept[name] = {key: int(each) for key, each in value.items() if _is_count(each)}
+        if name.endswith("_details"):
+            if isinstance(value, dict) and depth:
+                kept[name] = _counts(value, depth - 1)
         elif _is_count(value):
             kept[name] = int(value)
     return kept

@@ -30,35 +30,6 @@ def exceeds_context(deployment: Deployment, prompt_chars: int) -> bool:
     return isinstance(limit, int) and prompt_chars > limit * MAX_CHARS_PER_TOKEN
 
 
-def cost(deployment: Deployment, usage: Mapping[str, Any]) -> float | None:
-    """The cost in US dollars of OpenAI's `usage`; None for a model without a known price.
-
-    Tokens that the provider had cached, or that it caches now, and tokens of reasoning have their own price if it is
-    known.
-    """
-    facts = _facts(deployment)
-    if facts.get("input_cost_per_token") is None or facts.get("output_cost_per_token") is None:
-        return None
-    sent, answered = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
-    details, thoughts = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
-    cached = usage.get("cache_read_input_tokens") or details.get("cached_tokens") or 0
-    written = usage.get("cache_creation_input_tokens") or details.get("cache_creation_tokens") or 0
-    reasoning = min(thoughts.get("reasoning_tokens") or 0, answered)
-    plain = max(0, sent - cached - written)
-    return float(
-        plain * _price(facts, "input_cost_per_token")
-        + cached * _price(facts, "cache_read_input_token_cost", "input_cost_per_token")
-        + written * _price(facts, "cache_creation_input_token_cost", "input_cost_per_token")
-        + (answered - reasoning) * _price(facts, "output_cost_per_token")
-        + reasoning * _price(facts, "output_cost_per_reasoning_token", "output_cost_per_token")
-    )
-
-
-def _price(facts: Mapping[str, Any], *names: str) -> float:
-    """The price of one token: the first that is known."""
-    return float(next(facts[name] for name in names if facts.get(name) is not None))
-
-
 def describe_to_litellm(model: str) -> None:
     """Enter an Ollama model in LiteLLM's price map.
 

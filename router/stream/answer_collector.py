@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from config.errors import BadAnswer, ContentPolicyViolation
@@ -33,6 +34,11 @@ class AnswerCollector:
         self._text = False
         self._finish: str | None = None
         self._usage: Chunk | None = None
+
+    @property
+    def usage(self) -> Mapping[str, Any] | None:
+        """What the provider has reported so far."""
+        return self._usage["usage"] if self._usage else None
 
     @property
     def paid(self) -> Chunk | None:

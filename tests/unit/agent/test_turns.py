@@ -93,6 +93,13 @@ async def test_the_agents_tool_runs_and_its_result_is_answered_with() -> None:
     assert rig.sent[1][2:] == [("assistant", "Let me see. "), ("tool", "42")]
 
 
+async def test_the_usage_has_the_cost_of_all_model_calls() -> None:
+    rig = Rig([call("multiply", '{"a":6,"b":7}'), finish("tool_calls"), usage(5, 4)], DONE)
+    prices = {"input_cost_per_token": 1, "output_cost_per_token": 10}
+    rig.service = TurnService(router_over(rig.lane, deployment("a", info=prices)), PROFILE)
+    assert Usage(7, 5, cost=57) in await rig.events()
+
+
 @pytest.mark.parametrize(
     ("before", "after", "heard"),
     [

@@ -306,6 +306,8 @@ def test_a_litellm_proxy_config_works_unchanged_with_a_warning_that_lists_the_ig
     assert registry.settings.fallbacks == {"gpt-4o": ("claude",)}
     assert registry.resolve("anything") == "*"
     assert [each.missing for each in registry.deployments] == [("AZURE_API_BASE", "AZURE_API_KEY"), (), (), ()]
+    assert registry.deployments[0].info["input_cost_per_token"] == 0.000421
+    assert "input_cost_per_token" not in registry.deployments[0].params
     master_key, warning = registry.warnings
     assert warning.partition(": ")[2].split(", ") == [
         "callback_settings",
@@ -314,7 +316,6 @@ def test_a_litellm_proxy_config_works_unchanged_with_a_warning_that_lists_the_ig
         "general_settings.health_check_interval",
         "general_settings.store_model_in_db",
         "guardrails",
-        "litellm_params.input_cost_per_token",
         "litellm_params.langfuse_secret",
         "litellm_params.max_parallel_requests",
         "litellm_params.max_retries",
@@ -836,3 +837,24 @@ def test_any_value_is_valid_or_a_config_error(tmp_path: Path, value: Any) -> Non
 def test_any_broken_text_is_a_config_error(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError):
         load_models(write(tmp_path, text), {})
+
+
+def test_prices_are_numbers_and_those_of_litellm_params_win(tmp_path: Path) -> None:
+    content = """
+model_list:
+  - model_name: a
+    litellm_params: {model: fake/echo, input_cost_per_token: 1e-6}
+    model_info: {input_cost_per_token: 2, output_cost_per_token: "0.5"}
+"""
+    [found] = load(tmp_path, content).deployments
+    assert found.info == {"input_cost_per_token": 1e-6, "output_cost_per_token": 0.5}
+
+
+def test_a_negative_price_is_a_problem(tmp_path: Path) -> None:
+    content = """
+model_list:
+  - model_name: a
+    litellm_params: {model: fake/echo, output_cost_per_token: -1}
+"""
+    [(line, key, _)] = faults(tmp_path, content)
+    assert (line, key) == (4, "model_list[0].litellm_params.output_cost_per_token")

@@ -141,8 +141,11 @@ def check_chunk(chunk: Chunk) -> None:
 
 
 def check_usage(usage: dict[str, Any]) -> None:
-    counts = [each for value in usage.values() for each in (value.values() if isinstance(value, dict) else [value])]
-    assert all(type(count) is int and count >= 0 for count in counts)
+    for name, value in usage.items():
+        if name.endswith("_details"):
+            check_usage(value)
+        else:
+            assert type(value) is int and value >= 0
 
 
 def outcome(reads: Iterable[bytes]) -> tuple[list[Chunk], str | None]:

@@ -4,7 +4,8 @@ import respx
 import router.providers.model_facts
 from config.models.deployments import Deployment
 from router.providers.litellm_import import litellm
-from router.providers.model_facts import cost, describe_to_litellm, exceeds_context, supports_prefill
+from router.providers.model_facts import describe_to_litellm, exceeds_context, supports_prefill
+from router.providers.prices import cost
 
 
 @pytest.fixture(autouse=True)
@@ -42,30 +43,3 @@ def test_names_without_end_do_not_fill_the_price_map(monkeypatch: pytest.MonkeyP
     for number in range(3):
         describe_to_litellm(f"ollama_chat/model-{number}")
     assert [number for number in range(3) if f"ollama_chat/model-{number}" in litellm.model_cost] == [0]
-
-
-PRICES = {
-    "input_cost_per_token": 10,
-    "output_cost_per_token": 100,
-    "cache_read_input_token_cost": 1,
-    "cache_creation_input_token_cost": 12,
-    "output_cost_per_reasoning_token": 1000,
-}
-DETAILED = {
-    "prompt_tokens": 9,
-    "completion_tokens": 5,
-    "prompt_tokens_details": {"cached_tokens": 4, "cache_creation_tokens": 2},
-    "completion_tokens_details": {"reasoning_tokens": 3},
-}
-
-
-def test_cached_tokens_and_thoughts_have_their_own_price() -> None:
-    priced = Deployment(id="a", group="g", model="unknown/a", info=PRICES)
-    assert cost(priced, DETAILED) == 3 * 10 + 4 * 1 + 2 * 12 + 2 * 100 + 3 * 1000
-    anthropic = {"prompt_tokens": 9, "cache_read_input_tokens": 4, "cache_creation_input_tokens": 2}
-    assert cost(priced, anthropic) == 3 * 10 + 4 * 1 + 2 * 12
-
-
-def test_without_a_price_of_their_own_they_have_the_usual_one() -> None:
-    usual = {name: PRICES[name] for name in ("input_cost_per_token", "output_cost_per_token")}
-    assert cost(Deployment(id="a", group="g", model="unknown/a", info=usual), DETAILED) == 9 * 10 + 5 * 100

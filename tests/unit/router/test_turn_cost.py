@@ -1,0 +1,120 @@
+"""What a turn costs, over all of its attempts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from config.errors import AllDeploymentsFailed, AnswerCut, ProviderOverloaded
+from config.models.deployments import Deployment
+from router.model_call import ModelCall
+from router.routed_turn import RoutedTurn
+from tests.support.scripted_lane import HANG, ScriptedLane, delta, deployment, finish, router_over, text, usage
+
+PRICES = {"input_cost_per_token": 1, "output_cost_per_token": 10}
+GOOD = [text("Hel"), text("lo."), finish(), usage(3, 2)]
+WHOLE = "One two three four five six seven eight nine ten eleven twelve."
+
+
+def priced(model: str, order: int = 0, **prices: float) -> Deployment:
+    return deployment(model, order=order, info=PRICES | prices)
+
+
+async def cost_of(scripts: dict[str, list[Any]], *deployments: Deployment, **settings: Any) -> float | None:
+    turn = router_over(ScriptedLane(scripts), *deployments, **{"num_retries": 0, **settings}).begin("main")
+    await read(turn)
+    return turn.record.cost
+
+
+async def read(turn: RoutedTurn) -> None:
+    async for _ in ModelCall(turn, [{"role": "user", "content": "Hi"}], {}).chunks():
+        pass
+
+
+async def test_an_answer_costs_its_tokens() -> None:
+    assert await cost_of({"a": [GOOD]}, priced("a")) == 3 + 20
+
+
+async def test_cached_tokens_and_reasoning_have_their_prices() -> None:
+    counted = {
+        "prompt_tokens": 9,
+        "completion_tokens": 5,
+        "total_tokens": 14,
+        "prompt_tokens_details": {"cached_tokens": 4, "cache_creation_tokens": 2},
+        "completion_tokens_details": {"reasoning_tokens": 3},
+    }
+    prices = {"cache_read_input_token_cost": 0.5, "cache_creation_input_token_cost": 2}
+    script = [delta({"reasoning_content": "Hm."}), *GOOD[:3], {"choices": [], "usage": counted}]
+    assert await cost_of({"a": [script]}, priced("a", output_cost_per_reasoning_token=100, **prices)) == 3 + 2 + 4 + 320
+
+
+async def test_an_attempt_that_fails_without_a_token_costs_nothing() -> None:
+    scripts = {"a": [[ProviderOverloaded("503")]], "b": [GOOD]}
+    assert await cost_of(scripts, deployment("a"), priced("b", 1)) == 3 + 20
+
+
+async def test_an_attempt_that_fails_pays_for_what_it_reports() -> None:
+    scripts = {"a": [[finish(), usage(7, 0)]], "b": [GOOD]}
+    assert await cost_of(scripts, priced("a"), priced("b", 1)) == 7 + 3 + 20
+    assert await cost_of(scripts, deployment("a"), priced("b", 1)) is None
+
+
+async def test_a_turn_without_an_answer_costs_what_its_attempts_report() -> None:
+    turn = router_over(ScriptedLane({"a": [[finish(), usage(7, 0)]]}), priced("a"), num_retries=0).begin("main")
+    with pytest.raises(AllDeploymentsFailed):
+        await read(turn)
+    assert turn.record.cost == 7
+
+
+async def test_an_answer_that_is_cut_and_continued_costs_both_parts() -> None:
+    cut = [text(WHOLE[:32]), usage(3, 6), AnswerCut("reset")]
+    scripts = {"a": [cut], "b": [[text(WHOLE[32:]), finish(), usage(9, 7)]]}
+    assert await cost_of(scripts, priced("a"), priced("b", 1, output_cost_per_token=100)) == 3 + 60 + 9 + 700
+
+
+async def test_what_a_cut_answer_costs_is_unknown_if_the_provider_does_not_say() -> None:
+    cut = [text(WHOLE[:32]), AnswerCut("reset")]
+    scripts = {"a": [cut], "b": [[text(WHOLE[32:]), finish(), usage(9, 7)]]}
+    assert await cost_of(scripts, priced("a"), priced("b", 1)) is None
+
+
+@pytest.mark.parametrize(("loser", "cost"), [([HANG], 23), ([usage(5, 0), HANG], 28)])
+async def test_the_attempt_that_loses_the_race_costs_what_it_reports(loser: list[Any], cost: float) -> None:
+    deployments = priced("a", 0), priced("b", 1)
+    assert await cost_of({"a": [loser], "b": [GOOD]}, *deployments, hedge_after=0.005, hedge_budget=1.0) == cost
+
+
+async def test_the_loser_without_a_price_leaves_the_cost_unknown_only_if_it_had_to_be_paid() -> None:
+    deployments = deployment("a", order=0), priced("b", 1)
+    hedged = {"hedge_after": 0.005, "hedge_budget": 1.0}
+    assert await cost_of({"a": [[HANG]], "b": [GOOD]}, *deployments, **hedged) == 23
+    assert await cost_of({"a": [[usage(5, 0), HANG]], "b": [GOOD]}, *deployments, **hedged) is None
+
+
+@pytest.mark.parametrize("script", [GOOD[:3], [*GOOD[:3], usage(0, 0)]], ids=["no usage", "an empty one"])
+async def test_without_usage_the_cost_is_unknown_and_not_0(script: list[Any]) -> None:
+    assert await cost_of({"a": [script]}, priced("a")) is None
+
+
+async def test_without_a_price_the_cost_is_unknown_and_not_0() -> None:
+    assert await cost_of({"a": [GOOD]}, deployment("a")) is None
+
+
+async def test_the_cost_of_an_answer_that_its_caller_left_is_unknown() -> None:
+    turn = router_over(ScriptedLane({"a": [[text("Hel"), HANG]]}), priced("a")).begin("main")
+    reading = asyncio.create_task(read(turn))
+    async with asyncio.timeout(1):
+        while turn.record.first_token is None:
+            await asyncio.sleep(0.001)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert turn.record.cost is None
+
+
+async def test_the_service_tier_that_the_provider_names_has_its_price() -> None:
+    flex = {**usage(1000, 0), "service_tier": "flex"}
+    scripts = {"openai/gpt-5": [[text("Hi"), finish(), flex]]}
+    assert await cost_of(scripts, deployment("openai/gpt-5")) == pytest.approx(1000 * 6.25e-7)
