@@ -22,6 +22,7 @@ from agent.storage.checkpoints import open_checkpoints
 from agent.tools.mcp.host import McpHost
 from agent.turns import TurnService
 from api import garbage_collection
+from api.chat.routes import routes as chat_routes
 from api.database import open_configured_database
 from api.docs.openapi import DocumentedApp
 from api.docs.routes import routes as docs_routes
@@ -114,6 +115,7 @@ def create_app(settings: Settings) -> FastAPI:
             *openai_routes.routes,
             *embedding_routes.routes,
             *session_routes.routes,
+            *chat_routes.routes,
             *ops_routes.routes,
             *docs_routes.routes,
             *not_served_routes.routes,

@@ -90,6 +90,17 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         interrupts=many(ANYTHING),
         error=ANYTHING,
     ),
+    "ChatAnswer": record(
+        ("hand_offs",),
+        response=TEXT,
+        usage=record(
+            input_tokens=COUNT,
+            output_tokens=COUNT,
+            total_tokens=COUNT,
+            total_cost={"type": ["number", "null"], "description": "US dollars; null if it is not known"},
+        ),
+        hand_offs=many(record(name=TEXT, arguments=ANYTHING)),
+    ),
     "SessionStatus": record(
         user_id=TEXT,
         session_id=TEXT,
@@ -126,6 +137,13 @@ CHUNK: Final = (
 )
 SESSION_EVENT: Final = (
     'data: {"type":"text_chunk","content":"Hello.","session_id":"s1","timestamp":"2026-01-01T10:00:00.000+00:00"}\n\n'
+)
+CHAT_USAGE: Final = {"input_tokens": 45, "output_tokens": 120, "total_tokens": 165, "total_cost": 0.00033}
+CHAT_EVENTS: Final = (
+    'data: {"type":"start","message":"开始生成响应..."}\n\n'
+    'data: {"type":"content","chunk":"Hello."}\n\n'
+    'data: {"type":"complete","full_content":"Hello.","usage":{"input_tokens":45,"output_tokens":120,'
+    '"total_tokens":165,"total_cost":0.00033}}\n\n'
 )
 TIME: Final = "2026-01-01T10:00:00.000+00:00"
 MEMORY: Final = {"id": "3f2b8c1e-0c5d-4f6a-9b7e-1d2c3b4a5f60", "content": "The user's name is Ada.", "created": TIME}
@@ -204,6 +222,8 @@ _TURN_ERRORS: Final = (400, 401, 404, 409, 413, 422, 502, 503, 504)
 _STORED: Final = (401, 422, 503)
 _CHANGED: Final = (401, 404, 422, 503)
 _WRITTEN: Final = (400, 401, 413, 422, 503)
+_CHAT: Final = {"message": "Hi"}
+_CHAT_ERRORS: Final = (400, 401, 404, 413, 422, 429, 502, 503, 504)
 _INVOKE: Final = {"user_id": "ada", "query": "Hi"}
 _RESUME: Final = {"user_id": "ada", "session_id": "s1", "response_type": "accept"}
 
@@ -220,6 +240,8 @@ CALLS: Final[Mapping[tuple[str, str], Call]] = {
     ),
     ("get", "/v1/models"): Call("Models", {"object": "list", "data": [MODEL]}),
     ("get", "/v1/models/{name}"): Call("Model", MODEL, errors=(401, 404)),
+    ("post", "/chat"): Call("ChatAnswer", {"response": "Hello.", "usage": CHAT_USAGE}, _CHAT, _CHAT_ERRORS),
+    ("post", "/chat/stream"): Call(None, None, _CHAT, (400, 401, 404, 413, 422, 503), events=CHAT_EVENTS),
     ("post", "/agent/invoke"): Call("Turn", TURN, _INVOKE, _TURN_ERRORS),
     ("post", "/agent/invoke/stream"): Call(None, None, _INVOKE, _TURN_ERRORS, events=SESSION_EVENT),
     ("post", "/agent/resume"): Call("Turn", TURN, _RESUME, _TURN_ERRORS),

@@ -17,7 +17,7 @@ from api.http.auth import authenticate
 from api.http.body import read_json_object, request_body, validate_body
 from api.http.errors import InvalidBody
 from api.http.ids import ID_DESCRIPTION, ID_SCHEMA
-from api.http.sse import EventStream, cancel_on_disconnect
+from api.http.sse import EVENTS, EventStream, cancel_on_disconnect
 from api.sessions import encode
 from api.sessions.wire import CancelBody, InvokeBody, MemoryBody, ResumeBody, SessionBody, valid_id
 from config.errors import MemoryNotFound
@@ -35,13 +35,6 @@ B = TypeVar("B", bound=BaseModel)
 
 PathId = Annotated[str, Path(description=ID_DESCRIPTION, json_schema_extra=ID_SCHEMA), AfterValidator(valid_id)]
 OPTIONAL_BODY = request_body(CancelBody, required=False)
-
-EVENTS: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "Server-sent events: each `data:` line is a JSON object with a `type`.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
-    }
-}
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=10_000_000)]

@@ -16,6 +16,7 @@ from config.parsing.env_references import UnsetReference, misspelled_references,
 from config.parsing.sections import NotBool, Section
 from config.parsing.validation import did_you_mean, validate
 from config.parsing.yaml_document import read_yaml
+from config.profile.chat import ChatSection, ChatSettings
 from config.profile.mcp_servers import McpServer, McpServerSection, server_name
 from config.profile.memory import MemorySection, MemorySettings, Trim, TrimSection
 from config.profile.review import check_servers, is_reviewed, validate_pattern
@@ -59,6 +60,7 @@ class AgentProfile:
     review: tuple[str, ...] = ()
     trim: Trim | None = None
     memory: MemorySettings = field(default_factory=MemorySettings)
+    chat: ChatSettings = field(default_factory=ChatSettings)
     source: Path | None = None
 
     def reviewed(self, tool_name: str, mcp_server: str | None) -> bool:
@@ -108,6 +110,8 @@ def check_agent(file: Path, environ: Mapping[str, str] = os.environ) -> tuple[Ag
         fields["trim"] = agent.trim.value
     if agent.memory is not None:
         fields["memory"] = agent.memory.value
+    if agent.chat is not None:
+        fields["chat"] = agent.chat.value
     return AgentProfile(**fields, source=file), ()
 
 
@@ -174,6 +178,7 @@ class _AgentFile(Section):
     review: Annotated[tuple[Annotated[str, AfterValidator(_reviewable)], ...], AfterValidator(_unique)] | None = None
     trim: TrimSection | None = None
     memory: MemorySection | None = None
+    chat: ChatSection | None = None
 
     @field_validator("transfer_destinations")
     @classmethod

@@ -121,3 +121,11 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         load_agent(write(tmp_path, "tools: []\ntools: []\nmax_step: 3\n"))
     assert [problem.key for problem in raised.value.problems] == ["tools", "system_prompt", "max_step"]
+
+
+def test_the_words_that_start_a_stream_of_chat(tmp_path: Path) -> None:
+    assert load_agent(write(tmp_path, "system_prompt: Hello.")).chat.start_message == "开始生成响应..."
+    words = load_agent(write(tmp_path, "system_prompt: Hello.\nchat: {start_message: One moment.}"))
+    assert words.chat.start_message == "One moment."
+    with pytest.raises(ConfigError, match="start_message"):
+        load_agent(write(tmp_path, "system_prompt: Hello.\nchat: {start_message: ''}"))

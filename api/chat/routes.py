@@ -1,0 +1,54 @@
+"""`/chat`: one message, one answer, for simple clients. Each request stands alone."""
+
+from __future__ import annotations
+
+import orjson
+from fastapi import APIRouter, Depends, Request, Response
+
+from agent.turns import TurnService
+from api.chat import encode
+from api.chat.wire import ChatBody
+from api.http.auth import authenticate
+from api.http.body import read_json_object, request_body, validate_body
+from api.http.errors import InvalidBody
+from api.http.sse import EVENTS, EventStream, cancel_on_disconnect
+from config.settings import Settings
+
+routes = APIRouter(prefix="/chat", tags=["chat"], dependencies=[Depends(authenticate)])
+
+BODY = request_body(ChatBody)
+
+
+@routes.post("", summary="Answer one message", openapi_extra=BODY)
+async def chat(request: Request) -> Response:
+    """The whole answer, with its tokens and its cost in US dollars."""
+    turns: TurnService = request.state.turns
+    turn = turns.begin((await _read_body(request)).turn_request)
+    answer = await cancel_on_disconnect(request, encode.answer(turns.run(turn)))
+    return Response(orjson.dumps(answer), headers={"cache-control": "no-store"}, media_type="application/json")
+
+
+@routes.post(
+    "/stream",
+    summary="Answer one message, streamed",
+    openapi_extra=BODY,
+    status_code=200,
+    response_class=EventStream,
+    responses=EVENTS,
+)
+async def chat_stream(request: Request) -> Response:
+    """Server-sent events: `start` at once, `content` as the model says it, then `complete` or `error`."""
+    settings: Settings = request.state.settings
+    turns: TurnService = request.state.turns
+    turn = turns.begin((await _read_body(request)).turn_request)
+    return EventStream(
+        encode.sse(turns.run(turn), turns.profile.chat.start_message),
+        get_headers=dict,
+        encode_error=encode.error_line,
+        keep_alive=settings.keep_alive_interval,
+    )
+
+
+async def _read_body(request: Request) -> ChatBody:
+    settings: Settings = request.state.settings
+    return validate_body(ChatBody, await read_json_object(request, limit=settings.max_body_bytes), error=InvalidBody)
