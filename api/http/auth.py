@@ -1,7 +1,13 @@
-"""Authentication with static tokens, sent as `Authorization: Bearer`, `x-api-key` or `api-key`."""
+"""Authentication with static tokens, sent as `Authorization: Bearer`, `x-api-key`, `api-key`, or HTTP Basic.
+
+HTTP Basic is for clients that can only be given a URL, `http://any:TOKEN@host`. A 401 does not offer it: browsers would
+ask for a user and a password.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
@@ -9,6 +15,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi.security.http import HTTPBase
 from pydantic import SecretStr
 
 from api.http.errors import Unauthorized
@@ -20,9 +27,16 @@ api_key = APIKeyHeader(
     auto_error=False,
     description="The same token, for clients that cannot send Bearer; also as api-key",
 )
+# FastAPI's HTTPBasic refuses what it cannot decode, in its own words.
+basic = HTTPBase(
+    scheme="basic",
+    scheme_name="HTTPBasic",
+    auto_error=False,
+    description="The same token as password, with any user name, for clients that can only be given a URL",
+)
 
 
-SECURITY: Final[Mapping[str, Any]] = {"security": [{"HTTPBearer": []}, {"APIKeyHeader": []}]}
+SECURITY: Final[Mapping[str, Any]] = {"security": [{"HTTPBearer": []}, {"APIKeyHeader": []}, {"HTTPBasic": []}]}
 """OpenAPI security of a route that calls `authenticated_caller` itself, which saves the 0.1 ms of a dependency."""
 
 
@@ -51,9 +65,12 @@ def authenticated_caller(request: Request) -> str:
     Raises:
         Unauthorized: the token is missing or not valid.
     """
-    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    headers = request.headers
+    scheme, _, credentials = headers.get("authorization", "").partition(" ")
     token = credentials.strip() if scheme.lower() == "bearer" else ""
-    token = token or request.headers.get("x-api-key", "") or request.headers.get("api-key", "")  # Azure's clients
+    token = token or headers.get("x-api-key", "") or headers.get("api-key", "")  # the latter from Azure's clients
+    if not token and scheme.lower() == "basic":
+        token = _password(credentials)
     if not token:
         raise Unauthorized("A token is required: send 'Authorization: Bearer TOKEN' or 'x-api-key: TOKEN'.")
     verifier: TokenVerifier = request.state.tokens
@@ -66,9 +83,18 @@ async def authenticate(
     request: Request,
     bearer: Annotated[object, Security(bearer)],
     api_key: Annotated[object, Security(api_key)],
+    basic: Annotated[object, Security(basic)],
 ) -> str:
     """`authenticated_caller` as a FastAPI dependency; the parameters are for the OpenAPI description."""
     return authenticated_caller(request)
+
+
+def _password(credentials: str) -> str:
+    """The password of HTTP Basic; empty if there is none."""
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
 
 
 def _digest(token: str) -> bytes:

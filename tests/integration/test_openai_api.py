@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,11 @@ LOOKUP = {
         },
     },
 }
+
+
+def basic(credentials: str | bytes) -> dict[str, str]:
+    raw = credentials.encode() if isinstance(credentials, str) else credentials
+    return {"Authorization": f"Basic {base64.b64encode(raw).decode()}"}
 
 
 @pytest.fixture
@@ -264,6 +270,14 @@ async def test_openais_client_understands_the_errors(openai: AsyncOpenAI) -> Non
         ({"x-api-key": "wrong"}, 401),
         ({"api-key": TOKEN}, 200),
         ({"api-key": "wrong"}, 401),
+        (basic(f"any:{TOKEN}"), 200),
+        (basic(f":{TOKEN}"), 200),
+        (basic(f"{TOKEN}:"), 401),
+        (basic(TOKEN), 401),
+        (basic("any:wrong"), 401),
+        (basic(b"\xff:\xff"), 401),
+        ({"Authorization": "Basic !!"}, 401),
+        ({**basic("proxy:password"), "x-api-key": TOKEN}, 200),
     ],
 )
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/fake"])
@@ -273,6 +287,16 @@ async def test_only_who_has_a_token_gets_in(server: Served, path: str, headers: 
     assert response.status_code == status
     if status == 401:
         assert response.json()["error"]["code"] == "invalid_api_key"
+        assert response.headers["www-authenticate"] == "Bearer"  # Basic would open a dialog in browsers
+
+
+async def test_a_client_that_can_only_be_given_a_url_gets_in_everywhere(server: Served) -> None:
+    url = server.url.replace("://", f"://any:{TOKEN}@")
+    async with httpx.AsyncClient() as http:
+        for path in ("/v1/models", "/agent/sessionids/ann"):
+            assert (await http.get(f"{url}{path}")).status_code == 200
+        for path, body in (("/v1/chat/completions", ask("Hi")), ("/chat", {"message": "Hi"})):
+            assert (await http.post(f"{url}{path}", json=body)).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -65,3 +65,12 @@ def test_ids_are_described(document: dict[str, Any]) -> None:
     invoke = document["paths"]["/agent/invoke"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     for schema in (user_id["schema"], invoke["properties"]["user_id"]):
         assert (schema["minLength"], schema["maxLength"]) == (1, 256)
+
+
+def test_a_token_may_be_sent_in_three_ways(document: dict[str, Any]) -> None:
+    schemes = {name: each.get("scheme") for name, each in document["components"]["securitySchemes"].items()}
+    assert schemes == {"HTTPBearer": "bearer", "APIKeyHeader": None, "HTTPBasic": "basic"}
+    ways = [{"HTTPBearer": []}, {"APIKeyHeader": []}, {"HTTPBasic": []}]
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert operation.get("security", []) == ([] if path == "/health" else ways), path
