@@ -1,9 +1,9 @@
-"""`/health`, for operators and load balancers."""
+"""`/health` and `/`, for operators, load balancers and programs that look for what is served."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
@@ -11,6 +11,18 @@ from agent.turns import TurnService
 from api.reload import Reload
 from config.models.deployments import Deployment
 from router.failover import FailoverRouter
+
+LINKS: Final = {
+    "health": "/health",
+    "docs": "/docs",
+    "openapi": "/openapi.json",
+    "chat": "/chat",
+    "chat_stream": "/chat/stream",
+    "chat_completions": "/v1/chat/completions",
+    "models": "/v1/models",
+    "sessions": "/agent/invoke",
+}
+"""Paths by what they serve."""
 
 routes = APIRouter(tags=["operations"])
 
@@ -31,6 +43,7 @@ async def health(request: Request, response: Response) -> dict[str, Any]:
         "default_model": registry.default_group(),
         "models": registry.names(),
         "deployments": [_deployment(each, turns.router) for each in registry.deployments],
+        "streaming": True,
         "mcp_servers": turns.mcp.status(),
         "reload": reload.status,
         "tasks": len(asyncio.all_tasks()),
@@ -38,8 +51,9 @@ async def health(request: Request, response: Response) -> dict[str, Any]:
 
 
 @routes.get("/", include_in_schema=False)
-async def root(request: Request) -> dict[str, str]:
-    return {"name": "switchboard", "version": request.app.version, "health": "/health", "docs": "/docs"}
+async def root(request: Request) -> dict[str, Any]:
+    """What is served, and where. Needs no token."""
+    return {"status": "ok", "name": "switchboard", "version": request.app.version, "streaming": True, "links": LINKS}
 
 
 def _deployment(deployment: Deployment, router: FailoverRouter) -> dict[str, Any]:

@@ -354,8 +354,12 @@ async def test_health_needs_no_token_and_names_what_is_left_out(tmp_path: Path) 
     async with serving(tmp_path, fake("gpt", "openai/gpt-4o-mini", api_key="os.environ/NOT_SET_KEY"), fake()) as served:
         async with httpx.AsyncClient(base_url=served.url) as http:
             health = await http.get("/health")
-            assert (await http.get("/")).json()["name"] == "switchboard"
-            assert (await http.get("/docs")).status_code == 200
+            root = (await http.get("/", headers={"accept": "*/*"})).json()
+            for path in ("health", "docs", "openapi"):
+                assert (await http.get(root["links"][path])).status_code == 200
+    assert root.keys() == {"status", "name", "version", "streaming", "links"}
+    assert (root["status"], root["name"], root["streaming"]) == ("ok", "switchboard", True)
+    assert health.json()["streaming"] is True
     assert health.status_code == 200
     left_out, ready = health.json()["deployments"]
     assert (left_out["state"], left_out["missing"]) == ("missing_key", ["NOT_SET_KEY"])
