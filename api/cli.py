@@ -6,6 +6,7 @@ Slow imports are inside the commands that need them, so that `check` and `--help
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -87,6 +88,7 @@ def check(
     registry, problems = check_models(settings.models_file, environ)
     problems += check_agent(settings.agent_file, environ)[1]
     _print_deployments(registry)
+    _print_addresses(environ)
     for warning in [*unknown_settings(environ), *registry.warnings]:
         typer.echo(f"warning: {warning}")
     if problems:
@@ -182,6 +184,19 @@ def _print_deployments(registry: Registry) -> None:
     for each in registry.deployments:
         table.add_row(Text(each.group), Text(each.model), _state(each))
     Console().print(table)
+
+
+def _print_addresses(environ: Mapping[str, str]) -> None:
+    """What comes from variables and is not in the files."""
+    from config.models.provider_keys import OTHER_BASES
+    from config.parsing.urls import origin
+    from config.profile.mcp_servers import MCP_URL, MCP_URL_SERVER
+
+    for provider, names in OTHER_BASES.items():
+        if variable := next((name for name in names if environ.get(name)), None):
+            typer.echo(f"{variable}: {provider}/ without an api_base is at {origin(environ[variable])}")
+    if url := environ.get(MCP_URL):
+        typer.echo(f"{MCP_URL}: MCP server {MCP_URL_SERVER} at {origin(url)}")
 
 
 def _state(deployment: Deployment) -> str:

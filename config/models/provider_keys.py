@@ -31,6 +31,9 @@ KEY_VARIABLES: Mapping[str, tuple[str, ...]] = {
 # Providers without a fixed address.
 BASE_VARIABLES: Mapping[str, str] = {"azure": "AZURE_API_BASE", "hosted_vllm": "HOSTED_VLLM_API_BASE"}
 
+# Providers whose fixed address a variable replaces. LiteLLM reads the same ones.
+OTHER_BASES: Mapping[str, tuple[str, ...]] = {"openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE")}
+
 # Authentication without a key: a parameter or variable with one of these prefixes replaces it.
 _KEYLESS_PREFIXES: Mapping[str, tuple[str, ...]] = {
     "anthropic": ("anthropic_federation_", "anthropic_identity_", "ANTHROPIC_AUTH_TOKEN"),
@@ -66,6 +69,9 @@ def find_key(
 
 def find_base(provider: str | None, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
     """The provider's base URL from the environment, and the variable to set if one is needed but missing."""
+    for other in OTHER_BASES.get(provider or "", ()):
+        if environ.get(other):
+            return environ[other], None
     variable = BASE_VARIABLES.get(provider or "")
     found = environ.get(variable) if variable else None
     return found or None, None if found else variable

@@ -17,7 +17,7 @@ from config.parsing.sections import NotBool, Section
 from config.parsing.validation import did_you_mean, validate
 from config.parsing.yaml_document import read_yaml
 from config.profile.chat import ChatSection, ChatSettings
-from config.profile.mcp_servers import McpServer, McpServerSection, server_name
+from config.profile.mcp_servers import MCP_URL, McpServer, McpServerSection, server_name, server_of_environment
 from config.profile.memory import MemorySection, MemorySettings, Trim, TrimSection
 from config.profile.review import check_servers, is_reviewed, validate_pattern
 
@@ -94,9 +94,12 @@ def check_agent(file: Path, environ: Mapping[str, str] = os.environ) -> tuple[Ag
     problems += tuple(
         document.problem(path, message) for path, message in misspelled_references(servers, ("mcp_servers",))
     )
+    extra, wrong = _server_of_environment(agent, environ)
+    problems += wrong
     if agent is not None and agent.review is not None:
         servers = value.get("mcp_servers")  # from the file, because an invalid server is not an unknown one
-        problems += tuple(check_servers(agent.review, servers if isinstance(servers, dict) else (), document))
+        named = [*(servers if isinstance(servers, dict) else ()), *(each.name for each in extra)]
+        problems += tuple(check_servers(agent.review, named, document))
     if agent is None or problems:
         return None, problems
     fields = {name: getattr(agent, name) for name in agent.model_fields_set if getattr(agent, name) is not None}
@@ -104,8 +107,9 @@ def check_agent(file: Path, environ: Mapping[str, str] = os.environ) -> tuple[Ag
         fields["transfer_destinations"] = tuple(
             Destination(**each.model_dump()) for each in agent.transfer_destinations
         )
-    if agent.mcp_servers is not None:
-        fields["mcp_servers"] = tuple(each.server(name, unset) for name, each in agent.mcp_servers.items())
+    if agent.mcp_servers is not None or extra:
+        listed = (each.server(name, unset) for name, each in (agent.mcp_servers or {}).items())
+        fields["mcp_servers"] = (*listed, *extra)
     if agent.trim is not None:
         fields["trim"] = agent.trim.value
     if agent.memory is not None:
@@ -121,6 +125,23 @@ def _resolve_mcp_servers(value: Any, environ: Mapping[str, str]) -> tuple[Any, l
         return value, []
     servers, unset = resolve_env_references(value["mcp_servers"], environ)
     return {**value, "mcp_servers": servers}, unset
+
+
+def _server_of_environment(
+    agent: _AgentFile | None, environ: Mapping[str, str]
+) -> tuple[tuple[McpServer, ...], tuple[Problem, ...]]:
+    """The server of `MCP_URL`, unless the file has it already, and what is wrong with it."""
+    listed = (agent.mcp_servers if agent else None) or {}
+    try:
+        server = server_of_environment(environ)
+    except ValueError as exc:
+        return (), (Problem(str(exc), key=MCP_URL),)
+    if server is None or any(each.url == environ[MCP_URL] for each in listed.values()):
+        return (), ()
+    if server.name in listed:
+        message = f"the server's name is {server.name!r}, which a server of agent.yaml has too; rename that one"
+        return (), (Problem(message, key=MCP_URL),)
+    return (server,), ()
 
 
 def _known_tool(name: str) -> str:

@@ -1,4 +1,4 @@
-"""`mcp_servers` of agent.yaml: MCP servers whose tools the agent can use."""
+"""`mcp_servers` of agent.yaml, and `MCP_URL`: MCP servers whose tools the agent can use."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from config.parsing.env_references import UnsetReference
 from config.parsing.sections import NotBool, Section
+from config.parsing.urls import http_url
 
 CALL_TIMEOUT = 10.0
 """Default seconds for one tool call."""
+
+MCP_URL = "MCP_URL"
+"""The variable with the address of one more server."""
+MCP_URL_SERVER = "mcp"
+"""The name of that server. It does not depend on the address, so that `review` fits every environment."""
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,32}")
 _COMMAND_ONLY = ("args", "env", "cwd")
@@ -61,15 +66,14 @@ def server_name(name: str) -> str:
     return name
 
 
+def server_of_environment(environ: Mapping[str, str]) -> McpServer | None:
+    """The server whose address is in `MCP_URL`; None if it is not set. Raises ValueError for an invalid address."""
+    url = environ.get(MCP_URL)
+    return McpServer(MCP_URL_SERVER, HttpTransport(http_url(url))) if url else None
+
+
 def _http_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is not a number
-        complete = False
-    if not complete and not url.startswith("os.environ/"):
-        raise ValueError("must be an HTTP URL, such as https://example.com/mcp")
-    return url
+    return url if url.startswith("os.environ/") else http_url(url)
 
 
 def _not_blank(text: str) -> str:

@@ -218,3 +218,13 @@ def test_a_child_process_does_not_keep_the_port_of_a_server_that_was_killed() ->
     finally:
         for each in listeners:
             each.close()
+
+
+def test_check_shows_what_comes_from_variables_alone(directory: Path) -> None:
+    (directory / ".env").write_text(
+        "OPENAI_BASE_URL=http://user:secret@localhost:1234/v1\nMCP_URL=http://tools:9000/secret"
+    )
+    result = run("check")
+    assert "OPENAI_BASE_URL: openai/ without an api_base is at http://localhost:1234" in result.output
+    assert "MCP_URL: MCP server mcp at http://tools:9000" in result.output
+    assert "secret" not in result.output

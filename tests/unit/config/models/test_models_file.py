@@ -858,3 +858,26 @@ model_list:
 """
     [(line, key, _)] = faults(tmp_path, content)
     assert (line, key) == (4, "model_list[0].litellm_params.output_cost_per_token")
+
+
+def test_the_environments_base_url_serves_every_openai_deployment_without_one(tmp_path: Path) -> None:
+    content = """
+model_list:
+  - {model_name: a, litellm_params: {model: openai/x, api_key: k}}
+  - {model_name: b, litellm_params: {model: openai/x, api_key: k, api_base: https://own.example}}
+  - {model_name: c, litellm_params: {model: gpt-4o, api_key: k}}
+  - {model_name: d, litellm_params: {model: anthropic/claude-haiku-4-5, api_key: k}}
+  - {model_name: vectors, litellm_params: {model: openai/e, api_key: k}, model_info: {mode: embedding}}
+"""
+    url, other = "http://localhost:1234/v1", "http://localhost:5678/v1"
+    registry = load(tmp_path, content, OPENAI_BASE_URL=url, OPENAI_API_BASE=other)
+    assert [each.api_base for each in registry.deployments] == [url, "https://own.example", url, None]
+    assert [each.api_base for each in registry.embeddings] == [url]
+    assert load(tmp_path, content, OPENAI_API_BASE=other).deployments[0].api_base == other
+    assert load(tmp_path, content).deployments[0].api_base is None
+
+
+def test_an_invalid_base_url_of_the_environment_is_a_problem(tmp_path: Path) -> None:
+    file = write(tmp_path, "model_list: [{model_name: a, litellm_params: {model: openai/x, api_key: k}}]")
+    _, problems = check_models(file, {"OPENAI_BASE_URL": "localhost:1234"})
+    assert [each.key for each in problems] == ["OPENAI_BASE_URL"]

@@ -171,3 +171,27 @@ def test_the_examples_in_the_shipped_file_are_right(tmp_path: Path) -> None:
         ("bookings", ("BOOKINGS_AUTHORIZATION",)),
     ]
     assert profile.reviewed("get_forecast", "weather") and profile.reviewed("create_booking", "bookings")
+
+
+def test_the_environment_can_name_one_more_server(tmp_path: Path) -> None:
+    here = {"MCP_URL": "http://127.0.0.1:9000/mcp"}
+    extra = McpServer("mcp", HttpTransport("http://127.0.0.1:9000/mcp"))
+    assert load(tmp_path, "system_prompt: Hello.", here).mcp_servers == (extra,)
+    assert [each.name for each in load(tmp_path, SERVERS, SET | here).mcp_servers] == ["weather", "bookings-2", "mcp"]
+    assert load(tmp_path, "system_prompt: Hello.\nreview: ['mcp:mcp:*']", here).reviewed("add", "mcp")
+    assert load(tmp_path, "system_prompt: Hello.", {"MCP_URL": ""}).mcp_servers == ()
+
+
+def test_a_server_of_the_file_is_not_added_twice(tmp_path: Path) -> None:
+    profile = load(tmp_path, SERVERS, SET | {"MCP_URL": "https://example.com/mcp"})
+    assert [each.name for each in profile.mcp_servers] == ["weather", "bookings-2"]
+
+
+@pytest.mark.parametrize(
+    ("url", "says"), [("localhost:9000", "HTTP URL"), ("http://h:x/mcp", "HTTP URL"), ("http://other/mcp", "rename")]
+)
+def test_what_is_wrong_with_the_environments_server_is_a_problem(tmp_path: Path, url: str, says: str) -> None:
+    text = "system_prompt: Hello.\nmcp_servers: {mcp: {url: http://one/mcp}}"
+    with pytest.raises(ConfigError, match=says) as caught:
+        load(tmp_path, text, {"MCP_URL": url})
+    assert [each.key for each in caught.value.problems] == ["MCP_URL"]
