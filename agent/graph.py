@@ -14,6 +14,7 @@ from langgraph.warnings import LangGraphDeprecatedSinceV10
 
 from agent.chat_model import RoutedChatModel
 from agent.tools.review import review_calls
+from agent.tools.tool_errors import tool_error_text
 from agent.tools.tool_set import ToolSet
 from agent.turn_context import TurnContext
 
@@ -25,7 +26,7 @@ def compile_graph(tools: ToolSet, checkpointer: BaseCheckpointSaver[Any] | None 
 
     `options` go to create_react_agent: `post_model_hook`, `response_format`, ...
     """
-    node = ToolNode(list(tools.tools), handle_tool_errors=True, awrap_tool_call=review_calls(tools.reviewed))
+    node = ToolNode(list(tools.tools), handle_tool_errors=tool_error_text, awrap_tool_call=review_calls(tools.reviewed))
     with warnings.catch_warnings():
         # The project is defined on create_react_agent, which LangGraph 1.0 marks as moved to the langchain package.
         warnings.simplefilter("ignore", LangGraphDeprecatedSinceV10)

@@ -21,8 +21,9 @@ Prompt = Callable[[Sequence[AnyMessage]], Awaitable[list[AnyMessage]]]
 class TurnContext:
     """LangGraph's run-time context of one turn.
 
-    `params` are OpenAI's sampling parameters. `max_steps` bounds the model calls. `user_id` and `memory` are for the
-    tool that remembers. `answered` holds the ids of the reviewed tool calls that this turn answers: they count as
+    `params` are OpenAI's sampling parameters. `max_steps` bounds the model calls. `user_id` and `session_id` name the
+    caller and the conversation, for tools that want them; None if the request does not. `memory` is for the tool that
+    remembers. `answered` holds the ids of the reviewed tool calls that this turn answers: they count as
     reviewed even if agent.yaml no longer says so. `shows_reasoning`: the reader gets what the model thinks. `steps`
     counts the model calls so far. `caller_tools` are the names of the caller's tools, and `allowed_tools` those of them
     that the model may call; None for all. `start_slot` is the turn's place in the `StartGate`.
@@ -34,6 +35,7 @@ class TurnContext:
     tool_choice: str | Mapping[str, Any] | None = None
     max_steps: int = 10
     user_id: str | None = None
+    session_id: str | None = None
     memory: LongTermMemory | None = None
     answered: frozenset[str] = frozenset()
     caller_tools: frozenset[str] = frozenset()

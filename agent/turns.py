@@ -24,7 +24,7 @@ from agent.storage.fence import ClaimedThread
 from agent.stream import AgentInput, AgentRun
 from agent.tools.caller_tools import CallerTool
 from agent.tools.mcp.host import McpHost
-from agent.tools.tool_set import ToolSet, tool_set
+from agent.tools.tool_set import ToolSet, own_tool_names, tool_set
 from agent.turn import Turn
 from agent.turn_context import Prompt, TurnContext
 from config.errors import ServerStopping
@@ -49,7 +49,8 @@ class TurnRequest:
 
     `session_key` names the call that the turn belongs to: a newer request on the same key supersedes the older one.
     `fingerprint` is the same for a request that a client sends again. `overrides` are what the caller wants of the
-    routing. `user_id` is whose memories the turn may use, on a model that has them.
+    routing. `user_id` is whose memories the turn may use, on a model that has them. Tools are told `user_id` and
+    `session_id`.
     """
 
     model: str | None
@@ -63,6 +64,7 @@ class TurnRequest:
     fingerprint: bytes | None = None
     overrides: RoutingOverrides = field(default_factory=RoutingOverrides)
     user_id: str | None = None
+    session_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class ThreadRequest:
     """A turn on a stored thread: new `messages`, or the `answers` to its interrupts.
 
     `prompt` says what the model is sent of the thread. `answered` are the ids of the tool calls that `answers` decide.
+    Tools are told `user_id` and `session_id`.
     """
 
     model: str | None
@@ -95,6 +98,7 @@ class ThreadRequest:
     messages: Sequence[AnyMessage] = ()
     answers: Mapping[str, Any] | None = None
     answered: frozenset[str] = frozenset()
+    session_id: str | None = None
 
 
 class TurnService:
@@ -130,7 +134,7 @@ class TurnService:
         """Turns that begin from now on run `profile`; those that run keep the one they began with."""
         self.profile = profile
         self._graphs.clear()
-        self.mcp.use(profile.mcp_servers)
+        self.mcp.use(profile.mcp_servers, own_tool_names(profile))
 
     def stop(self) -> None:
         """End all turns with ServerStopping, and refuse new ones."""
@@ -146,16 +150,17 @@ class TurnService:
             ServerStopping: see `stop`.
         """
         routed = self.router.begin(request.model, request.overrides)
-        user_id = request.user_id if self._remembers_users(routed) else None
+        remembered = request.user_id if self._remembers_users(routed) else None
         hand_offs = request.hand_offs if request.hand_offs is not None else _offers_hand_offs(routed)
-        tools, graph = self._graph_for(request.caller_tools, remembers=user_id is not None, hand_offs=hand_offs)
+        tools, graph = self._graph_for(request.caller_tools, remembers=remembered is not None, hand_offs=hand_offs)
         context = TurnContext(
             routed,
-            _prompt(self.profile, self.turn_memories(user_id)),
+            _prompt(self.profile, self.turn_memories(remembered)),
             request.params,
             request.tool_choice,
             self.profile.max_steps,
-            user_id=user_id,
+            user_id=request.user_id,
+            session_id=request.session_id,
             memory=self.memory,
             caller_tools=frozenset(each.name for each in request.caller_tools),
             allowed_tools=request.allowed_tools,
@@ -172,6 +177,7 @@ class TurnService:
             request.prompt,
             max_steps=self.profile.max_steps,
             user_id=request.user_id,
+            session_id=request.session_id,
             memory=self.memory,
             answered=request.answered,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -20,6 +21,8 @@ from agent.sessions.lifespan import open_sessions
 from agent.sessions.signals import Signals
 from agent.storage.checkpoints import open_checkpoints
 from agent.tools.mcp.host import McpHost
+from agent.tools.own.loader import ToolLoader
+from agent.tools.tool_set import own_tool_names
 from agent.turns import TurnService
 from api import garbage_collection
 from api.chat.routes import routes as chat_routes
@@ -67,10 +70,13 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        reload = Reload(settings)
-        registry, profile = reload.models.load(), reload.agent.load()
-        log_registry(registry)
         async with AsyncExitStack() as running:
+            tools = ToolLoader(settings.agent_file)
+            running.push_async_callback(tools.aclose)
+            reload = Reload(settings, tools)
+            # In a thread: importing a Python tool may block, or run an event loop of its own.
+            registry, profile = reload.models.load(), await asyncio.to_thread(reload.agent.load)
+            log_registry(registry)
             lanes = Lanes.build()
             running.push_async_callback(lanes.aclose)
             await lanes.warm_up(each for each in registry.deployments if not each.missing)
@@ -80,7 +86,7 @@ def create_app(settings: Settings) -> FastAPI:
             checkpoints = await running.enter_async_context(open_checkpoints(database))
             memories = LongTermMemory(database, _embedder(profile, live))
             running.push_async_callback(memories.aclose)
-            mcp = McpHost(profile.mcp_servers)
+            mcp = McpHost(profile.mcp_servers, own_tool_names(profile))
             await running.enter_async_context(mcp.running())
             await mcp.warm_up(MCP_STARTUP_TIMEOUT)
             turns = TurnService(router, profile, mcp, checkpoints, memories)

@@ -78,7 +78,6 @@ def check(
         typer.echo(schema_text(), nl=False)
         return
     from config.models.models_file import check_models
-    from config.profile.agent_file import check_agent
     from config.settings import load_environment, load_settings, unknown_settings
 
     try:
@@ -86,7 +85,7 @@ def check(
     except ConfigError as exc:
         _exit_with(exc.problems)
     registry, problems = check_models(settings.models_file, environ)
-    problems += check_agent(settings.agent_file, environ)[1]
+    problems += _check_agent(settings.agent_file, environ)
     _print_deployments(registry)
     _print_addresses(environ)
     for warning in [*unknown_settings(environ), *registry.warnings]:
@@ -115,17 +114,38 @@ def fake_provider(
 def _check_files(settings: Settings) -> Registry:
     """Load and check models.yaml and agent.yaml before the server starts. Raises ConfigError."""
     from config.models.models_file import check_models
-    from config.profile.agent_file import check_agent
     from config.settings import load_environment, unknown_settings
 
     environ = load_environment()
     registry, problems = check_models(settings.models_file, environ)
-    problems += check_agent(settings.agent_file, environ)[1]
+    problems += _check_agent(settings.agent_file, environ)
     if problems:
         raise ConfigError(problems)
     for warning in [*unknown_settings(environ), *registry.warnings]:
         typer.echo(f"warning: {warning}", err=True)
     return registry
+
+
+def _check_agent(file: Path, environ: Mapping[str, str]) -> tuple[Problem, ...]:
+    """The problems of agent.yaml and of the tools that it declares. Runs the Python files of the tools."""
+    from config.profile.agent_file import check_agent
+
+    profile, problems = check_agent(file, environ)
+    if profile is None or not profile.own_tools:
+        return problems
+    import asyncio
+
+    from agent.tools.own.loader import ToolLoader  # takes a second
+
+    os.environ.update(environ)  # Python tools read their keys there
+    loader = ToolLoader(file)
+    try:
+        loader.load(profile)
+    except ConfigError as exc:
+        return exc.problems
+    finally:
+        asyncio.run(loader.aclose())
+    return ()
 
 
 def _wait_for_database(settings: Settings) -> None:

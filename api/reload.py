@@ -1,4 +1,4 @@
-"""Hot reload of models.yaml, agent.yaml and `.env`, within a second of being saved.
+"""Hot reload of models.yaml, agent.yaml with its Python tools, and `.env`, within a second of being saved.
 
 A file is applied as a whole, and only if it is valid. Running turns keep the snapshot that they started with.
 """
@@ -17,6 +17,7 @@ from typing import Final, TypedDict
 import structlog
 from watchfiles import awatch
 
+from agent.tools.own.loader import ToolLoader
 from agent.turns import TurnService
 from api.watched_file import WatchedFile
 from config.errors import Problem
@@ -46,10 +47,13 @@ class Status(TypedDict):
 class Reload:
     """Watches the files of a server and applies their changes while `running()` is active."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tools: ToolLoader) -> None:
         self.models = WatchedFile(ModelsReader(settings.models_file), settings.models_file, ENV_FILE)
         self.agent = WatchedFile(
-            lambda: load_agent(settings.agent_file, load_environment()), settings.agent_file, ENV_FILE
+            lambda: tools.load(load_agent(settings.agent_file, load_environment())),
+            settings.agent_file,
+            ENV_FILE,
+            more_files=lambda: sorted(tools.files),
         )
         self._wake = asyncio.Event()
         self._force = False

@@ -95,6 +95,7 @@ class SessionRunner:
                     messages=[query] if query else (),
                     answers=answers,
                     answered=answered,
+                    session_id=before.session_id,
                 )
             )
         except BaseException:

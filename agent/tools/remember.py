@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from langchain_core.tools import ToolException, tool
 from langgraph.prebuilt import ToolRuntime
 
-from agent.memory.long_term import LongTermMemory
 from config.errors import RequestError, StorageUnavailable
+
+if TYPE_CHECKING:
+    from agent.memory.long_term import LongTermMemory  # it imports LiteLLM, which `switchboard check` does without
 
 
 class MemoryContext(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
@@ -20,7 +20,7 @@ from agent.tools.transfer_call import call_control, end_tool, transfer_tool
 from config.profile.agent_file import AgentProfile
 
 SERVER_TOOLS: dict[str, BaseTool] = {each.name: each for each in (multiply, book_hotel)}
-"""The tools that run in this server, by their name in agent.yaml."""
+"""The tools that ship and run in this server, by their name in agent.yaml."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,17 @@ def tool_set(
     return ToolSet(tools, offered, reviewed if can_review else frozenset())
 
 
+def own_tool_names(profile: AgentProfile) -> frozenset[str]:
+    """The names of the operator's own tools, as the model sees them."""
+    return frozenset(each.name for each in profile.loaded_tools.values())
+
+
 def _is_reviewed(tool: BaseTool, profile: AgentProfile) -> bool:
     if isinstance(tool, McpTool):
         return profile.reviewed(tool.mcp_name, tool.server)
-    return profile.reviewed(tool.name, None)
+    # A LangChain tool has a name of its own, beside the one that agent.yaml calls it by.
+    names = (tool.name, *(name for name, each in profile.loaded_tools.items() if each is tool))
+    return any(profile.reviewed(name, None) for name in names)
 
 
 def _is_replaced(tool: BaseTool, advertised: Iterable[str]) -> bool:
@@ -83,6 +90,8 @@ def _is_replaced(tool: BaseTool, advertised: Iterable[str]) -> bool:
 
 
 def _agent_tool(name: str, profile: AgentProfile) -> BaseTool:
+    if (own := profile.loaded_tools.get(name)) is not None:
+        return cast(BaseTool, own)
     match call_control(name):
         case "transfer":
             return transfer_tool(name, profile.transfer_destinations)
@@ -92,8 +101,8 @@ def _agent_tool(name: str, profile: AgentProfile) -> BaseTool:
 
 
 def _definition(tool: BaseTool, strict: bool | None) -> dict[str, Any]:
-    if isinstance(tool, HandOffTool | McpTool):
-        # Unchanged: convert_to_openai_tool would rewrite the caller's or the server's schema.
+    if isinstance(tool.args_schema, dict):
+        # Unchanged: convert_to_openai_tool would rewrite the schema of a caller, an MCP server or an operator.
         function = {"name": tool.name, "description": tool.description, "parameters": tool.args_schema}
         return {"type": "function", "function": function if strict is None else {**function, "strict": strict}}
     return convert_to_openai_tool(tool)

@@ -119,6 +119,7 @@ class ChatCompletionRequest(BaseModel):
             fingerprint=self._fingerprint() if session else None,
             overrides=RoutingOverrides(self.timeout, self.num_retries, self._fallbacks(headers)),
             user_id=self.user if self.user and is_valid_id(self.user) else None,
+            session_id=session,
         )
 
     def _reject_unsupported(self) -> None:

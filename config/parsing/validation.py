@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ AnySection = TypeVar("AnySection", bound=Section)
 IgnoredKeys = dict[type[Section], dict[str, None]]
 
 _MAX_PASSES = 5
+_TAG = re.compile(r"<\w+>")
 
 
 def validate(
@@ -69,8 +71,10 @@ def _is_one_edit(one: str, other: str) -> bool:
 
 def _error_path(value: Any, error: Any) -> KeyPath:
     """The path of the invalid value, or of the missing key."""
-    path = _existing_part(value, error["loc"])
-    return (*path, error["loc"][len(path)]) if error["type"] == "missing" else path
+    # pydantic adds the tag of a union's branch, such as <http>.
+    where = tuple(part for part in error["loc"] if not _TAG.fullmatch(str(part)))
+    path = _existing_part(value, where)
+    return (*path, where[len(path)]) if error["type"] == "missing" else path
 
 
 def _existing_part(value: Any, path: KeyPath) -> KeyPath:

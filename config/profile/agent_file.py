@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,16 +14,25 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 from config.errors import ConfigError, Problem
 from config.parsing.env_references import UnsetReference, misspelled_references, resolve_env_references
 from config.parsing.sections import NotBool, Section
-from config.parsing.validation import did_you_mean, validate
-from config.parsing.yaml_document import read_yaml
+from config.parsing.validation import validate
+from config.parsing.yaml_document import Document, read_yaml
 from config.profile.chat import ChatSection, ChatSettings
 from config.profile.mcp_servers import MCP_URL, McpServer, McpServerSection, server_name, server_of_environment
 from config.profile.memory import MemorySection, MemorySettings, Trim, TrimSection
-from config.profile.review import check_servers, is_reviewed, validate_pattern
+from config.profile.own_tool_checks import check_references, check_tools, declared_names, resolve_references
+from config.profile.own_tools import (
+    HAND_OFF_TOOLS,
+    KNOWN_TOOLS,
+    OwnTool,
+    PythonTool,
+    ToolEntry,
+    own_tools,
+    tool_names,
+    unique_names,
+)
+from config.profile.review import check_patterns, check_servers, is_reviewed
 
 DEFAULT_AGENT_FILE = Path(__file__).parents[1] / "agent.yaml"
-KNOWN_TOOLS = ("transferCall", "endCall", "multiply", "book_hotel")
-HAND_OFF_TOOLS = ("transferCall", "endCall")
 DEFAULT_TOOLS = HAND_OFF_TOOLS
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
@@ -45,13 +54,16 @@ class AgentProfile:
 
     `system_prompt_mode` says whether a system message from the caller replaces the prompt or is appended to it.
     `function_call_object` adds the top-level `function_call` of a hand-off. `reasoning_content` sends callers what the
-    model thinks. `max_steps` limits the model calls of one turn. `review` holds the patterns that `reviewed` matches.
-    `trim` None sends the whole conversation.
+    model thinks. `tools` are names: of tools that ship, and of `own_tools`, the operator's own. `loaded_tools` are the
+    LangChain tools of `own_tools` by name, which `agent/tools/own/` adds. `max_steps` limits the model calls of one
+    turn. `review` holds the patterns that `reviewed` matches. `trim` None sends the whole conversation.
     """
 
     system_prompt: str
     system_prompt_mode: Literal["replace", "append"] = "replace"
     tools: tuple[str, ...] = DEFAULT_TOOLS
+    own_tools: tuple[OwnTool, ...] = ()
+    loaded_tools: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     transfer_destinations: tuple[Destination, ...] = (Destination("+1234567890"),)
     function_call_object: bool = True
     reasoning_content: bool = False
@@ -62,6 +74,15 @@ class AgentProfile:
     memory: MemorySettings = field(default_factory=MemorySettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
     source: Path | None = None
+
+    def tool_name(self, text: str) -> str | None:
+        """The name of the tool that `text` means, by its name or as module:attribute.
+
+        None if no such tool ships and agent.yaml declares none.
+        """
+        own = {f"{each.module}:{each.name}": each.name for each in self.own_tools if isinstance(each, PythonTool)}
+        names = (*KNOWN_TOOLS, *(each.name for each in self.own_tools))
+        return own.get(text, text if text in names else None)
 
     def reviewed(self, tool_name: str, mcp_server: str | None) -> bool:
         """Whether a person must approve the tool before it runs.
@@ -87,28 +108,24 @@ def check_agent(file: Path, environ: Mapping[str, str] = os.environ) -> tuple[Ag
     document = read_yaml(file)
     if document.value is None:
         return None, document.problems or (Problem("the file is empty", file=file),)
-    value, unset = _resolve_mcp_servers(document.value, environ)
+    value, unset_of_servers = _resolve_mcp_servers(document.value, environ)
+    value, unset_of_tools = resolve_references(value, environ)
     agent, invalid, _ = validate(_AgentFile, document, value)
-    problems = (*document.problems, *invalid)
-    servers = document.value.get("mcp_servers") if isinstance(document.value, dict) else None
-    problems += tuple(
-        document.problem(path, message) for path, message in misspelled_references(servers, ("mcp_servers",))
-    )
     extra, wrong = _server_of_environment(agent, environ)
-    problems += wrong
-    if agent is not None and agent.review is not None:
-        servers = value.get("mcp_servers")  # from the file, because an invalid server is not an unknown one
-        named = [*(servers if isinstance(servers, dict) else ()), *(each.name for each in extra)]
-        problems += tuple(check_servers(agent.review, named, document))
+    problems = (*document.problems, *invalid, *wrong)
+    problems += tuple(_other_problems(agent, value, [each.name for each in extra], unset_of_tools, document))
     if agent is None or problems:
         return None, problems
     fields = {name: getattr(agent, name) for name in agent.model_fields_set if getattr(agent, name) is not None}
+    if agent.tools is not None:
+        fields["tools"] = tool_names(agent.tools)
+        fields["own_tools"] = own_tools(agent.tools, document)
     if agent.transfer_destinations is not None:
         fields["transfer_destinations"] = tuple(
             Destination(**each.model_dump()) for each in agent.transfer_destinations
         )
     if agent.mcp_servers is not None or extra:
-        listed = (each.server(name, unset) for name, each in (agent.mcp_servers or {}).items())
+        listed = (each.server(name, unset_of_servers) for name, each in (agent.mcp_servers or {}).items())
         fields["mcp_servers"] = (*listed, *extra)
     if agent.trim is not None:
         fields["trim"] = agent.trim.value
@@ -120,7 +137,7 @@ def check_agent(file: Path, environ: Mapping[str, str] = os.environ) -> tuple[Ag
 
 
 def _resolve_mcp_servers(value: Any, environ: Mapping[str, str]) -> tuple[Any, list[UnsetReference]]:
-    """Resolve references in `mcp_servers` only: a prompt may start with any text."""
+    """Resolve references in `mcp_servers`; those of `tools` are resolved apart. A prompt may start with any text."""
     if not isinstance(value, dict) or "mcp_servers" not in value:
         return value, []
     servers, unset = resolve_env_references(value["mcp_servers"], environ)
@@ -144,15 +161,32 @@ def _server_of_environment(
     return (server,), ()
 
 
-def _known_tool(name: str) -> str:
-    if name not in KNOWN_TOOLS:
-        hint = did_you_mean(name, KNOWN_TOOLS) or f"; the tools are {', '.join(KNOWN_TOOLS)}"
-        raise ValueError(f"unknown tool {name!r}{hint}")
-    return name
+def _other_problems(
+    agent: _AgentFile | None,
+    value: Any,
+    more_servers: Sequence[str],
+    unset_of_tools: Sequence[UnsetReference],
+    document: Document,
+) -> Iterator[Problem]:
+    """Problems that `validate` does not find: of references, and between the entries of `tools` and other keys.
 
-
-def _reviewable(pattern: str) -> str:
-    return validate_pattern(pattern, KNOWN_TOOLS, HAND_OFF_TOOLS)
+    `value` is the whole file, because an invalid server or tool is not an unknown one.
+    """
+    if not isinstance(document.value, dict):
+        return
+    for path, message in misspelled_references(document.value.get("mcp_servers"), ("mcp_servers",)):
+        yield document.problem(path, message)
+    yield from check_references(document.value.get("tools"), unset_of_tools, document)
+    if agent is None:
+        return
+    if agent.tools is not None and len(agent.tools) == len(value["tools"]):  # otherwise the places have shifted
+        yield from check_tools(agent.tools, document)
+    if agent.review is not None:
+        servers = value.get("mcp_servers")
+        known = (*KNOWN_TOOLS, *declared_names(value.get("tools")))
+        yield from check_patterns(agent.review, known, HAND_OFF_TOOLS, document)
+        named = [*(servers if isinstance(servers, dict) else ()), *more_servers]
+        yield from check_servers(agent.review, named, document)
 
 
 def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -188,7 +222,7 @@ def _destination(value: Any) -> Any:
 class _AgentFile(Section):
     system_prompt: Annotated[str, AfterValidator(_not_blank)]
     system_prompt_mode: Literal["replace", "append"] | None = None
-    tools: Annotated[tuple[Annotated[str, AfterValidator(_known_tool)], ...], AfterValidator(_unique)] | None = None
+    tools: Annotated[tuple[ToolEntry, ...], AfterValidator(unique_names)] | None = None
     transfer_destinations: (
         Annotated[tuple[Annotated[_Destination, BeforeValidator(_destination)], ...], AfterValidator(_unique)] | None
     ) = None
@@ -196,7 +230,7 @@ class _AgentFile(Section):
     reasoning_content: bool | None = None
     max_steps: Annotated[int, Field(ge=1, le=100), NotBool] | None = None
     mcp_servers: dict[Annotated[str, AfterValidator(server_name)], McpServerSection] | None = None
-    review: Annotated[tuple[Annotated[str, AfterValidator(_reviewable)], ...], AfterValidator(_unique)] | None = None
+    review: Annotated[tuple[str, ...], AfterValidator(_unique)] | None = None
     trim: TrimSection | None = None
     memory: MemorySection | None = None
     chat: ChatSection | None = None

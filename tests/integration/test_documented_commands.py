@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +26,8 @@ NOT_RUN = {
     "curl https://api.vapi.ai": "needs an account",
     "docker run": "needs Docker and a download",
 }
-RUN_BY_MAKE = {"make run": ".venv/bin/python -m config.first_run && .venv/bin/switchboard serve --port 8000"}
+FIRST_RUN = ".venv/bin/python -m config.first_run"
+RUN_BY_MAKE = {"make run": f"{FIRST_RUN} && .venv/bin/switchboard serve --port 8000"}
 """What `make run` does after the installation."""
 TOKEN = "export TOKEN=$(sed -n 's/^SWITCHBOARD_API_TOKENS=//p' .env)"
 
@@ -64,14 +67,17 @@ class Reader:
         """Take one step; returns the output of a command that ends."""
         for port, free in self.ports.items():
             text = re.sub(rf"\b{port}\b", free, text)
-        if kind == "yaml":
-            if name := re.match(r"# (\S+\.yaml)\n", text):
-                (self.folder / name[1]).write_text(text)
+        if kind in ("yaml", "python") and (name := re.match(r"# (\S+\.(?:yaml|py))\n", text)):
+            (self.folder / name[1]).write_text(text)
+        elif kind == "yaml":
+            return ""
         elif kind == "python":
             return self._run([".venv/bin/python", "-c", text]) if "OpenAI(" in text else ""
         elif export := re.fullmatch(r"export (\w+)=(\$\(.*\))", text):
             self.environ[export[1]] = self._run(["bash", "-c", f"echo {export[2]}"]).strip()
-        elif re.search(r"switchboard (serve|fake-provider)", text):
+        elif export := re.fullmatch(r'export (\w+)="([^$"]*)"', text):
+            self.environ[export[1]] = export[2]
+        elif re.search(r"switchboard (serve|fake-provider)|python \w+\.py --port", text):
             self._serve(text)
         else:
             return self._run(["bash", "-c", text.replace("curl ", "curl -fsS ", 1)])
@@ -89,7 +95,7 @@ class Reader:
         server = subprocess.Popen(["bash", "-c", command], cwd=self.folder, env=self.environ, start_new_session=True)
         self.servers[port] = server
         end = time.monotonic() + 60
-        while not _listens(int(port)):
+        while not (_is_healthy(int(port)) if "switchboard serve" in command else _listens(int(port))):
             assert server.poll() is None and time.monotonic() < end, command
             time.sleep(0.05)
 
@@ -102,6 +108,15 @@ class Reader:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _is_healthy(port: int) -> bool:
+    """Whether the server is healthy and its MCP servers are connected, which a busy machine takes a while for."""
+    try:
+        health = httpx.get(f"http://127.0.0.1:{port}/health", timeout=5).json()
+    except httpx.TransportError:
+        return False
+    return all(each["state"] == "connected" for each in health["mcp_servers"].values())
 
 
 def _free_port() -> int:
@@ -124,10 +139,21 @@ def test_the_commands_of_a_document_work_in_order(reader: Reader, document: Path
     todo = [(kind, RUN_BY_MAKE.get(text, text)) for kind, text in steps(document) if kind != "sh" or is_run(text)]
     if document.name != "README.md" and any("localhost:8000" in text for kind, text in todo if kind == "sh"):
         todo = [("sh", RUN_BY_MAKE["make run"]), ("sh", TOKEN), *todo]  # the reader has read README first
+    elif document.name != "README.md" and any("$TOKEN" in text for _, text in todo):
+        todo = [("sh", FIRST_RUN), ("sh", TOKEN), *todo]
     output = [said for kind, text in todo if (said := reader.take(kind, text))]
     if document.name == "README.md":
         assert "transferCall" in output[0] and "You said: Hello, who is there?" in output[1]
         assert output[-1].count('"role":"user"') == 2 and "What is my name?" in output[-1]
+    if document.name == "tools.md":
+        assert "shop.yaml are valid" in output[-5]
+        answers = [json.loads(each)["choices"][0]["message"]["content"] for each in output[-4:]]
+        assert [each.removeprefix("The tool answered: ") for each in answers] == [
+            "packed",
+            "ada",
+            '{"cancelled": "/orders/7", "reason": "too late", "for": "ada"}',
+            "Sunny in Rome.",
+        ]
     if document.name == "fake-model.md":
         assert '"ended_by"' in output[-1] and "[DONE]" in output[-2]
 

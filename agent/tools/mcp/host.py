@@ -7,20 +7,15 @@ connection; the tasks of the turns call tools through it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypedDict
 
 from agent.tools.mcp.connection import ConnectionState, McpConnection
 from agent.tools.mcp.tool import McpTool
 from agent.tools.mcp.tool_names import offered_names
-from agent.tools.remember import remember
-from agent.tools.transfer_call import END_TOOLS, TRANSFER_TOOLS
-from config.profile.agent_file import KNOWN_TOOLS
+from agent.tools.reserved_names import RESERVED_NAMES
 from config.profile.mcp_servers import McpServer
-
-RESERVED_NAMES = frozenset({*KNOWN_TOOLS, *TRANSFER_TOOLS, *END_TOOLS, remember.name})
-"""Names of other tools, under which no tool of a server is offered."""
 
 
 class ServerStatus(TypedDict):
@@ -33,17 +28,22 @@ class ServerStatus(TypedDict):
 
 
 class McpHost:
-    """Keeps a connection to each of `servers` while `running()` is entered. `open_connection` creates one of them."""
+    """Keeps a connection to each of `servers` while `running()` is entered. `open_connection` creates one of them.
+
+    `taken` are the names of the operator's own tools, under which no tool of a server is offered.
+    """
 
     def __init__(
         self,
         servers: Sequence[McpServer],
+        taken: Collection[str] = (),
         *,
         open_connection: Callable[[McpServer, Callable[[], None]], McpConnection] = McpConnection,
     ) -> None:
         self.version = 0
         """Incremented when `tools()` changes."""
         self._servers = tuple(servers)
+        self._taken = frozenset(taken)
         self._open_connection = open_connection
         self._connections: dict[str, McpConnection] = {}
         self._tools: tuple[McpTool, ...] = ()
@@ -54,7 +54,7 @@ class McpHost:
     async def running(self) -> AsyncIterator[None]:
         """Connect in the background while this is entered. A server that is down causes no delay and no error."""
         self._running = True
-        self.use(self._servers)
+        self.use(self._servers, self._taken)
         try:
             yield
         finally:
@@ -75,9 +75,9 @@ class McpHost:
             for each in attempts:
                 each.cancel()
 
-    def use(self, servers: Sequence[McpServer]) -> None:
+    def use(self, servers: Sequence[McpServer], taken: Collection[str] = ()) -> None:
         """Replace the servers. Unchanged ones stay connected; running calls of removed ones fail."""
-        self._servers = tuple(servers)
+        self._servers, self._taken = tuple(servers), frozenset(taken)
         if not self._running:
             return
         before = self._connections
@@ -110,7 +110,7 @@ class McpHost:
     def _refresh(self) -> None:
         # Includes servers that are down, so that an outage changes no tool's name.
         listed = {name: [tool.name for tool in each.listed] for name, each in self._connections.items()}
-        names = offered_names(listed, RESERVED_NAMES)
+        names = offered_names(listed, RESERVED_NAMES | self._taken)
         tools = tuple(
             McpTool(
                 name=names[name, tool.name],

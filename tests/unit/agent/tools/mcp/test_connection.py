@@ -351,3 +351,18 @@ def test_a_server_cannot_offer_a_tool_under_one_of_our_names() -> None:
         }
 
     run_virtually(scenario())
+
+
+def test_a_name_that_is_taken_gets_the_servers_name_in_front() -> None:
+    async def scenario() -> list[str]:
+        server = FakeServer()
+        host = McpHost([McpServer("it", StdioTransport("x"))], open_connection=server.connection)
+        async with host.running():
+            await host.warm_up(5)
+            (own,) = [each.name for each in host.tools()]
+            host.use([McpServer("it", StdioTransport("x"))], taken={own})
+            (offered,) = [each.name for each in host.tools()]
+        return [own, offered]
+
+    own, offered = run_virtually(scenario())
+    assert offered == f"it_{own}"
