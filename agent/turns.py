@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 from weakref import WeakSet
@@ -23,6 +23,7 @@ from agent.start_gate import StartGate
 from agent.storage.fence import ClaimedThread
 from agent.stream import AgentInput, AgentRun
 from agent.tools.caller_tools import CallerTool
+from agent.tools.choice import chosen_tools
 from agent.tools.mcp.host import McpHost
 from agent.tools.tool_set import ToolSet, own_tool_names, tool_set
 from agent.turn import Turn
@@ -51,6 +52,9 @@ class TurnRequest:
     `fingerprint` is the same for a request that a client sends again. `overrides` are what the caller wants of the
     routing. `user_id` is whose memories the turn may use, on a model that has them. Tools are told `user_id` and
     `session_id`.
+
+    `system_prompt` takes the place of agent.yaml's, and messages never replace it. `agent_tools` are the names of the
+    agent's own tools, and patterns such as "mcp:*"; None means agent.yaml's with those of all MCP servers.
     """
 
     model: str | None
@@ -65,6 +69,8 @@ class TurnRequest:
     overrides: RoutingOverrides = field(default_factory=RoutingOverrides)
     user_id: str | None = None
     session_id: str | None = None
+    system_prompt: str | None = None
+    agent_tools: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +158,13 @@ class TurnService:
         routed = self.router.begin(request.model, request.overrides)
         remembered = request.user_id if self._remembers_users(routed) else None
         hand_offs = request.hand_offs if request.hand_offs is not None else _offers_hand_offs(routed)
-        tools, graph = self._graph_for(request.caller_tools, remembers=remembered is not None, hand_offs=hand_offs)
+        tools, graph = self._graph_for(request, remembers=remembered is not None, hand_offs=hand_offs)
+        profile = self.profile
+        if request.system_prompt is not None:
+            profile = replace(profile, system_prompt=request.system_prompt, system_prompt_mode="append")
         context = TurnContext(
             routed,
-            _prompt(self.profile, self.turn_memories(remembered)),
+            _prompt(profile, self.turn_memories(remembered)),
             request.params,
             request.tool_choice,
             self.profile.max_steps,
@@ -238,21 +247,29 @@ class TurnService:
         group = routed.registry.resolve(routed.model) or ""
         return any(each.info.get("memory") is True for each in routed.registry.usable(group))
 
-    def _graph_for(
-        self, caller_tools: Sequence[CallerTool], *, remembers: bool, hand_offs: bool
-    ) -> tuple[ToolSet, AgentGraph]:
+    def _graph_for(self, request: TurnRequest, *, remembers: bool, hand_offs: bool) -> tuple[ToolSet, AgentGraph]:
+        caller_tools, agent_tools = request.caller_tools, request.agent_tools
         key = orjson.dumps([(tool.name, tool.description, tool.parameters, tool.strict) for tool in caller_tools])
-        made = partial(self._tools, caller_tools, remembers=remembers, hand_offs=hand_offs)
-        return self._compiled((key, remembers, hand_offs), len(key), made, None)
+        made = partial(self._tools, caller_tools, agent_tools, remembers=remembers, hand_offs=hand_offs)
+        return self._compiled((key, agent_tools, remembers, hand_offs), len(key), made, None)
 
     def _tools(
-        self, caller_tools: Sequence[CallerTool], *, remembers: bool, can_review: bool = False, hand_offs: bool = True
+        self,
+        caller_tools: Sequence[CallerTool],
+        agent_tools: tuple[str, ...] | None = None,
+        *,
+        remembers: bool,
+        can_review: bool = False,
+        hand_offs: bool = True,
     ) -> ToolSet:
+        profile, mcp_tools = self.profile, self.mcp.tools()
+        if agent_tools is not None:
+            profile, mcp_tools = chosen_tools(agent_tools, profile, mcp_tools)
         return tool_set(
-            self.profile,
+            profile,
             caller_tools,
-            self.mcp.tools(),
-            remembers=remembers and self.memory is not None and self.profile.memory.long_term,
+            mcp_tools,
+            remembers=remembers and self.memory is not None and profile.memory.long_term,
             can_review=can_review,
             hand_offs=hand_offs,
         )
@@ -280,7 +297,8 @@ def _prompt(profile: AgentProfile, memories: TurnMemories | None) -> Prompt:
 
     async def prompt(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
         replaced = profile.system_prompt_mode == "replace" and any(isinstance(each, SystemMessage) for each in messages)
-        whole = list(messages) if replaced else [SystemMessage(profile.system_prompt), *messages]
+        own = [SystemMessage(profile.system_prompt)] if profile.system_prompt and not replaced else []
+        whole = [*own, *messages]
         known = await memories.text(messages) if memories else ""
         if known:
             whole.insert(system_prompt_length(whole), SystemMessage(known))

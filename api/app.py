@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from agent.memory.long_term import LongTermMemory
+from agent.personas.service import PersonaService
 from agent.sessions.lifespan import open_sessions
 from agent.sessions.signals import Signals
 from agent.storage.checkpoints import open_checkpoints
@@ -38,6 +39,7 @@ from api.openai.embeddings import routes as embedding_routes
 from api.openai.not_served import routes as not_served_routes
 from api.openai.routes import routes as openai_routes
 from api.ops.routes import routes as ops_routes
+from api.personas.routes import routes as persona_routes
 from api.reload import Reload, log_registry
 from api.sessions.routes import routes as session_routes
 from api.state import State
@@ -104,6 +106,7 @@ def create_app(settings: Settings) -> FastAPI:
                 turns=turns,
                 sessions=sessions,
                 memories=memories,
+                personas=PersonaService(turns, database),
                 reload=reload,
                 guard=_guard(settings, turns),
             )
@@ -122,6 +125,7 @@ def create_app(settings: Settings) -> FastAPI:
             *embedding_routes.routes,
             *session_routes.routes,
             *chat_routes.routes,
+            *persona_routes.routes,
             *ops_routes.routes,
             *docs_routes.routes,
             *not_served_routes.routes,

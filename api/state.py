@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from agent.memory.long_term import LongTermMemory
+from agent.personas.service import PersonaService
 from agent.sessions.service import SessionService
 from agent.turns import TurnService
 from api.http.auth import TokenVerifier
@@ -21,5 +22,6 @@ class State(TypedDict):
     turns: TurnService
     sessions: SessionService
     memories: LongTermMemory
+    personas: PersonaService
     reload: Reload
     guard: ConnectionGuard

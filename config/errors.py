@@ -25,6 +25,12 @@
     │       ├── ReviewPending          the session is waiting for a person's decision
     │       └── NotPending             nothing is waiting for this answer
     ├── MemoryNotFound                 the user has no such memory
+    ├── PersonaError                   the state of a persona or conversation does not allow the call
+    │   ├── PersonaNotFound            there is no such persona
+    │   ├── ConversationNotFound       there is no such conversation
+    │   ├── PersonaNameTaken           another persona has the name
+    │   ├── PersonaInUse               the persona has conversations
+    │   └── ConversationBusy           another message of the conversation is being answered; carries `retry_after`
     └── TurnError                      the turn failed
         ├── ModelUnavailable           the group exists, but none of its deployments can be used
         ├── AllDeploymentsFailed       every deployment and fallback failed; carries `retry_after`
@@ -276,6 +282,43 @@ class MemoryNotFound(SwitchboardError):
     """The user has no such memory."""
 
     code = "memory_not_found"
+
+
+class PersonaError(SwitchboardError):
+    """The state of a persona or conversation does not allow the call."""
+
+    code = "agent_error"
+
+
+class PersonaNotFound(PersonaError):
+    """There is no such persona."""
+
+    code = "agent_not_found"
+
+
+class ConversationNotFound(PersonaError):
+    """There is no such conversation."""
+
+    code = "conversation_not_found"
+
+
+class PersonaNameTaken(PersonaError):
+    """Another persona has the name."""
+
+    code = "agent_name_taken"
+
+
+class PersonaInUse(PersonaError):
+    """The persona has conversations, so it is not deleted."""
+
+    code = "agent_in_use"
+
+
+class ConversationBusy(PersonaError):
+    """Another message of the conversation is being answered. `retry_after` is in seconds."""
+
+    code = "conversation_busy"
+    retry_after = 1.0
 
 
 class TurnError(SwitchboardError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -12,10 +12,12 @@ from agent.events import Event, HandOff, TextDelta, ToolFinished, ToolStarted, T
 from config.errors import SwitchboardError
 
 
-async def sse(events: AsyncGenerator[Event, None], start_message: str) -> AsyncGenerator[bytes, None]:
+async def sse(
+    events: AsyncGenerator[Event, None], start_message: str, more: Callable[[], Mapping[str, Any]] = dict
+) -> AsyncGenerator[bytes, None]:
     """One `data:` line for each event: `start` at once, then `content`, `tool_start`, `tool_end` and `hand_off`.
 
-    `complete` or `error` is the last one.
+    `complete` or `error` is the last one. `more` returns further fields of `complete`.
     """
     said: list[str] = []
     usage = Usage()
@@ -35,7 +37,7 @@ async def sse(events: AsyncGenerator[Event, None], start_message: str) -> AsyncG
                 case Usage():
                     usage = event
                 case TurnFinished():
-                    yield _line("complete", full_content="".join(said), usage=_usage(usage))
+                    yield _line("complete", full_content="".join(said), usage=_usage(usage), **more())
                 case TurnFailed(error):
                     yield error_line(error)
 

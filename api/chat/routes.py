@@ -5,7 +5,8 @@ from __future__ import annotations
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
-from agent.turns import TurnService
+from agent.personas.service import PersonaService
+from agent.turns import TurnRequest, TurnService
 from api.chat import encode
 from api.chat.wire import ChatBody
 from api.http.auth import authenticate
@@ -23,7 +24,7 @@ BODY = request_body(ChatBody)
 async def chat(request: Request) -> Response:
     """The whole answer, with its tokens and its cost in US dollars."""
     turns: TurnService = request.state.turns
-    turn = turns.begin((await _read_body(request)).turn_request)
+    turn = turns.begin(await _turn_request(request))
     answer = await cancel_on_disconnect(request, encode.answer(turns.run(turn)))
     return Response(orjson.dumps(answer), headers={"cache-control": "no-store"}, media_type="application/json")
 
@@ -40,7 +41,7 @@ async def chat_stream(request: Request) -> Response:
     """Server-sent events: `start` at once, `content` as the model says it, then `complete` or `error`."""
     settings: Settings = request.state.settings
     turns: TurnService = request.state.turns
-    turn = turns.begin((await _read_body(request)).turn_request)
+    turn = turns.begin(await _turn_request(request))
     return EventStream(
         encode.sse(turns.run(turn), turns.profile.chat.start_message),
         get_headers=dict,
@@ -49,6 +50,8 @@ async def chat_stream(request: Request) -> Response:
     )
 
 
-async def _read_body(request: Request) -> ChatBody:
+async def _turn_request(request: Request) -> TurnRequest:
     settings: Settings = request.state.settings
-    return validate_body(ChatBody, await read_json_object(request, limit=settings.max_body_bytes), error=InvalidBody)
+    personas: PersonaService = request.state.personas
+    value = await read_json_object(request, limit=settings.max_body_bytes)
+    return await personas.resolve(validate_body(ChatBody, value, error=InvalidBody).turn_request)

@@ -10,6 +10,7 @@ Schema = dict[str, Any]
 
 TEXT: Final[Schema] = {"type": "string"}
 MAYBE_TEXT: Final[Schema] = {"type": ["string", "null"]}
+MAYBE_NUMBER: Final[Schema] = {"type": ["number", "null"]}
 COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 FLAG: Final[Schema] = {"type": "boolean"}
 ANYTHING: Final[Schema] = {"type": "object", "additionalProperties": True}
@@ -120,6 +121,34 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     "Memory": record(id=TEXT, content=TEXT, created=TEXT),
     "StoredMemory": record(success=FLAG, memory=ref("Memory")),
     "Memories": record(memories=many(ref("Memory"))),
+    "Agent": record(
+        id=TEXT,
+        timestamp=TEXT,
+        context=TEXT,
+        first_message=TEXT,
+        response_shape=TEXT,
+        instructions=TEXT,
+        name=MAYBE_TEXT,
+        model=MAYBE_TEXT,
+        temperature=MAYBE_NUMBER,
+        max_tokens=MAYBE_NUMBER,
+        frequency_penalty=MAYBE_NUMBER,
+        presence_penalty=MAYBE_NUMBER,
+        tools={"type": ["array", "null"], "items": TEXT},
+        max_turns=MAYBE_NUMBER,
+    ),
+    "Agents": many(ref("Agent")),
+    "Conversation": record(id=TEXT, agent_id=TEXT, timestamp=TEXT),
+    "Conversations": many(ref("Conversation")),
+    "Message": record(id=TEXT, timestamp=TEXT, conversation_id=TEXT, user_message=TEXT, agent_message=TEXT),
+    "Messages": many(ref("Message")),
+    "AgentAnswer": record(
+        ("hand_offs",),
+        conversation_id=TEXT,
+        response=TEXT,
+        hand_offs=many(record(name=TEXT, arguments=ANYTHING)),
+    ),
+    "Greeting": record(message=TEXT),
     "Health": record(
         status={"enum": ["ok", "no_deployment_ready"]},
         default_model=MAYBE_TEXT,
@@ -194,6 +223,38 @@ EMBEDDINGS: Final = {
     "data": [{"object": "embedding", "index": 0, "embedding": [0.6, 0.8]}],
     "usage": {"prompt_tokens": 1, "total_tokens": 1},
 }
+AGENT: Final[Mapping[str, Any]] = {
+    "id": "5a1f0c52-6f0e-4f6e-9a50-1f6f1f0c7a11",
+    "timestamp": "2026-01-01T10:00:00.000000+00:00",
+    "context": "You are a chef.",
+    "first_message": "What can I cook for you?",
+    "response_shape": "{'recipe': 'string'}",
+    "instructions": "Use at most ten ingredients.",
+    "name": "chef",
+    "model": None,
+    "temperature": 0.5,
+    "max_tokens": 1000,
+    "frequency_penalty": None,
+    "presence_penalty": None,
+    "tools": None,
+    "max_turns": None,
+}
+NEW_AGENT: Final = {
+    name: AGENT[name] for name in ("name", "context", "first_message", "response_shape", "instructions")
+}
+CONVERSATION: Final = {
+    "id": "0b9d6f0e-3a55-4a58-8f5c-8a3f6c1d2e22",
+    "agent_id": AGENT["id"],
+    "timestamp": AGENT["timestamp"],
+}
+EXCHANGE: Final = {
+    "id": "9f2c4b7a-1d3e-4c5f-8a6b-7e8d9c0b1a33",
+    "timestamp": AGENT["timestamp"],
+    "conversation_id": CONVERSATION["id"],
+    "user_message": "Something with tomatoes?",
+    "agent_message": '{"recipe": "Gazpacho"}',
+}
+AGENT_ANSWER: Final = {"conversation_id": CONVERSATION["id"], "response": EXCHANGE["agent_message"]}
 HEALTH: Final = {
     "status": "ok",
     "default_model": "assistant",
@@ -226,6 +287,7 @@ _CHANGED: Final = (401, 404, 422, 503)
 _WRITTEN: Final = (400, 401, 413, 422, 503)
 _CHAT: Final = {"message": "Hi"}
 _CHAT_ERRORS: Final = (400, 401, 404, 413, 422, 429, 502, 503, 504)
+_CHAT_AGENT: Final = {"conversation_id": CONVERSATION["id"], "message": EXCHANGE["user_message"]}
 _INVOKE: Final = {"user_id": "ada", "query": "Hi"}
 _RESUME: Final = {"user_id": "ada", "session_id": "s1", "response_type": "accept"}
 
@@ -268,6 +330,19 @@ CALLS: Final[Mapping[tuple[str, str], Call]] = {
     ),
     ("get", "/agent/longterm/{user_id}"): Call("Memories", {"memories": [MEMORY]}, errors=_STORED),
     ("delete", "/agent/longterm/{user_id}/{memory_id}"): Call("Success", {"success": True}, errors=_CHANGED),
+    ("get", "/agents/"): Call("Greeting", {"message": "Hello there conversational ai!"}),
+    ("post", "/agents/create-agent"): Call("Agent", AGENT, NEW_AGENT, (*_WRITTEN[:2], 409, *_WRITTEN[2:])),
+    ("get", "/agents/get-agents"): Call("Agents", [AGENT], errors=_STORED),
+    ("post", "/agents/create-conversation"): Call(
+        "Conversation", CONVERSATION, {"agent_id": AGENT["id"]}, (400, 401, 404, 413, 422, 503)
+    ),
+    ("get", "/agents/get-conversations"): Call("Conversations", [CONVERSATION], errors=_CHANGED),
+    ("get", "/agents/get-messages"): Call("Messages", [EXCHANGE], errors=_CHANGED),
+    ("post", "/agents/chat-agent"): Call("AgentAnswer", AGENT_ANSWER, _CHAT_AGENT, (*_TURN_ERRORS, 429)),
+    ("post", "/agents/chat-agent/stream"): Call(None, None, _CHAT_AGENT, _TURN_ERRORS, events=CHAT_EVENTS),
+    ("patch", "/agents/{agent_id}"): Call("Agent", AGENT, {"temperature": 0.2}, (400, 401, 404, 409, 413, 422, 503)),
+    ("delete", "/agents/{agent_id}"): Call("Success", {"success": True}, errors=(401, 404, 409, 422, 503)),
+    ("delete", "/agents/conversations/{conversation_id}"): Call("Success", {"success": True}, errors=_CHANGED),
     ("get", "/health"): Call("Health", HEALTH, errors=()),
 }
 """Every documented call."""

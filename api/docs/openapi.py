@@ -12,8 +12,12 @@ from api.docs.answers import CALLS, HEALTH, SCHEMAS, Call, ref
 ERRORS: Final[dict[int, tuple[str, str, str]]] = {
     400: ("The request is invalid; `param` names the field.", "invalid_request_error", "invalid_request"),
     401: ("The token is missing or not valid.", "authentication_error", "invalid_api_key"),
-    404: ("The model, session, memory or path does not exist.", "invalid_request_error", "model_not_found"),
-    409: ("The session's state does not allow the call.", "conflict_error", "session_busy"),
+    404: (
+        "The model, session, memory, agent, conversation or path does not exist.",
+        "invalid_request_error",
+        "model_not_found",
+    ),
+    409: ("The state of the session or the agent does not allow the call.", "conflict_error", "session_busy"),
     413: ("The body is too large.", "invalid_request_error", "body_too_large"),
     422: ("A field is missing, unknown or invalid; `param` names it.", "invalid_request_error", "invalid_field"),
     429: ("Every provider is at its rate limit; `Retry-After` says when.", "rate_limit_error", "rate_limited"),

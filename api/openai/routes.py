@@ -11,6 +11,8 @@ from urllib.parse import quote
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
+from agent.personas.persona import MODEL_PREFIX
+from agent.personas.service import PersonaService
 from agent.turn import Turn
 from agent.turns import TurnService
 from api.http.auth import SECURITY, authenticate, authenticated_caller
@@ -19,7 +21,7 @@ from api.http.direct_route import DirectRoute
 from api.http.sse import EventStream, cancel_on_disconnect
 from api.openai.encode import CompletionInfo, chunks, completion, error_event
 from api.openai.wire import ChatCompletionRequest
-from config.errors import ModelNotFound
+from config.errors import ModelNotFound, StorageUnavailable
 from config.settings import Settings
 
 SAFE_IN_HEADERS = "/:#*@+,=()[] "
@@ -47,7 +49,8 @@ async def chat_completions(request: Request) -> Response:
     turns: TurnService = request.state.turns
     began = time.perf_counter()
     body = validate_body(ChatCompletionRequest, await read_json_object(request, limit=settings.max_body_bytes))
-    turn_request = body.turn_request(request.headers, caller, settings.max_tools)
+    personas: PersonaService = request.state.personas
+    turn_request = await personas.resolve(body.turn_request(request.headers, caller, settings.max_tools))
     turn = turns.begin(turn_request)
     events = turns.run(turn, turn_request.session_key, turn_request.fingerprint)
     info = CompletionInfo(
@@ -103,7 +106,9 @@ def served_headers(turn: Turn) -> Mapping[str, str]:
 @routes.get("/v1/models", summary="The models that are ready", dependencies=[Depends(authenticate)])
 async def models(request: Request) -> dict[str, Any]:
     turns: TurnService = request.state.turns
-    return {"object": "list", "data": [_model(name) for name in turns.router.registry.current.names()]}
+    personas: PersonaService = request.state.personas
+    names = [*turns.router.registry.current.names(), *await _persona_names(personas)]
+    return {"object": "list", "data": [_model(name) for name in names]}
 
 
 @routes.get("/models/{name:path}", include_in_schema=False, dependencies=[Depends(authenticate)])
@@ -111,10 +116,22 @@ async def models(request: Request) -> dict[str, Any]:
 async def model(request: Request, name: str) -> dict[str, Any]:
     """Any name that a request can use, including one that only a wildcard matches."""
     turns: TurnService = request.state.turns
+    personas: PersonaService = request.state.personas
+    if name.startswith(MODEL_PREFIX):
+        await personas.named_by(name)
+        return _model(name)
     registry = turns.router.registry.current
     if not registry.usable(registry.resolve(name) or ""):
         raise ModelNotFound(f"The model {name!r} does not exist. GET /v1/models lists those that do.", param="model")
     return _model(name)
+
+
+async def _persona_names(personas: PersonaService) -> list[str]:
+    """Also without its database, the server has models."""
+    try:
+        return [each.model_name for each in await personas.models()]
+    except StorageUnavailable:
+        return []
 
 
 def _model(name: str) -> dict[str, Any]:

@@ -1,0 +1,74 @@
+"""Runs turns with personas: in stored conversations, and as models of other APIs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from weakref import WeakValueDictionary
+
+from agent.personas.conversations import ConversationStore
+from agent.personas.persona import MODEL_PREFIX, Persona
+from agent.personas.prompt import in_front_of
+from agent.personas.store import PersonaStore
+from agent.personas.turn import PersonaTurn
+from agent.storage.database import Database
+from agent.turns import TurnRequest, TurnService
+from config.errors import ModelNotFound, PersonaNotFound
+
+
+class PersonaService:
+    """The personas in `database`, which run on `turns`."""
+
+    def __init__(self, turns: TurnService, database: Database) -> None:
+        self.store = PersonaStore(database)
+        self.conversations = ConversationStore(database)
+        self._turns = turns
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def begin(self, conversation_id: str, message: str) -> PersonaTurn:
+        """Begin the turn that answers `message`; it runs while its events are read.
+
+        Raises:
+            ConversationNotFound: there is no such conversation.
+            ModelNotFound, ModelUnavailable: the persona's model cannot be used.
+        """
+        persona = await self.conversations.persona(conversation_id)
+        self._turns.router.check(persona.model)
+        lock = self._locks.setdefault(conversation_id, asyncio.Lock())
+        return PersonaTurn(self._turns, self.conversations, lock, persona, conversation_id, message)
+
+    async def named_by(self, model: str) -> Persona:
+        """The persona of the model name `agent:<id or name>`. Raises ModelNotFound."""
+        try:
+            return await self.store.find(model.removeprefix(MODEL_PREFIX))
+        except PersonaNotFound as exc:
+            raise ModelNotFound(
+                f"The model {model!r} does not exist: there is no such agent. GET /v1/models lists those that do.",
+                param="model",
+            ) from exc
+
+    async def resolve(self, request: TurnRequest) -> TurnRequest:
+        """`request` with the persona that its model names, if it names one. What the request says itself wins.
+
+        Raises:
+            ModelNotFound: there is no such persona.
+        """
+        if request.model is None or not request.model.startswith(MODEL_PREFIX):
+            return request
+        persona = await self.named_by(request.model)
+        params = {**persona.params, **request.params}
+        if "max_completion_tokens" in request.params and "max_tokens" not in request.params:
+            params.pop("max_tokens", None)  # the limit has two names
+        return replace(
+            request,
+            model=persona.model,
+            messages=in_front_of(persona, request.messages),
+            params=params,
+            system_prompt=persona.context,
+            agent_tools=persona.tools,
+        )
+
+    async def models(self) -> Sequence[Persona]:
+        """The personas that are models, oldest first."""
+        return await self.store.list()

@@ -1,0 +1,152 @@
+"""`/agents/*`: personas, which are stored agents with conversations of their own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel
+
+from agent.personas.checks import model_problem
+from agent.personas.service import PersonaService
+from agent.tools.choice import choice_problem
+from agent.turns import TurnService
+from api.chat import encode as chat
+from api.http.auth import authenticate
+from api.http.body import read_json_object, request_body, validate_body
+from api.http.errors import InvalidBody
+from api.http.sse import EVENTS, EventStream, cancel_on_disconnect
+from api.personas import encode
+from api.personas.wire import ChatAgentBody, CreateAgentBody, CreateConversationBody, UpdateAgentBody
+from api.sessions.routes import forbid_caching
+from config.settings import Settings
+
+GREETING = "Hello there conversational ai!"
+
+routes = APIRouter(prefix="/agents", tags=["agents"], dependencies=[Depends(authenticate), Depends(forbid_caching)])
+
+B = TypeVar("B", bound=BaseModel)
+Limit = Annotated[int | None, Query(ge=1, le=1_000_000)]
+Offset = Annotated[int, Query(ge=0, le=1_000_000_000)]
+
+
+@routes.get("/", summary="A greeting")
+async def greeting() -> dict[str, str]:
+    """Says that the agents are there."""
+    return {"message": GREETING}
+
+
+@routes.post("/create-agent", summary="Create an agent", openapi_extra=request_body(CreateAgentBody))
+async def create_agent(request: Request) -> dict[str, Any]:
+    """The agent with its id."""
+    body = await _read_body(request, CreateAgentBody)
+    fields = body.fields
+    _check(request, fields.model, fields.tools)
+    return encode.agent(await _personas(request).store.create(fields))
+
+
+@routes.get("/get-agents", summary="The agents, oldest first")
+async def get_agents(request: Request, limit: Limit = None, offset: Offset = 0) -> list[dict[str, Any]]:
+    """All of them without `limit`."""
+    return [encode.agent(each) for each in await _personas(request).store.list(limit, offset)]
+
+
+@routes.post("/create-conversation", summary="Begin a conversation", openapi_extra=request_body(CreateConversationBody))
+async def create_conversation(request: Request) -> dict[str, str]:
+    """404 if there is no such agent."""
+    body = await _read_body(request, CreateConversationBody)
+    return encode.conversation(await _personas(request).conversations.create(body.agent_id))
+
+
+@routes.get("/get-conversations", summary="The agent's conversations, oldest first")
+async def get_conversations(
+    request: Request, agent_id: str, limit: Limit = None, offset: Offset = 0
+) -> list[dict[str, str]]:
+    """All of them without `limit`."""
+    found = await _personas(request).conversations.list(agent_id, limit, offset)
+    return [encode.conversation(each) for each in found]
+
+
+@routes.get("/get-messages", summary="The conversation's messages, oldest first")
+async def get_messages(
+    request: Request, conversation_id: str, limit: Limit = None, offset: Offset = 0
+) -> list[dict[str, str]]:
+    """All of them without `limit`. Each has the user's message and the agent's answer."""
+    found = await _personas(request).conversations.messages(conversation_id, limit, offset)
+    return [encode.message(each) for each in found]
+
+
+@routes.post("/chat-agent", summary="Send a message", openapi_extra=request_body(ChatAgentBody))
+async def chat_agent(request: Request) -> Response:
+    """The agent's whole answer. `x-switchboard-shape` says whether it fits the agent's `response_shape`."""
+    body = await _read_body(request, ChatAgentBody)
+    turn = await _personas(request).begin(body.conversation_id, body.message)
+    whole = await cancel_on_disconnect(request, chat.answer(turn.events()))
+    del whole["usage"]
+    answer = {"conversation_id": body.conversation_id, **whole}
+    headers = {"cache-control": "no-store", **encode.headers(turn)}
+    return Response(orjson.dumps(answer), headers=headers, media_type="application/json")
+
+
+@routes.post(
+    "/chat-agent/stream",
+    summary="Send a message, answered as a stream",
+    openapi_extra=request_body(ChatAgentBody),
+    status_code=200,
+    response_class=EventStream,
+    responses=EVENTS,
+)
+async def chat_agent_stream(request: Request) -> Response:
+    """Server-sent events: each `data:` line is a JSON object with a `type`."""
+    body = await _read_body(request, ChatAgentBody)
+    turn = await _personas(request).begin(body.conversation_id, body.message)
+    settings: Settings = request.state.settings
+    turns: TurnService = request.state.turns
+    return EventStream(
+        chat.sse(turn.events(), turns.profile.chat.start_message, lambda: encode.shape(turn)),
+        get_headers=dict,
+        encode_error=chat.error_line,
+        keep_alive=settings.keep_alive_interval,
+    )
+
+
+@routes.patch("/{agent_id}", summary="Change an agent", openapi_extra=request_body(UpdateAgentBody))
+async def update_agent(request: Request, agent_id: str) -> dict[str, Any]:
+    """Only the fields that are sent change. Answers from now on follow them, also in older conversations."""
+    changes = (await _read_body(request, UpdateAgentBody)).changes
+    _check(request, changes.get("model"), changes.get("tools"))
+    return encode.agent(await _personas(request).store.update(agent_id, changes))
+
+
+@routes.delete("/{agent_id}", summary="Delete an agent")
+async def delete_agent(request: Request, agent_id: str, cascade: bool = False) -> dict[str, bool]:
+    """409 if it has conversations, unless `cascade` deletes them too."""
+    await _personas(request).store.delete(agent_id, cascade=cascade)
+    return {"success": True}
+
+
+@routes.delete("/conversations/{conversation_id}", summary="Delete a conversation and its messages")
+async def delete_conversation(request: Request, conversation_id: str) -> dict[str, bool]:
+    """404 if there is no such conversation."""
+    await _personas(request).conversations.delete(conversation_id)
+    return {"success": True}
+
+
+async def _read_body(request: Request, model: type[B]) -> B:
+    settings: Settings = request.state.settings
+    return validate_body(model, await read_json_object(request, limit=settings.max_body_bytes), error=InvalidBody)
+
+
+def _check(request: Request, model: str | None, tools: tuple[str, ...] | None) -> None:
+    """Raises InvalidBody if the server has no such model or tool."""
+    turns: TurnService = request.state.turns
+    if model is not None and (problem := model_problem(model, turns.router.registry.current)):
+        raise InvalidBody(f"model: {problem}.", param="model")
+    if tools is not None and (problem := choice_problem(tools, turns.profile)):
+        raise InvalidBody(f"tools: {problem}.", param="tools")
+
+
+def _personas(request: Request) -> PersonaService:
+    personas: PersonaService = request.state.personas
+    return personas
