@@ -95,6 +95,7 @@ class ThreadRequest:
 
     `prompt` says what the model is sent of the thread. `answered` are the ids of the tool calls that `answers` decide.
     Tools are told `user_id` and `session_id`.
+    `params` and `agent_tools` are those of TurnRequest.
     """
 
     model: str | None
@@ -105,6 +106,8 @@ class ThreadRequest:
     answers: Mapping[str, Any] | None = None
     answered: frozenset[str] = frozenset()
     session_id: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    agent_tools: tuple[str, ...] | None = None
 
 
 class TurnService:
@@ -180,10 +183,11 @@ class TurnService:
     def begin_on_thread(self, request: ThreadRequest) -> Turn:
         """Begin a turn whose messages are stored. Raises as `begin` does."""
         routed = self.router.begin(request.model)
-        tools, graph = self.thread_graph()
+        tools, graph = self.thread_graph(request.agent_tools)
         context = TurnContext(
             routed,
             request.prompt,
+            request.params,
             max_steps=self.profile.max_steps,
             user_id=request.user_id,
             session_id=request.session_id,
@@ -205,9 +209,10 @@ class TurnService:
             return None
         return TurnMemories(self.memory, user_id, policy.recall)
 
-    def thread_graph(self) -> tuple[ToolSet, AgentGraph]:
-        """The agent's tools on stored threads, and the graph that runs them."""
-        return self._compiled("thread", 0, lambda: self._tools((), remembers=True, can_review=True), self._checkpointer)
+    def thread_graph(self, agent_tools: tuple[str, ...] | None = None) -> tuple[ToolSet, AgentGraph]:
+        """The agent's tools on stored threads, and the graph that runs them. `agent_tools` are TurnRequest's."""
+        made = partial(self._tools, (), agent_tools, remembers=True, can_review=True)
+        return self._compiled(("thread", agent_tools), 0, made, self._checkpointer)
 
     def run(
         self, turn: Turn, session_key: str | None = None, fingerprint: bytes | None = None

@@ -19,6 +19,7 @@
     ├── StorageUnavailable             the database is temporarily unavailable; carries `retry_after`
     ├── SessionError                   the session's state does not allow the call
     │   ├── SessionNotFound            the user has no such session, or it has expired
+    │   ├── SessionOfAnotherPersona    the session is with another persona, or with none
     │   ├── SessionExists              the user already has a session with this id
     │   ├── SessionBusy                another turn is running on the session; carries `retry_after`
     │   └── SessionNotReady            the session's status does not allow the call; carries `status`
@@ -238,6 +239,12 @@ class SessionNotFound(SessionError):
     """The user has no such session, or it has expired."""
 
     code = "session_not_found"
+
+
+class SessionOfAnotherPersona(SessionError):
+    """The session is with another persona, or with none."""
+
+    code = "session_of_another_agent"
 
 
 class SessionExists(SessionError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from agent.personas.store import PersonaStore
 from agent.sessions.claims import Claims
 from agent.sessions.leases import RENEW_INTERVAL, Leases
 from agent.sessions.runner import SessionRunner
@@ -44,4 +45,5 @@ async def open_sessions(
         await running.enter_async_context(leases.running())
         await running.enter_async_context(Sweeper(store, threads).running())
         running.push_async_callback(background.aclose)
-        yield SessionService(turns, store, threads, claims, runner, signals, ttl=ttl)
+        personas = PersonaStore(database)
+        yield SessionService(turns, store, threads, claims, runner, signals, personas, ttl=ttl)

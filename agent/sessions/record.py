@@ -18,6 +18,7 @@ class SessionRecord:
     `message` explains the status to people. `interrupts` are the pending reviews. `summary` replaces the beginning of
     a long conversation, see `agent.memory.summary`. `updated` is when a turn last began or ended; `expires_at` None
     means never. Times are timezone-aware, in UTC. `claims` counts the claims so far, see `agent.storage.fence`.
+    `agent_id` is the persona that the session is with.
     """
 
     user_id: str
@@ -35,3 +36,4 @@ class SessionRecord:
     updated: datetime
     expires_at: datetime | None
     claims: int = 0
+    agent_id: str | None = None

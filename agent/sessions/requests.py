@@ -19,7 +19,7 @@ class Invocation:
     """A user's message. `session_id` None means the user's latest session, or a new one.
 
     `system_message` replaces or extends the agent's system prompt, as a caller's system message does. With `sets_ttl`
-    the session expires `ttl` seconds from now; None means never.
+    the session expires `ttl` seconds from now; None means never. `agent_id` is the persona of a new session.
     """
 
     user_id: str
@@ -31,6 +31,7 @@ class Invocation:
     sets_ttl: bool = False
     on_busy: OnBusy = "reject"
     on_pending: OnPending = "refuse"
+    agent_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

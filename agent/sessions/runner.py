@@ -14,6 +14,7 @@ from langchain_core.messages import HumanMessage
 
 from agent.events import TurnFailed
 from agent.memory.summary import RunningSummary, update_summary
+from agent.personas.persona import Persona
 from agent.sessions.claims import Claim, Claims
 from agent.sessions.events import SessionEnded, SessionEvent, SessionOpened
 from agent.sessions.leases import Leases
@@ -78,6 +79,7 @@ class SessionRunner:
         answered: frozenset[str] = frozenset(),
         model: str | None = None,
         system_message: str | None = None,
+        persona: Persona | None = None,
     ) -> AsyncGenerator[SessionEvent, None]:
         """The turn's events. Closing the iterator cancels the turn; the text delivered until then is stored.
 
@@ -85,10 +87,10 @@ class SessionRunner:
         """
         before = claim.before
         try:
-            prompt = self._prompt(before, system_message)
+            prompt = self._prompt(before, system_message, persona)
             turn = self._turns.begin_on_thread(
                 ThreadRequest(
-                    model=model or before.model,
+                    model=model or before.model or (persona.model if persona else None),
                     thread=claim.thread,
                     user_id=before.user_id,
                     prompt=prompt,
@@ -96,6 +98,8 @@ class SessionRunner:
                     answers=answers,
                     answered=answered,
                     session_id=before.session_id,
+                    params=persona.params if persona else {},
+                    agent_tools=persona.tools if persona else None,
                 )
             )
         except BaseException:
@@ -186,14 +190,15 @@ class SessionRunner:
                 break
         await self._signals.publish(turn_ended_topic(claim.before.thread_id))
 
-    def _prompt(self, before: SessionRecord, system_message: str | None) -> ThreadPrompt:
+    def _prompt(self, before: SessionRecord, system_message: str | None, persona: Persona | None) -> ThreadPrompt:
         profile = self._turns.profile
         given = system_message or before.system_message
-        text = profile.system_prompt
+        text = persona.context if persona else profile.system_prompt
         if given:
-            text = given if profile.system_prompt_mode == "replace" else f"{text}\n\n{given}"
+            replaces = profile.system_prompt_mode == "replace" and persona is None
+            text = given if replaces else f"{text}\n\n{given}"
         summary = RunningSummary.from_dict(before.summary) if before.summary else None
-        return ThreadPrompt(text, self._turns.turn_memories(before.user_id), profile.trim, summary)
+        return ThreadPrompt(text, self._turns.turn_memories(before.user_id), profile.trim, summary, persona)
 
     async def _clean_up(self, record: SessionRecord, prompt: ThreadPrompt, model: str) -> None:
         """After the turn: delete the thread's older checkpoints and summarize dropped messages."""

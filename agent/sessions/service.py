@@ -11,6 +11,8 @@ from weakref import WeakValueDictionary
 
 from langchain_core.messages import AnyMessage, HumanMessage
 
+from agent.personas.persona import Persona
+from agent.personas.store import PersonaStore
 from agent.sessions.claims import Claim, Claims
 from agent.sessions.events import SessionEvent
 from agent.sessions.record import SessionRecord, Status
@@ -23,7 +25,15 @@ from agent.sessions.tasks import run_shielded
 from agent.sessions.threads import Threads
 from agent.tools.review import resume_value
 from agent.turns import TurnService
-from config.errors import NotPending, ReviewPending, SessionBusy, SessionExists, SessionNotFound, SessionNotReady
+from config.errors import (
+    NotPending,
+    ReviewPending,
+    SessionBusy,
+    SessionExists,
+    SessionNotFound,
+    SessionNotReady,
+    SessionOfAnotherPersona,
+)
 
 INTERRUPTED: Final = "interrupted"
 NO_REVIEW_PENDING: Final[tuple[Status, ...]] = ("idle", "completed", "error")
@@ -40,6 +50,7 @@ class SessionService:
         claims: Claims,
         runner: SessionRunner,
         signals: Signals,
+        personas: PersonaStore,
         *,
         ttl: float | None = None,
     ) -> None:
@@ -49,6 +60,7 @@ class SessionService:
         self._claims = claims
         self._runner = runner
         self._signals = signals
+        self._personas = personas
         self._ttl = ttl
         self._queues: WeakValueDictionary[tuple[str, str | None], asyncio.Lock] = WeakValueDictionary()
 
@@ -56,17 +68,23 @@ class SessionService:
         """Run a turn with the user's message.
 
         Raises, before the first event:
-            ModelNotFound, ModelUnavailable: nothing was changed.
+            ModelNotFound, ModelUnavailable, PersonaNotFound: nothing was changed.
+            SessionOfAnotherPersona: the session is not with the persona `agent_id`.
             SessionBusy, ReviewPending: see `OnBusy` and `OnPending`.
         """
         self._turns.router.check(request.model)
+        if request.agent_id is not None:
+            await self._personas.get(request.agent_id)
         async with self._queue(request):
             record = await self._find_or_create(request)
+            persona = await self._persona(record)
             claim = await self._claim_for_message(record, request)
         if request.sets_ttl:
             await self._set_expiry_of(claim, request.ttl)
         query = HumanMessage(request.query, id=claim.turn_id)
-        events = self._runner.run(claim, query=query, model=request.model, system_message=request.system_message)
+        events = self._runner.run(
+            claim, query=query, model=request.model, system_message=request.system_message, persona=persona
+        )
         async with aclosing(events):
             async for event in events:
                 yield event
@@ -85,12 +103,13 @@ class SessionService:
             raise SessionBusy("Another turn runs on this session. Wait for it to end, or cancel it.", retry_after=1.0)
         if record.status != "interrupted":
             raise NotPending(f"No review is pending: the session is {record.status}.", status=record.status)
-        tools, _ = self._turns.thread_graph()
+        persona = await self._persona(record)
+        tools, _ = self._turns.thread_graph(persona.tools if persona else None)
         answers = match_answers(record.interrupts, request.answers, tools.by_name)
         claim = await self._claim_for_answers(record, answers)
         call_ids = frozenset(str(each["tool_call_id"]) for each in record.interrupts)
         values = {interrupt_id: resume_value(answer) for interrupt_id, answer in answers.items()}
-        events = self._runner.run(claim, answers=values, answered=call_ids, model=request.model)
+        events = self._runner.run(claim, answers=values, answered=call_ids, model=request.model, persona=persona)
         async with aclosing(events):
             async for event in events:
                 yield event
@@ -158,11 +177,11 @@ class SessionService:
     async def _find_or_create(self, request: Invocation) -> SessionRecord:
         user_id, session_id = request.user_id, request.session_id
         if session_id is None:
-            record = await self._store.latest(user_id)
+            record = await self._store.latest(user_id, request.agent_id)
         else:
             record = await self._store.find(user_id, session_id)
         if record is not None:
-            return record
+            return _with_its_persona(record, request)
         try:
             return await self._store.create(
                 user_id,
@@ -170,9 +189,13 @@ class SessionService:
                 model=request.model,
                 system_message=request.system_message,
                 ttl=self._ttl,
+                agent_id=request.agent_id,
             )
         except SessionExists:
-            return await self.get(user_id, str(session_id))
+            return _with_its_persona(await self.get(user_id, str(session_id)), request)
+
+    async def _persona(self, record: SessionRecord) -> Persona | None:
+        return None if record.agent_id is None else await self._personas.get(record.agent_id)
 
     async def _set_expiry_of(self, claim: Claim, ttl: float | None) -> None:
         """Called after the claim, because a refused message changes nothing."""
@@ -222,6 +245,16 @@ class SessionService:
             kept = await self._threads.truncate(claim.thread, heard)
         finally:
             await self._claims.release(claim, last_response=kept)
+
+
+def _with_its_persona(record: SessionRecord, request: Invocation) -> SessionRecord:
+    """Return the record. Raises SessionOfAnotherPersona."""
+    if request.agent_id not in (None, record.agent_id):
+        raise SessionOfAnotherPersona(
+            f"The session is with {f'the agent {record.agent_id}' if record.agent_id else 'no agent'}, and stays with "
+            "it. Begin another session for this agent."
+        )
+    return record
 
 
 def _pending_actions(record: SessionRecord) -> str:

@@ -38,6 +38,8 @@ sessions: Final = Table(
     Column("stop_asked", Boolean, nullable=False),
     # How often the session was claimed; see `agent.storage.fence`.
     Column("claims", Integer, nullable=False, server_default="0"),
+    # The persona that the session is with.
+    Column("agent_id", AnyText),
 )
 
 Index(
@@ -110,6 +112,7 @@ def stored_record(row: Row[Any]) -> SessionRecord:
         updated=row.updated,
         expires_at=row.expires_at,
         claims=row.claims,
+        agent_id=row.agent_id,
     )
 
 

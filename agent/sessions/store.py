@@ -69,6 +69,7 @@ class SessionStore:
         model: str | None = None,
         system_message: str | None = None,
         ttl: float | None = None,
+        agent_id: str | None = None,
     ) -> SessionRecord:
         """Create a session that expires in `ttl` seconds; None means never.
 
@@ -90,6 +91,7 @@ class SessionStore:
             updated=now,
             expires_at=_expiry(now, ttl),
             stop_asked=False,
+            agent_id=agent_id,
         )
         try:
             async with self._database.begin() as connection:
@@ -107,10 +109,12 @@ class SessionStore:
             row = (await connection.execute(found)).one_or_none()
             return None if row is None else current_record(row, await self._lease_time(connection))
 
-    async def latest(self, user_id: str) -> SessionRecord | None:
-        """The user's most recently active session."""
+    async def latest(self, user_id: str, agent_id: str | None = None) -> SessionRecord | None:
+        """The user's most recently active session; with `agent_id`, of those with this persona."""
         now = self._now()
         newest = select(sessions).where(sessions.c.user_id == user_id, ~sessions.c.gone, not_expired(now))
+        if agent_id is not None:
+            newest = newest.where(sessions.c.agent_id == agent_id)
         async with self._database.read() as connection:
             row = (await connection.execute(newest.order_by(*NEWEST_FIRST).limit(1))).one_or_none()
             return None if row is None else current_record(row, await self._lease_time(connection))

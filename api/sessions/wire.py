@@ -52,6 +52,7 @@ class InvokeBody(Body):
         None, description='A model name of models.yaml. Not set or "default": the default model.'
     )
     ttl: Ttl | None = Field(None, description="Seconds from now until the session expires; null: never.")
+    agent_id: Id | None = Field(None, description="The agent of `/agents/*` that a new session is with; it stays.")
     on_busy: OnBusy = Field("reject", description="If another turn is running: 409, cancel it, or wait for it.")
     on_pending: OnPending = Field("refuse", description="If a review is pending: 409, or reject it and continue.")
 

@@ -48,3 +48,4 @@ def upgrade() -> None:
         sa.Column("user_message", sa.Text, nullable=False),
         sa.Column("agent_message", sa.Text, nullable=False),
     )
+    op.add_column("sessions", sa.Column("agent_id", sa.Text))
