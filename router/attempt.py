@@ -20,12 +20,17 @@ _TOKENS: Final = ("content", "tool_calls", "reasoning_content", "reasoning")
 
 
 class Attempt:
-    """One exchange of a turn with `deployment`, reached under the model name `model`."""
+    """One exchange of a turn with `deployment`, reached under the model name `model`.
 
-    def __init__(self, turn: RoutedTurn, model: str, deployment: Deployment) -> None:
+    `hedge` and `continues` are noted in its record.
+    """
+
+    def __init__(
+        self, turn: RoutedTurn, model: str, deployment: Deployment, *, hedge: bool = False, continues: bool = False
+    ) -> None:
         self._turn = turn
         self.deployment = deployment
-        self.record = AttemptRecord(model, deployment.id)
+        self.record = AttemptRecord(model, deployment.id, hedge=hedge, continues=continues)
 
     async def chunks(
         self, messages: Sequence[dict[str, Any]], params: Mapping[str, Any]
@@ -111,6 +116,7 @@ class Attempt:
             return
         sent, answered = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
         self._turn.router.rate_limits.count_tokens(self.deployment, sent + answered)
+        self.record.input_tokens, self.record.output_tokens = sent, answered
 
     def _cost(self, usage: Mapping[str, Any] | None, params: Mapping[str, Any]) -> float | None:
         """The attempt's cost; see `AttemptRecord`. A failed attempt pays for what the provider reports, too."""

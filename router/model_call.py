@@ -101,7 +101,7 @@ class ModelCall:
         """One attempt, or an attempt and its hedge."""
         spoken = "".join(self._spoken)
         self._splice = Splice(spoken, prefilled=self._prefills(deployment)) if spoken else None
-        attempt = Attempt(self._turn, model, deployment)
+        attempt = Attempt(self._turn, model, deployment, continues=bool(spoken))
         messages = self._messages
         if spoken:
             messages = continuation_messages(messages, spoken, prefill=self._prefills(deployment))
@@ -116,7 +116,7 @@ class ModelCall:
         if late.record.first_token is not None or not self._turn.may_hedge():
             return None
         step = self._plan.next(lambda each: not each.info.get("bills_on_cancel"))
-        return Attempt(self._turn, *step).chunks(self._messages, self._params) if step else None
+        return Attempt(self._turn, *step, hedge=True).chunks(self._messages, self._params) if step else None
 
     def _joined(self, chunk: Chunk) -> Iterator[Chunk]:
         """The chunk as it follows what was spoken: without the words that a continuation repeats."""

@@ -11,15 +11,21 @@ class AttemptRecord:
 
     `cost` is in US dollars, once the attempt is over: 0 if the provider said nothing, None if it is not known what the
     attempt costs, because the model has no known price or the provider did not report its usage.
-    `model` is the model name that led to the deployment: the requested one, or that of a fallback. `system_fingerprint`
-    and `service_tier` are OpenAI's, as the provider sends them.
+    `model` is the model name that led to the deployment: the requested one, or that of a fallback. `hedge`: it was
+    started because another one was late. `continues`: it was asked to go on with an answer that broke off. The tokens
+    are those that the provider reports. `system_fingerprint` and `service_tier` are OpenAI's, as the provider sends
+    them.
     """
 
     model: str
     deployment: str
+    hedge: bool = False
+    continues: bool = False
     outcome: str = "cancelled"
     seconds: float = 0.0
     first_token: float | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
     cost: float | None = None
     system_fingerprint: str | None = None
     service_tier: str | None = None
@@ -47,6 +53,16 @@ class TurnRecord:
         """The cost of all attempts in US dollars; None if that of one is not known."""
         costs = [each.cost for each in self.attempts]
         return None if None in costs else float(sum(each for each in costs if each is not None))
+
+    @property
+    def hedged(self) -> bool:
+        """Whether two attempts raced for the first token."""
+        return any(each.hedge for each in self.attempts)
+
+    @property
+    def spliced(self) -> bool:
+        """Whether another attempt went on with an answer that had broken off."""
+        return any(each.continues and each.first_token is not None for each in self.attempts)
 
     @property
     def provider_fields(self) -> dict[str, str]:
