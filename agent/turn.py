@@ -1,4 +1,4 @@
-"""One running turn: its deadline, its end from outside, its log line. Errors become events."""
+"""One running turn: its deadline, its end from outside, its log line and its statistics. Errors become events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from contextlib import aclosing
 import structlog
 from langchain_core.messages import AnyMessage
 
-from agent.events import Event, TurnFailed, TurnFinished, Usage
+from agent.events import Event, HandOff, ReviewRequested, TextDelta, TurnFailed, TurnFinished, Usage
+from agent.statistics.statistics import OWN_WORK, Statistics
+from agent.statistics.turn_counts import EndedTurn
 from agent.stream import AgentRun
 from config.errors import DeadlineExceeded, SwitchboardError, TurnSuperseded
 from router.routed_turn import RoutedTurn
@@ -20,11 +22,17 @@ log = structlog.get_logger(__name__)
 
 
 class Turn:
-    """Read `events()` once, to its end or to `aclose()`; `record` fills up meanwhile."""
+    """Read `events()` once, to its end or to `aclose()`; `record` fills up meanwhile.
 
-    def __init__(self, routed: RoutedTurn, run: AgentRun) -> None:
+    `caller` is who asked for the turn, for the `statistics`; None is the agent itself.
+    """
+
+    def __init__(self, routed: RoutedTurn, run: AgentRun, statistics: Statistics, caller: str | None) -> None:
         self._routed = routed
         self._run = run
+        self._statistics = statistics
+        self._caller = caller or OWN_WORK
+        self._first_token: float | None = None
         self._wait = InterruptibleWait()
         self._ended: Event | None = None
         self._usage = Usage()
@@ -51,10 +59,13 @@ class Turn:
         """
         clock = self._routed.router.clock
         began = clock()
+        self._statistics.turn_began()
         deadline = asyncio.get_running_loop().call_later(self._routed.deadline - began, self._expire)
         try:
             async with aclosing(self._run.events()) as events:
                 while (event := await self._wait.next(events)) is not None:
+                    if self._first_token is None and isinstance(event, TextDelta | HandOff | ReviewRequested):
+                        self._first_token = clock() - began
                     self._note(event)
                     yield event
         except SwitchboardError as error:
@@ -68,7 +79,11 @@ class Turn:
             yield self._ended
         finally:
             deadline.cancel()
-            self._log_turn(clock() - began)
+            seconds, outcome = clock() - began, self._outcome()
+            self._log_turn(outcome, seconds)
+            self._statistics.turn_ended(
+                EndedTurn(self.record.asked, self._caller, outcome, self.record, seconds, self._first_token)
+            )
 
     def supersede(self) -> None:
         """End the turn now, or before it begins: a newer request on its session took over."""
@@ -89,15 +104,18 @@ class Turn:
             case TurnFinished():
                 self._ended = event
 
-    def _log_turn(self, seconds: float) -> None:
-        """One line for each turn: who served, how it went, how long it took. No content and no keys."""
+    def _outcome(self) -> str:
+        """The finish reason, the code of the error, or "cancelled" when the caller hung up."""
         match self._ended:
             case TurnFinished(reason):
-                outcome: str = reason
+                return reason
             case TurnFailed(error):
-                outcome = error.code
+                return error.code
             case _:
-                outcome = "cancelled"
+                return "cancelled"
+
+    def _log_turn(self, outcome: str, seconds: float) -> None:
+        """One line for each turn: who served, how it went, how long it took. No content and no keys."""
         log.info(
             "turn",
             outcome=outcome,

@@ -20,6 +20,7 @@ from agent.memory.long_term import LongTermMemory
 from agent.memory.trim import system_prompt_length
 from agent.memory.turn_memories import TurnMemories
 from agent.start_gate import StartGate
+from agent.statistics.statistics import Statistics
 from agent.storage.fence import ClaimedThread
 from agent.stream import AgentInput, AgentRun
 from agent.tools.caller_tools import CallerTool
@@ -51,7 +52,7 @@ class TurnRequest:
     `session_key` names the call that the turn belongs to: a newer request on the same key supersedes the older one.
     `fingerprint` is the same for a request that a client sends again. `overrides` are what the caller wants of the
     routing. `user_id` is whose memories the turn may use, on a model that has them. Tools are told `user_id` and
-    `session_id`.
+    `session_id`. `caller` is the id of the caller's token, for the statistics.
 
     `system_prompt` takes the place of agent.yaml's, and messages never replace it. `agent_tools` are the names of the
     agent's own tools, and patterns such as "mcp:*"; None means agent.yaml's with those of all MCP servers.
@@ -71,6 +72,7 @@ class TurnRequest:
     session_id: str | None = None
     system_prompt: str | None = None
     agent_tools: tuple[str, ...] | None = None
+    caller: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class ThreadRequest:
 
     `prompt` says what the model is sent of the thread. `answered` are the ids of the tool calls that `answers` decide.
     Tools are told `user_id` and `session_id`.
-    `params` and `agent_tools` are those of TurnRequest.
+    `params`, `agent_tools` and `caller` are those of TurnRequest.
     """
 
     model: str | None
@@ -108,13 +110,14 @@ class ThreadRequest:
     session_id: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     agent_tools: tuple[str, ...] | None = None
+    caller: str | None = None
 
 
 class TurnService:
     """Begins turns. `profile` is the agent that all of them run.
 
     `mcp` are the servers whose tools it may call. With a `checkpointer` there are turns on stored threads; with a
-    `memory` the agent knows users from one conversation to the next.
+    `memory` the agent knows users from one conversation to the next. `statistics` counts all turns.
     """
 
     def __init__(
@@ -124,11 +127,13 @@ class TurnService:
         mcp: McpHost | None = None,
         checkpointer: BaseCheckpointSaver[Any] | None = None,
         memory: LongTermMemory | None = None,
+        statistics: Statistics | None = None,
     ) -> None:
         self.router = router
         self.profile = profile
         self.mcp = mcp or McpHost(())
         self.memory = memory
+        self.statistics = statistics or Statistics()
         self._checkpointer = checkpointer
         self._model = RoutedChatModel()
         self._gate = StartGate()
@@ -178,7 +183,8 @@ class TurnService:
             allowed_tools=request.allowed_tools,
             shows_reasoning=self.profile.reasoning_content,
         )
-        return self._turn(routed, AgentRun(graph, tools.hand_offs, AgentInput(request.messages), context, self._gate))
+        run = AgentRun(graph, tools.hand_offs, AgentInput(request.messages), context, self._gate)
+        return self._turn(routed, run, request.caller)
 
     def begin_on_thread(self, request: ThreadRequest) -> Turn:
         """Begin a turn whose messages are stored. Raises as `begin` does."""
@@ -195,11 +201,13 @@ class TurnService:
             answered=request.answered,
         )
         given = AgentInput(request.messages, request.thread, request.answers)
-        return self._turn(routed, AgentRun(graph, tools.hand_offs, given, context, self._gate))
+        return self._turn(routed, AgentRun(graph, tools.hand_offs, given, context, self._gate), request.caller)
 
     async def ask(self, model: str, messages: Sequence[AnyMessage]) -> str:
         """The answer of `model` to `messages`, without tools; for work beside the conversation."""
-        result = await self._model.answer(self.router.begin(model), messages, {})
+        routed = self.router.begin(model)
+        with self.statistics.own_turn(routed.record, routed.router.clock):
+            result = await self._model.answer(routed, messages, {})
         return str(result.generations[0].message.text)
 
     def turn_memories(self, user_id: str | None) -> TurnMemories | None:
@@ -223,10 +231,10 @@ class TurnService:
         """
         return turn.events() if session_key is None else self._run_alone(turn, session_key, fingerprint)
 
-    def _turn(self, routed: RoutedTurn, run: AgentRun) -> Turn:
+    def _turn(self, routed: RoutedTurn, run: AgentRun, caller: str | None) -> Turn:
         if self._is_stopping:
             raise ServerStopping
-        turn = Turn(routed, run)
+        turn = Turn(routed, run, self.statistics, caller)
         self._begun.add(turn)
         return turn
 

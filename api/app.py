@@ -20,6 +20,9 @@ from agent.memory.long_term import LongTermMemory
 from agent.personas.service import PersonaService
 from agent.sessions.lifespan import open_sessions
 from agent.sessions.signals import Signals
+from agent.statistics.statistics import Statistics
+from agent.statistics.store import open_statistics_store
+from agent.statistics.writer import StatisticsWriter
 from agent.storage.checkpoints import open_checkpoints
 from agent.tools.mcp.host import McpHost
 from agent.tools.own.loader import ToolLoader
@@ -43,6 +46,8 @@ from api.personas.routes import routes as persona_routes
 from api.reload import Reload, log_registry
 from api.sessions.routes import routes as session_routes
 from api.state import State
+from api.statistics.routes import routes as statistics_routes
+from api.statistics.worker_metrics import WorkerMetrics
 from config.errors import RequestError, SwitchboardError
 from config.profile.agent_file import AgentProfile
 from config.settings import Settings, require_tokens
@@ -91,7 +96,12 @@ def create_app(settings: Settings) -> FastAPI:
             mcp = McpHost(profile.mcp_servers, own_tool_names(profile))
             await running.enter_async_context(mcp.running())
             await mcp.warm_up(MCP_STARTUP_TIMEOUT)
-            turns = TurnService(router, profile, mcp, checkpoints, memories)
+            stored = await running.enter_async_context(open_statistics_store(database))
+            statistics = StatisticsWriter(Statistics(), stored)
+            await running.enter_async_context(statistics.running())
+            turns = TurnService(router, profile, mcp, checkpoints, memories, statistics.statistics)
+            metrics = WorkerMetrics(turns, settings.metrics_dir if settings.workers > 1 else None)
+            await running.enter_async_context(metrics.running())
             signals = await running.enter_async_context(_signals(settings))
             sessions = await running.enter_async_context(
                 open_sessions(
@@ -107,6 +117,8 @@ def create_app(settings: Settings) -> FastAPI:
                 sessions=sessions,
                 memories=memories,
                 personas=PersonaService(turns, database),
+                statistics=statistics,
+                metrics=metrics,
                 reload=reload,
                 guard=_guard(settings, turns),
             )
@@ -127,6 +139,7 @@ def create_app(settings: Settings) -> FastAPI:
             *chat_routes.routes,
             *persona_routes.routes,
             *ops_routes.routes,
+            *statistics_routes.routes,
             *docs_routes.routes,
             *not_served_routes.routes,
         ],

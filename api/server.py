@@ -7,9 +7,11 @@ ends the process at once.
 from __future__ import annotations
 
 import math
+import os
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -47,7 +49,9 @@ def serve(settings: Settings, sockets: Sequence[socket.socket]) -> None:
         timeout_graceful_shutdown=math.ceil(settings.drain_time) + TIME_TO_CLOSE,
     )
     if settings.workers > 1:
-        _Workers(config, list(sockets)).run()
+        with tempfile.TemporaryDirectory(prefix="switchboard-", dir=settings.metrics_dir) as shared:
+            os.environ["SWITCHBOARD_METRICS_DIR"] = shared  # the workers read their settings from the environment
+            _Workers(config, list(sockets)).run()
         return
     server = _Server(config)
     with suppress(KeyboardInterrupt):

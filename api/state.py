@@ -7,10 +7,12 @@ from typing import TypedDict
 from agent.memory.long_term import LongTermMemory
 from agent.personas.service import PersonaService
 from agent.sessions.service import SessionService
+from agent.statistics.writer import StatisticsWriter
 from agent.turns import TurnService
 from api.http.auth import TokenVerifier
 from api.http.guarded_protocol import ConnectionGuard
 from api.reload import Reload
+from api.statistics.worker_metrics import WorkerMetrics
 from config.settings import Settings
 
 
@@ -23,5 +25,7 @@ class State(TypedDict):
     sessions: SessionService
     memories: LongTermMemory
     personas: PersonaService
+    statistics: StatisticsWriter
+    metrics: WorkerMetrics
     reload: Reload
     guard: ConnectionGuard

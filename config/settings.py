@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     - `database_url`: None is a SQLite file in `data_dir`.
     - `database_pool_size`: connections of each process; PostgreSQL uses as many again for checkpoints.
     - `startup_wait`: how long a start waits for the database.
+    - `metrics_public`: whether /metrics needs no token.
+    - `metrics_dir`: where the workers of one server share their counts for /metrics. None: a temporary folder.
     - `session_ttl`: when a new session expires; None is never.
     - `session_lease`: a turn counts as dead if its server has not renewed the lease for this long.
     """
@@ -65,6 +67,8 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     database_url: SecretStr | None = None
     database_pool_size: int = Field(default=10, ge=1)
+    metrics_public: bool = False
+    metrics_dir: Path | None = None
     startup_wait: float = Field(default=30.0, ge=0, allow_inf_nan=False)
     session_ttl: int | None = Field(default=None, ge=1)
     session_lease: float = Field(default=10.0, ge=1, allow_inf_nan=False)

@@ -26,8 +26,8 @@ class PersonaService:
         self._turns = turns
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def begin(self, conversation_id: str, message: str) -> PersonaTurn:
-        """Begin the turn that answers `message`; it runs while its events are read.
+    async def begin(self, conversation_id: str, message: str, caller: str | None = None) -> PersonaTurn:
+        """Begin the turn that answers `message`; it runs while its events are read. `caller` is who asks for it.
 
         Raises:
             ConversationNotFound: there is no such conversation.
@@ -36,7 +36,7 @@ class PersonaService:
         persona = await self.conversations.persona(conversation_id)
         self._turns.router.check(persona.model)
         lock = self._locks.setdefault(conversation_id, asyncio.Lock())
-        return PersonaTurn(self._turns, self.conversations, lock, persona, conversation_id, message)
+        return PersonaTurn(self._turns, self.conversations, lock, persona, conversation_id, message, caller)
 
     async def named_by(self, model: str) -> Persona:
         """The persona of the model name `agent:<id or name>`. Raises ModelNotFound."""

@@ -33,8 +33,9 @@ BUSY_TIMEOUT: Final = 60.0
 class PersonaTurn:
     """Read `events()` once, to its end or to `aclose()`. Both messages are stored at its end, or nothing is.
 
-    `turns` are the turns that ran: one, or two when an answer did not fit the shape and was asked for once more.
-    `shape` is "mismatch" when the answer still does not fit. The text of an answer that is checked comes in one piece.
+    `caller` is the id of the caller's token. `turns` are the turns that ran: one, or two when an answer did not fit the
+    shape and was asked for once more. `shape` is "mismatch" when the answer still does not fit. The text of an answer
+    that is checked comes in one piece.
     """
 
     def __init__(
@@ -45,13 +46,15 @@ class PersonaTurn:
         persona: Persona,
         conversation_id: str,
         message: str,
+        caller: str | None = None,
     ) -> None:
         self._service = service
         self._store = store
         self._lock = lock
         self._persona = persona
-        self._conversation_id = conversation_id
+        self.conversation_id = conversation_id
         self._message = message
+        self._caller = caller
         self.turns: list[Turn] = []
         self.shape: Literal["unchecked", "match", "mismatch"] = "unchecked"
 
@@ -97,7 +100,7 @@ class PersonaTurn:
         for event in answer.release():
             yield event
         if answer.is_complete:
-            await run_shielded(self._store.add(self._conversation_id, self._message, answer.text))
+            await run_shielded(self._store.add(self.conversation_id, self._message, answer.text))
         yield answer.usage
         if answer.final is not None:
             yield answer.final
@@ -115,7 +118,8 @@ class PersonaTurn:
                 params=persona.params,
                 system_prompt=persona.context,
                 agent_tools=persona.tools,
-                session_id=self._conversation_id,
+                session_id=self.conversation_id,
+                caller=self._caller,
                 overrides=RoutingOverrides(turn_deadline=max(0.0, deadline - spent)),
             )
         )
@@ -129,7 +133,7 @@ class PersonaTurn:
         """As many of the newest exchanges as may be sent, oldest first, so that old ones cost nothing."""
         limits = trims(self._service.profile.trim)
         found: list[Exchange] = []
-        async with aclosing(self._store.newest_first(self._conversation_id)) as pages:
+        async with aclosing(self._store.newest_first(self.conversation_id)) as pages:
             async for page in pages:
                 found += page
                 if is_enough(found, limits):

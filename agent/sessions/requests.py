@@ -20,6 +20,7 @@ class Invocation:
 
     `system_message` replaces or extends the agent's system prompt, as a caller's system message does. With `sets_ttl`
     the session expires `ttl` seconds from now; None means never. `agent_id` is the persona of a new session.
+    `caller` is the id of the caller's token.
     """
 
     user_id: str
@@ -32,16 +33,18 @@ class Invocation:
     on_busy: OnBusy = "reject"
     on_pending: OnPending = "refuse"
     agent_id: str | None = None
+    caller: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
     """A reviewer's answers by interrupt id; the key None means the only pending one.
 
-    A tuple answers all pending interrupts in their order.
+    A tuple answers all pending interrupts in their order. `caller` is the id of the caller's token.
     """
 
     user_id: str
     session_id: str
     answers: Mapping[str | None, ReviewResponse] | tuple[ReviewResponse, ...]
     model: str | None = None
+    caller: str | None = None

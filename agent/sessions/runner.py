@@ -80,6 +80,7 @@ class SessionRunner:
         model: str | None = None,
         system_message: str | None = None,
         persona: Persona | None = None,
+        caller: str | None = None,
     ) -> AsyncGenerator[SessionEvent, None]:
         """The turn's events. Closing the iterator cancels the turn; the text delivered until then is stored.
 
@@ -100,6 +101,7 @@ class SessionRunner:
                     session_id=before.session_id,
                     params=persona.params if persona else {},
                     agent_tools=persona.tools if persona else None,
+                    caller=caller,
                 )
             )
         except BaseException:

@@ -83,7 +83,12 @@ class SessionService:
             await self._set_expiry_of(claim, request.ttl)
         query = HumanMessage(request.query, id=claim.turn_id)
         events = self._runner.run(
-            claim, query=query, model=request.model, system_message=request.system_message, persona=persona
+            claim,
+            query=query,
+            model=request.model,
+            system_message=request.system_message,
+            persona=persona,
+            caller=request.caller,
         )
         async with aclosing(events):
             async for event in events:
@@ -109,7 +114,9 @@ class SessionService:
         claim = await self._claim_for_answers(record, answers)
         call_ids = frozenset(str(each["tool_call_id"]) for each in record.interrupts)
         values = {interrupt_id: resume_value(answer) for interrupt_id, answer in answers.items()}
-        events = self._runner.run(claim, answers=values, answered=call_ids, model=request.model, persona=persona)
+        events = self._runner.run(
+            claim, answers=values, answered=call_ids, model=request.model, persona=persona, caller=request.caller
+        )
         async with aclosing(events):
             async for event in events:
                 yield event

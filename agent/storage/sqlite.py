@@ -99,9 +99,13 @@ class Sqlite:
         return engine
 
     @asynccontextmanager
-    async def connection(self, path: Path) -> AsyncIterator[aiosqlite.Connection]:
-        """A new connection to `path`, in WAL mode: readers and the writer do not wait for each other."""
-        async with aiosqlite.connect(path, timeout=BUSY_TIMEOUT) as connection:
+    async def connection(self, path: Path, *, autocommit: bool = False) -> AsyncIterator[aiosqlite.Connection]:
+        """A new connection to `path`, in WAL mode: readers and the writer do not wait for each other.
+
+        With `autocommit`, each statement is a transaction of its own.
+        """
+        mode: dict[str, Any] = {"isolation_level": None} if autocommit else {}
+        async with aiosqlite.connect(path, timeout=BUSY_TIMEOUT, **mode) as connection:
             for pragma in ("journal_mode=WAL", *PRAGMAS):
                 await connection.execute(f"PRAGMA {pragma}")
             yield connection

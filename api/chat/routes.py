@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -51,7 +53,12 @@ async def chat_stream(request: Request) -> Response:
 
 
 async def _turn_request(request: Request) -> TurnRequest:
+    """The turn that the request asks for; the request is counted in the statistics."""
     settings: Settings = request.state.settings
+    turns: TurnService = request.state.turns
     personas: PersonaService = request.state.personas
+    caller: str = request.state.caller
+    turns.statistics.count_request(caller)
     value = await read_json_object(request, limit=settings.max_body_bytes)
-    return await personas.resolve(validate_body(ChatBody, value, error=InvalidBody).turn_request)
+    turn_request = validate_body(ChatBody, value, error=InvalidBody).turn_request
+    return await personas.resolve(replace(turn_request, caller=caller))

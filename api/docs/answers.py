@@ -29,6 +29,11 @@ def many(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
+def named(values: Schema) -> Schema:
+    """An object with any names."""
+    return {"type": "object", "additionalProperties": values}
+
+
 def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
@@ -36,6 +41,35 @@ def ref(name: str) -> Schema:
 TOOL_CALL: Final = record(id=TEXT, type={"const": "function"}, function=record(name=TEXT, arguments=TEXT))
 USAGE: Final = record(prompt_tokens=COUNT, completion_tokens=COUNT, total_tokens=COUNT)
 FINISH: Final[Schema] = {"enum": ["stop", "length", "content_filter", "tool_calls", "function_call"]}
+
+COUNTS: Final[Schema] = {"type": "object", "additionalProperties": COUNT}
+MONEY: Final[Schema] = {"type": ["number", "null"], "description": "US dollars; null if no price is known"}
+MAYBE_TIME: Final[Schema] = {"type": ["number", "null"]}
+TOKENS: Final[Mapping[str, Schema]] = {
+    "input_tokens": COUNT,
+    "output_tokens": COUNT,
+    "total_tokens": COUNT,
+    "total_cost": MONEY,
+}
+TURN_COUNTS: Final[Mapping[str, Schema]] = {"turns": COUNT, "outcomes": COUNTS, **TOKENS, "unpriced_turns": COUNT}
+TIMES: Final[Mapping[str, Schema]] = {
+    "first_token_ms": ref("Percentiles"),
+    "turn_ms": ref("Percentiles"),
+    "hedges": COUNT,
+    "spliced": COUNT,
+}
+ATTEMPT_COUNTS: Final[Mapping[str, Schema]] = {"attempts": COUNT, "failures": COUNTS}
+STATISTICS: Final[Mapping[str, Schema]] = {
+    "requests": COUNT,
+    **TURN_COUNTS,
+    **TIMES,
+    **ATTEMPT_COUNTS,
+    "models": named(record((), **TURN_COUNTS, **TIMES)),
+    "deployments": named(
+        record((), **ATTEMPT_COUNTS, **TOKENS, unpriced_attempts=COUNT, first_token_ms=ref("Percentiles"))
+    ),
+    "callers": named(record((), requests=COUNT, **TURN_COUNTS)),
+}
 
 SCHEMAS: Final[Mapping[str, Schema]] = {
     "Error": record(error=record(message=TEXT, type=TEXT, param=MAYBE_TEXT, code=TEXT)),
@@ -149,6 +183,10 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         hand_offs=many(record(name=TEXT, arguments=ANYTHING)),
     ),
     "Greeting": record(message=TEXT),
+    "Percentiles": record(p50=MAYBE_TIME, p95=MAYBE_TIME, p99=MAYBE_TIME),
+    "Statistics": record((), since=TEXT, reset_by=MAYBE_TEXT, running=COUNT, **STATISTICS),
+    "Timeseries": record(minutes=COUNT, points=many(record((), minute=TEXT, **STATISTICS))),
+    "Reset": record(success=FLAG, since=TEXT, reset_by=TEXT),
     "Health": record(
         status={"enum": ["ok", "no_deployment_ready"]},
         default_model=MAYBE_TEXT,
@@ -267,11 +305,56 @@ HEALTH: Final = {
 }
 
 
+PERCENTILES: Final = {"p50": 410.0, "p95": 790.0, "p99": 975.0}
+TURN_FIGURES: Final[Mapping[str, Any]] = {
+    "turns": 118,
+    "outcomes": {"cancelled": 5, "stop": 113},
+    "input_tokens": 5310,
+    "output_tokens": 14160,
+    "total_tokens": 19470,
+    "total_cost": 0.0389,
+    "unpriced_turns": 5,
+}
+TIME_FIGURES: Final[Mapping[str, Any]] = {
+    "first_token_ms": PERCENTILES,
+    "turn_ms": {"p50": 2300.0, "p95": 4300.0, "p99": 5750.0},
+    "hedges": 1,
+    "spliced": 2,
+}
+FIGURES: Final[Mapping[str, Any]] = {
+    "requests": 120,
+    **TURN_FIGURES,
+    **TIME_FIGURES,
+    "attempts": 123,
+    "failures": {"rate_limited": 4},
+    "models": {"assistant": {**TURN_FIGURES, **TIME_FIGURES}},
+    "deployments": {
+        "assistant/openai-gpt-4.1-mini": {
+            "attempts": 123,
+            "failures": {"rate_limited": 4},
+            "input_tokens": 5310,
+            "output_tokens": 14160,
+            "total_tokens": 19470,
+            "total_cost": 0.0389,
+            "unpriced_attempts": 5,
+            "first_token_ms": PERCENTILES,
+        }
+    },
+    "callers": {"4c5dc9b77089": {"requests": 120, **TURN_FIGURES}},
+}
+METRICS: Final = (
+    "# HELP switchboard_turns_total Turns that have ended.\n"
+    "# TYPE switchboard_turns_total counter\n"
+    'switchboard_turns_total{model="assistant",outcome="stop"} 113.0\n'
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call: the name of its answer's schema with an example, an example request, and the errors it may have.
 
-    `events` is an example of the answer's server-sent events; such a call may have `schema` None.
+    `events` is an example of the answer's server-sent events, `text` one of a plain text; such a call may have `schema`
+    None.
     """
 
     schema: str | None
@@ -279,6 +362,7 @@ class Call:
     asked: Any = None
     errors: tuple[int, ...] = (401,)
     events: str | None = None
+    text: str | None = None
 
 
 _TURN_ERRORS: Final = (400, 401, 404, 409, 413, 422, 502, 503, 504)
@@ -343,6 +427,16 @@ CALLS: Final[Mapping[tuple[str, str], Call]] = {
     ("patch", "/agents/{agent_id}"): Call("Agent", AGENT, {"temperature": 0.2}, (400, 401, 404, 409, 413, 422, 503)),
     ("delete", "/agents/{agent_id}"): Call("Success", {"success": True}, errors=(401, 404, 409, 422, 503)),
     ("delete", "/agents/conversations/{conversation_id}"): Call("Success", {"success": True}, errors=_CHANGED),
+    ("get", "/stats"): Call(
+        "Statistics", {"since": TIME, "reset_by": None, "running": 2, **FIGURES}, errors=(401, 503)
+    ),
+    ("get", "/stats/timeseries"): Call(
+        "Timeseries", {"minutes": 1, "points": [{"minute": TIME, **FIGURES}]}, errors=_STORED
+    ),
+    ("post", "/reset-stats"): Call(
+        "Reset", {"success": True, "since": TIME, "reset_by": "4c5dc9b77089"}, errors=(401, 503)
+    ),
+    ("get", "/metrics"): Call(None, text=METRICS),
     ("get", "/health"): Call("Health", HEALTH, errors=()),
 }
 """Every documented call."""

@@ -60,7 +60,7 @@ class TokenVerifier:
 
 
 def authenticated_caller(request: Request) -> str:
-    """Verify the request's token and return the caller's id, see `TokenVerifier.verify`.
+    """Verify the request's token and return the caller's id, see `TokenVerifier.verify`; also in `request.state`.
 
     Raises:
         Unauthorized: the token is missing or not valid.
@@ -74,7 +74,7 @@ def authenticated_caller(request: Request) -> str:
     if not token:
         raise Unauthorized("A token is required: send 'Authorization: Bearer TOKEN' or 'x-api-key: TOKEN'.")
     verifier: TokenVerifier = request.state.tokens
-    caller = verifier.verify(token)
+    caller = request.state.caller = verifier.verify(token)
     mark_authenticated(request)
     return caller
 

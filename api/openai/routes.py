@@ -47,6 +47,7 @@ async def chat_completions(request: Request) -> Response:
     caller = authenticated_caller(request)
     settings: Settings = request.state.settings
     turns: TurnService = request.state.turns
+    turns.statistics.count_request(caller)
     began = time.perf_counter()
     body = validate_body(ChatCompletionRequest, await read_json_object(request, limit=settings.max_body_bytes))
     personas: PersonaService = request.state.personas

@@ -98,7 +98,7 @@ class ChatCompletionRequest(BaseModel):
     fallbacks: Annotated[list[ModelName | dict[str, Any]], Field(max_length=MAX_FALLBACKS)] | None = None
 
     def turn_request(self, headers: Mapping[str, str], caller: str, max_tools: int = MAX_TOOLS) -> TurnRequest:
-        """Convert to a TurnRequest. `caller` separates the sessions of different tokens.
+        """Convert to a TurnRequest. `caller` separates the sessions of different tokens, also in the statistics.
 
         Raises:
             RequestError: a parameter is invalid, not supported or too large; `param` names it.
@@ -120,6 +120,7 @@ class ChatCompletionRequest(BaseModel):
             overrides=RoutingOverrides(self.timeout, self.num_retries, self._fallbacks(headers)),
             user_id=self.user if self.user and is_valid_id(self.user) else None,
             session_id=session,
+            caller=caller,
         )
 
     def _reject_unsupported(self) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from agent.personas.checks import model_problem
 from agent.personas.service import PersonaService
+from agent.personas.turn import PersonaTurn
 from agent.tools.choice import choice_problem
 from agent.turns import TurnService
 from api.chat import encode as chat
@@ -80,11 +81,10 @@ async def get_messages(
 @routes.post("/chat-agent", summary="Send a message", openapi_extra=request_body(ChatAgentBody))
 async def chat_agent(request: Request) -> Response:
     """The agent's whole answer. `x-switchboard-shape` says whether it fits the agent's `response_shape`."""
-    body = await _read_body(request, ChatAgentBody)
-    turn = await _personas(request).begin(body.conversation_id, body.message)
+    turn = await _begin(request)
     whole = await cancel_on_disconnect(request, chat.answer(turn.events()))
     del whole["usage"]
-    answer = {"conversation_id": body.conversation_id, **whole}
+    answer = {"conversation_id": turn.conversation_id, **whole}
     headers = {"cache-control": "no-store", **encode.headers(turn)}
     return Response(orjson.dumps(answer), headers=headers, media_type="application/json")
 
@@ -99,8 +99,7 @@ async def chat_agent(request: Request) -> Response:
 )
 async def chat_agent_stream(request: Request) -> Response:
     """Server-sent events: each `data:` line is a JSON object with a `type`."""
-    body = await _read_body(request, ChatAgentBody)
-    turn = await _personas(request).begin(body.conversation_id, body.message)
+    turn = await _begin(request)
     settings: Settings = request.state.settings
     turns: TurnService = request.state.turns
     return EventStream(
@@ -131,6 +130,15 @@ async def delete_conversation(request: Request, conversation_id: str) -> dict[st
     """404 if there is no such conversation."""
     await _personas(request).conversations.delete(conversation_id)
     return {"success": True}
+
+
+async def _begin(request: Request) -> PersonaTurn:
+    """The turn that the request asks for; the request is counted in the statistics."""
+    turns: TurnService = request.state.turns
+    caller: str = request.state.caller
+    turns.statistics.count_request(caller)
+    body = await _read_body(request, ChatAgentBody)
+    return await _personas(request).begin(body.conversation_id, body.message, caller)
 
 
 async def _read_body(request: Request, model: type[B]) -> B:

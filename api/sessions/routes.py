@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, BaseModel
 from agent.memory.long_term import LongTermMemory, Memory
 from agent.sessions.events import SessionEvent
 from agent.sessions.service import SessionService
+from agent.turns import TurnService
 from api.http.auth import authenticate
 from api.http.body import read_json_object, request_body, validate_body
 from api.http.errors import InvalidBody
@@ -43,8 +45,9 @@ Offset = Annotated[int, Query(ge=0, le=10_000_000)]
 @routes.post("/invoke", summary="Run a turn", openapi_extra=request_body(InvokeBody))
 async def invoke(request: Request) -> Response:
     """The whole turn in one response."""
+    caller = _count_request(request)
     body = await _read_body(request, InvokeBody)
-    return await _json_response(request, _sessions(request).invoke(body.invocation))
+    return await _json_response(request, _sessions(request).invoke(replace(body.invocation, caller=caller)))
 
 
 @routes.post(
@@ -57,15 +60,18 @@ async def invoke(request: Request) -> Response:
 )
 async def invoke_stream(request: Request) -> Response:
     """Server-sent events: each `data:` line is a JSON object with a `type`."""
+    caller = _count_request(request)
     body = await _read_body(request, InvokeBody)
-    return _event_stream(request, _sessions(request).invoke(body.invocation), body.session_id)
+    events = _sessions(request).invoke(replace(body.invocation, caller=caller))
+    return _event_stream(request, events, body.session_id)
 
 
 @routes.post("/resume", summary="Answer a review", openapi_extra=request_body(ResumeBody))
 async def resume(request: Request) -> Response:
     """The rest of the turn in one response."""
+    caller = _count_request(request)
     body = await _read_body(request, ResumeBody)
-    return await _json_response(request, _sessions(request).resume(body.resumption))
+    return await _json_response(request, _sessions(request).resume(replace(body.resumption, caller=caller)))
 
 
 @routes.post(
@@ -78,8 +84,10 @@ async def resume(request: Request) -> Response:
 )
 async def resume_stream(request: Request) -> Response:
     """Server-sent events, as in `/agent/invoke/stream`."""
+    caller = _count_request(request)
     body = await _read_body(request, ResumeBody)
-    return _event_stream(request, _sessions(request).resume(body.resumption), body.session_id)
+    events = _sessions(request).resume(replace(body.resumption, caller=caller))
+    return _event_stream(request, events, body.session_id)
 
 
 @routes.post("/cancel/{user_id}/{session_id}", summary="Cancel the running turn", openapi_extra=OPTIONAL_BODY)
@@ -162,6 +170,14 @@ async def forget(request: Request, user_id: PathId, memory_id: UUID) -> dict[str
     if not await _memories(request).forget(user_id, memory_id):
         raise MemoryNotFound("The user has no such memory.")
     return {"success": True}
+
+
+def _count_request(request: Request) -> str:
+    """Count a request for a turn in the statistics, and return its caller."""
+    turns: TurnService = request.state.turns
+    caller: str = request.state.caller
+    turns.statistics.count_request(caller)
+    return caller
 
 
 async def _read_body(request: Request, model: type[B], *, optional: bool = False) -> B:

@@ -128,6 +128,9 @@ async def test_real_answers_are_as_described(http: httpx.AsyncClient, described:
         ("get", "/agent/longterm/{user_id}", None, 200),
         ("delete", "/agent/session/{user_id}/{session_id}", None, 200),
         ("post", "/agent/cancel/{user_id}/{session_id}", {}, 404),
+        ("get", "/stats", None, 200),
+        ("get", "/stats/timeseries", None, 200),
+        ("post", "/reset-stats", None, 200),
         ("get", "/health", None, 200),
     ]:
         url = path.format(user_id="ada", session_id="s1", name="fake")

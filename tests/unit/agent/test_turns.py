@@ -504,3 +504,40 @@ async def test_a_caller_that_does_not_know_the_agents_hand_offs_is_not_given_any
     async with aclosing(service.run(service.begin(asked))) as events:
         assert [event async for event in events][-1] == TurnFinished("stop")
     assert [each["function"]["name"] for each in lane.attempts[0].params["tools"]] == offered
+
+
+async def test_the_agent_s_own_work_is_counted_under_its_name() -> None:
+    rig = Rig([text("Short."), finish(), usage(30, 2)], [ProviderOverloaded("503")])
+    assert await rig.service.ask("main", [HumanMessage("Summarize.")]) == "Short."
+    with pytest.raises(AllDeploymentsFailed):
+        await rig.service.ask("main", [HumanMessage("Summarize.")])
+    agent = rig.service.statistics.since_start.of("callers", "agent")
+    assert (agent["turns.stop"], agent["turns.all_deployments_failed"]) == (1, 1)
+    assert (agent["input_tokens"], agent["output_tokens"]) == (30, 2)
+    assert rig.service.statistics.running == 0
+
+
+async def test_a_turn_is_counted_by_its_caller_and_model() -> None:
+    rig = Rig(DONE)
+    await rig.events(caller="ann")
+    counts = rig.service.statistics.since_start
+    assert counts.of("callers", "ann")["turns.stop"] == counts.of("models", "main")["turns.stop"] == 1
+
+
+async def test_a_turn_that_the_caller_leaves_is_counted_as_cancelled() -> None:
+    rig = Rig([text("Hel"), HANG])
+    turn = rig.service.begin(TurnRequest("main", [HumanMessage("Hi")]))
+    async with aclosing(turn.events()) as events:
+        assert rig.service.statistics.running == 0
+        await anext(events)
+        assert rig.service.statistics.running == 1
+    model = rig.service.statistics.since_start.of("models", "main")
+    assert (rig.service.statistics.running, model["turns.cancelled"]) == (0, 1)
+    assert model["first_token_us"] > 0
+
+
+async def test_a_crash_is_counted_as_an_internal_error() -> None:
+    rig = Rig([RuntimeError("a bug")])
+    with pytest.raises(RuntimeError):
+        await rig.service.ask("main", [HumanMessage("Summarize.")])
+    assert rig.service.statistics.since_start.of("callers", "agent")["turns.internal_error"] == 1
