@@ -218,6 +218,8 @@ async def _on_invalid(_: Request, exc: Exception) -> Response:
 
 async def _on_http_error(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)  # noqa: S101
+    if exc.status_code in (404, 405) and _has_slash_in_id(request):
+        return error_response(InvalidBody("An id in the path contains a slash (%2F). Ids have no slash."))
     place = f"{request.method} {request.url.path}"
     if exc.status_code == 404:
         return error_response(RouteNotFound(f"There is no route {place}."))
@@ -225,6 +227,11 @@ async def _on_http_error(request: Request, exc: Exception) -> Response:
         allowed = _allowed_methods(request)
         return error_response(MethodNotAllowed(f"{place} is not allowed; this path supports {allowed}."), allow=allowed)
     return error_response(RequestError(str(exc.detail)))
+
+
+def _has_slash_in_id(request: Request) -> bool:
+    """Whether the path of a session has an encoded slash, which splits the id before a route can see it."""
+    return request.url.path.startswith("/agent/") and b"%2f" in request.scope.get("raw_path", b"").lower()
 
 
 def _allowed_methods(request: Request) -> str:

@@ -26,6 +26,7 @@
     │       ├── ReviewPending          the session is waiting for a person's decision
     │       └── NotPending             nothing is waiting for this answer
     ├── MemoryNotFound                 the user has no such memory
+    ├── MemoryDisabled                 agent.yaml has no long-term memory, so nobody would read one
     ├── PersonaError                   the state of a persona or conversation does not allow the call
     │   ├── PersonaNotFound            there is no such persona
     │   ├── ConversationNotFound       there is no such conversation
@@ -289,6 +290,12 @@ class MemoryNotFound(SwitchboardError):
     """The user has no such memory."""
 
     code = "memory_not_found"
+
+
+class MemoryDisabled(SwitchboardError):
+    """Long-term memory is off in agent.yaml."""
+
+    code = "memory_disabled"
 
 
 class PersonaError(SwitchboardError):

@@ -13,6 +13,7 @@ from agent.sessions.requests import OnBusy
 from agent.sessions.signals import Signals, stop_topic, turn_ended_topic
 from agent.sessions.store import SessionStore
 from agent.sessions.tasks import run_shielded
+from agent.sessions.turn_response import TurnResponse
 from agent.storage.fence import ClaimedThread
 from config.errors import SessionBusy, SwitchboardError
 
@@ -64,7 +65,7 @@ class Claims:
                     await self.stop(record)
                 await _wait_for(turn_ended, POLL_INTERVAL)
 
-    async def release(self, claim: Claim, last_response: str | None = None) -> None:
+    async def release(self, claim: Claim, last_response: TurnResponse | None = None) -> None:
         """Give up the claim without a turn and restore the session.
 
         If the turn before crashed, the session still reads as an error, and the next turn closes the crashed one.

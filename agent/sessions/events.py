@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from langchain_core.messages import AnyMessage
-
-from agent.events import Event, Usage
+from agent.events import Event
 from agent.sessions.record import SessionRecord
 
 
@@ -20,11 +17,9 @@ class SessionOpened:
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded:
-    """The turn has ended and is stored. `record` is the session after it, `messages` are those that it added."""
+    """The turn has ended and is stored. `record` is the session after it, with the turn's response."""
 
     record: SessionRecord
-    messages: Sequence[AnyMessage]
-    usage: Usage
 
 
 SessionEvent = SessionOpened | Event | SessionEnded

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from agent.sessions.turn_response import TurnResponse
+
 Status = Literal["idle", "running", "interrupted", "completed", "error"]
 """`idle`: no turn has run yet, or the last one was cancelled; `interrupted`: a review is pending."""
 
@@ -15,9 +17,10 @@ Status = Literal["idle", "running", "interrupted", "completed", "error"]
 class SessionRecord:
     """A user's session. A session that is deleted and created again gets a new `thread_id`.
 
-    `message` explains the status to people. `interrupts` are the pending reviews. `summary` replaces the beginning of
-    a long conversation, see `agent.memory.summary`. `updated` is when a turn last began or ended; `expires_at` None
-    means never. Times are timezone-aware, in UTC. `claims` counts the claims so far, see `agent.storage.fence`.
+    `message` says why the last turn did not finish. `last_response` is that of the last turn that has ended.
+    `interrupts` are the pending reviews. `summary` replaces the beginning of a long conversation, see
+    `agent.memory.summary`. `updated` is when a turn last began or ended; `expires_at` None means never. Times are
+    timezone-aware, in UTC. `claims` counts the claims so far, see `agent.storage.fence`.
     `agent_id` is the persona that the session is with.
     """
 
@@ -27,7 +30,7 @@ class SessionRecord:
     status: Status
     message: str
     last_query: str | None
-    last_response: str | None
+    last_response: TurnResponse | None
     model: str | None
     system_message: str | None
     interrupts: tuple[Mapping[str, Any], ...]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
+from jsonschema.exceptions import ValidationError as SchemaViolation
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ValidationError
 from referencing import Registry
@@ -33,14 +35,31 @@ def match_answers(
     """
     by_id = {str(each["interrupt_id"]): each for each in pending}
     answers_by_id = _by_interrupt_id(by_id, answers)
-    for interrupt_id, answer in answers_by_id.items():
+    for interrupt_id, answer in list(answers_by_id.items()):
         if interrupt_id not in by_id:
             raise NotPending(
                 f"No review with the interrupt_id {interrupt_id!r} is pending: it was answered already, or never "
                 f"existed. Pending: {', '.join(by_id)}."
             )
-        _validate(answer, by_id[interrupt_id]["action_request"], tools)
+        action_request = by_id[interrupt_id]["action_request"]
+        answers_by_id[interrupt_id] = answer = _unwrapped(answer, tools.get(action_request["action"]))
+        _validate(answer, action_request, tools)
     return answers_by_id
+
+
+def _unwrapped(answer: ReviewResponse, tool: BaseTool | None) -> ReviewResponse:
+    """The answer with bare arguments: LangGraph's inbox sends `{"args": {...}}`, with or without the `action`.
+
+    A tool with a parameter of that name takes them as they are.
+    """
+    if tool is not None and "args" in _parameters(tool):
+        return answer
+    match answer.arguments:
+        case {"args": dict(arguments), "action": str(action), **more} if not more:
+            return replace(answer, arguments=arguments, action=answer.action or action)
+        case {"args": dict(arguments), **more} if not more:
+            return replace(answer, arguments=arguments)
+    return answer
 
 
 def _by_interrupt_id(
@@ -58,6 +77,14 @@ def _by_interrupt_id(
             f"Several reviews are pending: set interrupt_id to one of {', '.join(by_id)}.", param="interrupt_id"
         )
     return {next(iter(by_id)) if key is None else key: answer for key, answer in answers.items()}
+
+
+def _parameters(tool: BaseTool) -> Mapping[str, Any]:
+    schema: Any = tool.tool_call_schema
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        schema = schema.model_json_schema()
+    properties = schema.get("properties")
+    return properties if isinstance(properties, Mapping) else {}  # an MCP server may send any schema
 
 
 def _validate(answer: ReviewResponse, action_request: Mapping[str, Any], tools: Mapping[str, BaseTool]) -> None:
@@ -82,26 +109,36 @@ def _validate(answer: ReviewResponse, action_request: Mapping[str, Any], tools: 
 
 
 def _validate_arguments(tool: BaseTool, name: str, arguments: Mapping[str, Any] | None) -> None:
-    problem = _schema_problem(tool, dict(arguments or {}))
-    if problem:
-        raise RequestError(f"The edited arguments are invalid for {name}: {problem}.", param="args")
+    if found := _schema_problem(tool, dict(arguments or {})):
+        field, problem = found
+        raise RequestError(f"The edited arguments are invalid for {name}: {problem}.", param=field or "args")
 
 
-def _schema_problem(tool: BaseTool, arguments: dict[str, Any]) -> str | None:
+def _schema_problem(tool: BaseTool, arguments: dict[str, Any]) -> tuple[str | None, str] | None:
+    """The field that does not fit, if one can be named, and what is wrong."""
     schema: Any = tool.tool_call_schema
     if isinstance(schema, type) and issubclass(schema, BaseModel):
-        if unknown := arguments.keys() - schema.model_json_schema()["properties"].keys():
-            return f"unknown argument {', '.join(sorted(unknown))}"
+        if unknown := arguments.keys() - _parameters(tool).keys():
+            return min(unknown), f"unknown argument {', '.join(sorted(unknown))}"
         try:
             schema.model_validate(arguments)
         except ValidationError as exc:
             first = exc.errors(include_url=False, include_context=False)[0]
-            return f"{'.'.join(map(str, first['loc'])) or 'arguments'}: {first['msg']}"
+            field = ".".join(map(str, first["loc"]))
+            return field or None, f"{field or 'arguments'}: {first['msg']}"
         return None
     try:
         Draft202012Validator.check_schema(schema)
         # An empty registry: the default one fetches the target of a `$ref` from the network.
         errors = Draft202012Validator(schema, registry=Registry()).iter_errors(arguments)
-        return next((f"{each.json_path}: {each.message}" for each in errors), None)
+        return next(((_field_of(each), f"{each.json_path}: {each.message}") for each in errors), None)
     except (SchemaError, Unresolvable):
         return None  # the MCP server's schema is invalid; the server validates the arguments itself
+
+
+def _field_of(error: SchemaViolation) -> str | None:
+    if error.absolute_path:
+        return ".".join(map(str, error.absolute_path))
+    if error.validator == "required":
+        return next((each for each in error.validator_value if each not in error.instance), None)
+    return None

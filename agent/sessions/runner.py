@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 import structlog
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
 
 from agent.events import TurnFailed
 from agent.memory.summary import RunningSummary, update_summary
@@ -26,6 +26,7 @@ from agent.sessions.thread_prompt import ThreadPrompt
 from agent.sessions.thread_repair import DeliveredOutput
 from agent.sessions.threads import Threads
 from agent.sessions.turn_outcome import TurnOutcome
+from agent.sessions.turn_response import TurnResponse
 from agent.turn import Turn
 from agent.turns import ThreadRequest, TurnService
 from config.errors import LeaseLost, StorageUnavailable, SwitchboardError, TurnCancelled
@@ -116,7 +117,7 @@ class SessionRunner:
             record = await run_shielded(self._finish(running))
         if not running.lost:
             self._background.start(self._clean_up(record, prompt, turn.record.asked))
-        yield SessionEnded(record, turn.produced, running.outcome.usage)
+        yield SessionEnded(record)
 
     async def _events(self, running: _RunningTurn, *, resumes: bool) -> AsyncGenerator[SessionEvent, None]:
         turn, turn_id, before = running.turn, running.claim.turn_id, running.claim.before
@@ -141,24 +142,25 @@ class SessionRunner:
 
     async def _finish(self, running: _RunningTurn) -> SessionRecord:
         """Store the outcome, in the background if the database is unavailable; returns the record after the turn."""
-        before, outcome = running.claim.before, running.outcome
+        before, turn, outcome = running.claim.before, running.turn, running.outcome
+        response = outcome.response([*turn.produced, *([AIMessage(turn.unfinished)] if turn.unfinished else [])])
         try:
-            await self._store_outcome(running)
+            await self._store_outcome(running, response)
         except StorageUnavailable:
             log.warning("session_not_stored", session=before.session_id, effect="it is stored later")
-            self._background.start(self._finish_later(running))
+            self._background.start(self._finish_later(running, response))
         else:
             await self._signals.publish(turn_ended_topic(before.thread_id))
         return replace(
             before,
             status=outcome.status,
             message=outcome.message,
-            last_response=outcome.text or None,
+            last_response=response,
             last_query=str(running.query.text) if running.query else before.last_query,
             interrupts=tuple(outcome.interrupts),
         )
 
-    async def _store_outcome(self, running: _RunningTurn) -> None:
+    async def _store_outcome(self, running: _RunningTurn, response: TurnResponse) -> None:
         claim, turn, outcome = running.claim, running.turn, running.outcome
         if outcome.is_incomplete:
             try:
@@ -174,18 +176,18 @@ class SessionRunner:
             claim.turn_id,
             outcome.status,
             message=outcome.message,
-            last_response=outcome.text or None,
+            last_response=response,
             interrupts=outcome.interrupts,
         )
 
-    async def _finish_later(self, running: _RunningTurn) -> None:
+    async def _finish_later(self, running: _RunningTurn, response: TurnResponse) -> None:
         """Retry until the outcome is stored. The lease is held until then: no other turn may run without it."""
         claim = running.claim
         with self._leases.hold(claim.turn_id, lambda _: None):
             for _ in range(MAX_RETRIES):
                 await asyncio.sleep(RETRY_INTERVAL)
                 try:
-                    await self._store_outcome(running)
+                    await self._store_outcome(running, response)
                 except StorageUnavailable:
                     continue
                 log.info("session_stored_late", session=claim.before.session_id)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
 from langchain_core.messages import AnyMessage, HumanMessage
 
+from agent.message_fields import all_fields
 from agent.personas.persona import Persona
 from agent.personas.store import PersonaStore
 from agent.sessions.claims import Claim, Claims
@@ -151,8 +153,8 @@ class SessionService:
         record = await self.get(user_id, session_id)
         return await self._threads.messages(record.thread_id)
 
-    async def ids(self, user_id: str, limit: int, offset: int) -> Sequence[str]:
-        """The ids of the user's sessions, most recently active first."""
+    async def ids(self, user_id: str, limit: int | None = None, offset: int = 0) -> Sequence[str]:
+        """The ids of the user's sessions, most recently active first; all of them without a `limit`."""
         return await self._store.ids(user_id, limit, offset)
 
     async def latest(self, user_id: str) -> SessionRecord | None:
@@ -245,13 +247,15 @@ class SessionService:
 
     async def _truncate_claimed(self, claim: Claim, heard: str) -> None:
         before = claim.before
-        kept: str | None = None
+        response = before.last_response
         try:
             if before.status == "running":
                 await self._threads.close_crashed(claim.thread, before.last_query)
             kept = await self._threads.truncate(claim.thread, heard)
+            if response is not None:
+                response = replace(response, messages=all_fields(kept))
         finally:
-            await self._claims.release(claim, last_response=kept)
+            await self._claims.release(claim, last_response=response)
 
 
 def _with_its_persona(record: SessionRecord, request: Invocation) -> SessionRecord:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Boolean, Column, ColumnElement, Index, Integer, MetaData, Row, String, Table, and_, or_
 
 from agent.sessions.record import SessionRecord
+from agent.sessions.turn_response import read_response
 from agent.storage.columns import AnyText, Json, UtcTime
 
 CRASHED: Final = "The server stopped during this turn. The session can go on."
@@ -24,6 +25,7 @@ sessions: Final = Table(
     Column("status", String(16), nullable=False),
     Column("message", AnyText, nullable=False),
     Column("last_query", AnyText),
+    # `TurnResponse.stored`; the text of the answer in rows of earlier versions.
     Column("last_response", AnyText),
     Column("model", AnyText),
     Column("system_message", AnyText),
@@ -103,7 +105,7 @@ def stored_record(row: Row[Any]) -> SessionRecord:
         status=row.status,
         message=row.message,
         last_query=row.last_query,
-        last_response=row.last_response,
+        last_response=None if row.last_response is None else read_response(row.last_response, row.updated),
         model=row.model,
         system_message=row.system_message,
         interrupts=tuple(row.interrupts),

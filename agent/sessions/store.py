@@ -30,6 +30,7 @@ from agent.sessions.sessions_table import (
     sessions,
     stored_record,
 )
+from agent.sessions.turn_response import TurnResponse
 from agent.storage.database import Database
 from config.errors import SessionBusy, SessionExists, SessionNotFound, SessionNotReady
 
@@ -119,8 +120,8 @@ class SessionStore:
             row = (await connection.execute(newest.order_by(*NEWEST_FIRST).limit(1))).one_or_none()
             return None if row is None else current_record(row, await self._lease_time(connection))
 
-    async def ids(self, user_id: str, limit: int = 100, offset: int = 0) -> list[str]:
-        """The ids of the user's sessions, most recently active first."""
+    async def ids(self, user_id: str, limit: int | None = None, offset: int = 0) -> list[str]:
+        """The ids of the user's sessions, most recently active first; all of them without a `limit`."""
         theirs = select(sessions.c.session_id).where(
             sessions.c.user_id == user_id, ~sessions.c.gone, not_expired(self._now())
         )
@@ -207,7 +208,7 @@ class SessionStore:
         *,
         message: str = "",
         last_query: str | None = None,
-        last_response: str | None = None,
+        last_response: TurnResponse | None = None,
         interrupts: Iterable[Mapping[str, Any]] = (),
     ) -> bool:
         """Release the turn's lease and store its outcome; `last_query` and `last_response` None keep the last ones.
@@ -218,7 +219,7 @@ class SessionStore:
         values = {"status": status, "message": message, "interrupts": tuple(interrupts), "updated": now}
         values |= {"turn_id": None, "lease_until": None, "stop_asked": False}
         values |= {} if last_query is None else {"last_query": last_query}
-        values |= {} if last_response is None else {"last_response": last_response}
+        values |= {} if last_response is None else {"last_response": last_response.stored()}
         release = update(sessions).where(sessions.c.turn_id == turn_id).values(values)
         async with self._database.begin() as connection:
             row = (await connection.execute(release.returning(sessions.c.gone, sessions.c.expires_at))).one_or_none()

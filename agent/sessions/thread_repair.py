@@ -81,15 +81,14 @@ def truncate_to_delivered(messages: Sequence[AnyMessage], delivered: DeliveredOu
     return changes
 
 
-def truncate_to_heard(messages: Sequence[AnyMessage], heard: str) -> tuple[list[Change], str]:
-    """The changes that truncate the last turn's answer to what the user `heard`, and the text that stays.
+def truncate_to_heard(messages: Sequence[AnyMessage], heard: str) -> list[Change]:
+    """The changes that truncate the last turn's answer to what the user `heard`.
 
     White space is ignored in the comparison: a speech synthesizer's text differs from the model's.
     """
-    start = next((n for n in reversed(range(len(messages))) if isinstance(messages[n], HumanMessage)), -1)
     changes: list[Change] = []
-    kept = left = heard.strip()
-    for message in messages[start + 1 :]:
+    left = heard.strip()
+    for message in last_turn(messages):
         if not isinstance(message, AIMessage) or not (text := "".join(str(message.text).split())):
             continue
         if (rest := _after_prefix(left, text)) is not None:
@@ -97,7 +96,13 @@ def truncate_to_heard(messages: Sequence[AnyMessage], heard: str) -> tuple[list[
             continue
         changes.append(_with_text(message, left))
         left = ""
-    return changes, kept[: len(kept) - len(left)].rstrip()
+    return changes
+
+
+def last_turn(messages: Sequence[AnyMessage]) -> Sequence[AnyMessage]:
+    """The messages after the user's last one."""
+    start = next((n for n in reversed(range(len(messages))) if isinstance(messages[n], HumanMessage)), -1)
+    return messages[start + 1 :]
 
 
 def _with_text(message: AIMessage, text: str) -> Change:

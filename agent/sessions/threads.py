@@ -7,10 +7,12 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langgraph.constants import END
+from langgraph.graph.message import add_messages
 
 from agent.sessions.thread_repair import (
     Change,
     DeliveredOutput,
+    last_turn,
     messages_of_turn,
     missing_results,
     not_stored,
@@ -75,12 +77,13 @@ class Threads:
             changes.append(HumanMessage(query))
         await self._write(thread, changes)
 
-    async def truncate(self, thread: ClaimedThread, heard: str) -> str:
-        """Truncate the last turn's answer to what the user `heard`; returns the text that stays."""
+    async def truncate(self, thread: ClaimedThread, heard: str) -> Sequence[AnyMessage]:
+        """Truncate the last turn's answer to what the user `heard`; returns the turn's messages that stay."""
         messages, _ = await self._state(thread.thread_id)
-        changes, kept = truncate_to_heard(messages, heard)
+        changes = truncate_to_heard(messages, heard)
         await self._write(thread, changes)
-        return kept
+        kept: Any = add_messages(list(messages), list(changes))  # type: ignore[arg-type]  # LangGraph's own types
+        return last_turn(kept)
 
     async def prune(self, thread_id: str) -> None:
         """Delete all checkpoints of the thread but the newest."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.events import Event, ReviewRequested, TextDelta, TurnFailed, TurnFinished, Usage
+from langchain_core.messages import AnyMessage
+
+from agent.events import Event, ReviewRequested, TurnFailed, TurnFinished, Usage
+from agent.message_fields import all_fields
 from agent.sessions.record import Status
+from agent.sessions.turn_response import TurnResponse
 from config.errors import TurnCancelled, TurnSuperseded
 
 
@@ -17,13 +22,10 @@ class TurnOutcome:
 
     usage: Usage = field(default_factory=Usage)
     interrupts: list[Mapping[str, Any]] = field(default_factory=list)
-    _text: list[str] = field(default_factory=list)
     _final: TurnFinished | TurnFailed | None = None
 
     def add(self, event: Event) -> None:
         match event:
-            case TextDelta(text):
-                self._text.append(text)
             case ReviewRequested(interrupt_id, question):
                 self.interrupts.append({"interrupt_id": interrupt_id, **question})
             case Usage():
@@ -35,11 +37,6 @@ class TurnOutcome:
     def is_incomplete(self) -> bool:
         """Whether the turn stopped in the middle of a step."""
         return not isinstance(self._final, TurnFinished)
-
-    @property
-    def text(self) -> str:
-        """The text of all TextDelta events."""
-        return "".join(self._text)
 
     @property
     def status(self) -> Status:
@@ -55,14 +52,27 @@ class TurnOutcome:
 
     @property
     def message(self) -> str:
-        """Explains the status to people."""
+        """Why the turn did not finish, "" when it did."""
         match self._final:
-            case TurnFinished("interrupted"):
-                actions = ", ".join(each["action_request"]["action"] for each in self.interrupts)
-                return f"Waiting for a person's decision about {actions}."
             case TurnFinished():
                 return ""
             case TurnFailed(error):
                 return str(error)
             case _:
                 return "The caller hung up during the turn."
+
+    def response(self, messages: Sequence[AnyMessage]) -> TurnResponse:
+        """What the caller of the turn gets. `messages` are those that the turn added."""
+        failed = self._final.error if isinstance(self._final, TurnFailed) else None
+        if failed is None and self.is_incomplete:
+            failed = TurnCancelled(self.message)
+        return TurnResponse(
+            status="error" if failed else "interrupted" if self.status == "interrupted" else "completed",
+            timestamp=time.time(),
+            message=self.message,
+            messages=all_fields(messages),
+            usage=self.usage,
+            interrupts=tuple(self.interrupts),
+            error_code=failed.code if failed else None,
+            error_param=getattr(failed, "param", None),
+        )

@@ -12,6 +12,8 @@ TEXT: Final[Schema] = {"type": "string"}
 MAYBE_TEXT: Final[Schema] = {"type": ["string", "null"]}
 MAYBE_NUMBER: Final[Schema] = {"type": ["number", "null"]}
 COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+SECONDS: Final[Schema] = {"type": "number", "description": "Unix seconds"}
+MAYBE_SECONDS: Final[Schema] = {"type": ["number", "null"], "description": "Unix seconds"}
 FLAG: Final[Schema] = {"type": "boolean"}
 ANYTHING: Final[Schema] = {"type": "object", "additionalProperties": True}
 
@@ -116,10 +118,11 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         ("error",),
         session_id=TEXT,
         status=TEXT,
-        timestamp=TEXT,
-        message=TEXT,
+        timestamp=SECONDS,
+        message={"type": "string", "description": "Words for an error, empty otherwise."},
         result=record(
-            messages=many(ANYTHING), usage=record(input_tokens=COUNT, output_tokens=COUNT, total_tokens=COUNT)
+            messages=many(ref("SessionMessage")),
+            usage=record(input_tokens=COUNT, output_tokens=COUNT, total_tokens=COUNT),
         ),
         interrupt_data={"type": ["object", "null"]},
         interrupts=many(ANYTHING),
@@ -136,24 +139,50 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         ),
         hand_offs=many(record(name=TEXT, arguments=ANYTHING)),
     ),
+    "SessionMessage": {
+        **record(
+            ("name", "tool_calls", "tool_call_id", "status", "usage_metadata", "additional_kwargs"),
+            type={"enum": ["human", "ai", "tool", "system"]},
+            role={"enum": ["user", "assistant", "tool", "system"]},
+            content={"type": ["string", "array"]},
+            id=MAYBE_TEXT,
+            name=MAYBE_TEXT,
+            tool_calls=many(
+                record(
+                    name=TEXT,
+                    args=ANYTHING,
+                    id=TEXT,
+                    type={"const": "tool_call"},
+                    function=record(name=TEXT, arguments=TEXT),
+                )
+            ),
+            tool_call_id=TEXT,
+            status={"enum": ["success", "error"]},
+            usage_metadata={"type": ["object", "null"]},
+            additional_kwargs=ANYTHING,
+            response_metadata=ANYTHING,
+        ),
+        "description": "LangChain's dump of a message, with OpenAI's `role` and the `function` of each tool call.",
+        "additionalProperties": True,
+    },
     "SessionStatus": record(
         user_id=TEXT,
         session_id=TEXT,
         status={"enum": ["not_found", "idle", "running", "interrupted", "completed", "error"]},
-        message=MAYBE_TEXT,
+        message=TEXT,
         last_query=MAYBE_TEXT,
-        last_response=MAYBE_TEXT,
-        last_updated=MAYBE_TEXT,
-        expires_at=MAYBE_TEXT,
+        last_response={"oneOf": [ref("Turn"), {"type": "null"}]},
+        last_updated=MAYBE_SECONDS,
+        expires_at=MAYBE_SECONDS,
         interrupt_data={"type": ["object", "null"]},
         interrupts=many(ANYTHING),
     ),
     "SessionIds": record(session_ids=many(TEXT)),
     "ActiveSession": record(active_session_id=TEXT),
-    "History": record(session_id=TEXT, total=COUNT, offset=COUNT, messages=many(ANYTHING)),
+    "History": record(session_id=TEXT, total=COUNT, offset=COUNT, messages=many(ref("SessionMessage"))),
     "Success": record(success=FLAG),
-    "Memory": record(id=TEXT, content=TEXT, created=TEXT),
-    "StoredMemory": record(success=FLAG, memory=ref("Memory")),
+    "Memory": record(id=TEXT, content=TEXT, created=SECONDS),
+    "StoredMemory": record(success=FLAG, user_id=TEXT, message=TEXT, memory=ref("Memory")),
     "Memories": record(memories=many(ref("Memory"))),
     "Agent": record(
         id=TEXT,
@@ -203,9 +232,7 @@ CHUNK: Final = (
     'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1760000000,"model":"assistant",'
     '"choices":[{"index":0,"delta":{"role":"assistant","content":"Hello."},"finish_reason":null}]}\n\ndata: [DONE]\n\n'
 )
-SESSION_EVENT: Final = (
-    'data: {"type":"text_chunk","content":"Hello.","session_id":"s1","timestamp":"2026-01-01T10:00:00.000+00:00"}\n\n'
-)
+SESSION_EVENT: Final = 'data: {"type":"text_chunk","content":"Hello.","session_id":"s1","timestamp":1767261600.25}\n\n'
 CHAT_USAGE: Final = {"input_tokens": 45, "output_tokens": 120, "total_tokens": 165, "total_cost": 0.00033}
 CHAT_EVENTS: Final = (
     'data: {"type":"start","message":"开始生成响应..."}\n\n'
@@ -213,30 +240,45 @@ CHAT_EVENTS: Final = (
     'data: {"type":"complete","full_content":"Hello.","usage":{"input_tokens":45,"output_tokens":120,'
     '"total_tokens":165,"total_cost":0.00033}}\n\n'
 )
-TIME: Final = "2026-01-01T10:00:00.000+00:00"
+TIME: Final = 1767261600.25
 MEMORY: Final = {"id": "3f2b8c1e-0c5d-4f6a-9b7e-1d2c3b4a5f60", "content": "The user's name is Ada.", "created": TIME}
 MODEL: Final = {"id": "assistant", "object": "model", "created": 0, "owned_by": "switchboard"}
-STATUS: Final[Mapping[str, Any]] = {
-    "user_id": "ada",
-    "session_id": "s1",
-    "status": "completed",
-    "message": None,
-    "last_query": "Hi",
-    "last_response": "Hello.",
-    "last_updated": TIME,
-    "expires_at": None,
-    "interrupt_data": None,
-    "interrupts": [],
+MESSAGE: Final[Mapping[str, Any]] = {
+    "type": "ai",
+    "role": "assistant",
+    "content": "Hello.",
+    "id": "m1",
+    "tool_calls": [],
+    "response_metadata": {"model_name": "assistant", "finish_reason": "stop"},
+}
+ASKED: Final[Mapping[str, Any]] = {
+    "type": "human",
+    "role": "user",
+    "content": "Hi",
+    "id": "m0",
+    "response_metadata": {},
 }
 TURN: Final[Mapping[str, Any]] = {
     "session_id": "s1",
     "status": "completed",
     "timestamp": TIME,
-    "message": "Hello.",
+    "message": "",
     "result": {
-        "messages": [{"id": "m1", "role": "assistant", "content": "Hello."}],
+        "messages": [MESSAGE],
         "usage": {"input_tokens": 9, "output_tokens": 2, "total_tokens": 11},
     },
+    "interrupt_data": None,
+    "interrupts": [],
+}
+STATUS: Final[Mapping[str, Any]] = {
+    "user_id": "ada",
+    "session_id": "s1",
+    "status": "completed",
+    "message": "",
+    "last_query": "Hi",
+    "last_response": TURN,
+    "last_updated": TIME,
+    "expires_at": None,
     "interrupt_data": None,
     "interrupts": [],
 }
@@ -402,7 +444,7 @@ CALLS: Final[Mapping[tuple[str, str], Call]] = {
     ("get", "/agent/status/{user_id}/{session_id}"): Call("SessionStatus", STATUS, errors=_STORED),
     ("get", "/agent/history/{user_id}/{session_id}"): Call(
         "History",
-        {"session_id": "s1", "total": 1, "offset": 0, "messages": [{"id": "m1", "role": "user", "content": "Hi"}]},
+        {"session_id": "s1", "total": 2, "offset": 0, "messages": [ASKED, MESSAGE]},
         errors=_CHANGED,
     ),
     ("patch", "/agent/session/{user_id}/{session_id}"): Call(
@@ -410,7 +452,10 @@ CALLS: Final[Mapping[tuple[str, str], Call]] = {
     ),
     ("delete", "/agent/session/{user_id}/{session_id}"): Call("Success", {"success": True}, errors=_CHANGED),
     ("post", "/agent/write/longterm"): Call(
-        "StoredMemory", {"success": True, "memory": MEMORY}, {"user_id": "ada", "content": MEMORY["content"]}, _WRITTEN
+        "StoredMemory",
+        {"success": True, "user_id": "ada", "message": "The memory is stored.", "memory": MEMORY},
+        {"user_id": "ada", "memory_info": MEMORY["content"]},
+        (*_WRITTEN, 409),
     ),
     ("get", "/agent/longterm/{user_id}"): Call("Memories", {"memories": [MEMORY]}, errors=_STORED),
     ("delete", "/agent/longterm/{user_id}/{memory_id}"): Call("Success", {"success": True}, errors=_CHANGED),

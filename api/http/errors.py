@@ -15,6 +15,7 @@ from config.errors import (
     ConversationNotFound,
     DeadlineExceeded,
     LeaseLost,
+    MemoryDisabled,
     MemoryNotFound,
     ModelNotFound,
     ModelUnavailable,
@@ -101,6 +102,7 @@ STATUSES: dict[type[SwitchboardError], int] = {
     RequestError: 400,
     SessionNotFound: 404,
     MemoryNotFound: 404,
+    MemoryDisabled: 409,
     PersonaNotFound: 404,
     ConversationNotFound: 404,
     PersonaError: 409,
@@ -126,14 +128,23 @@ TYPES: dict[int, str] = {401: "authentication_error", 409: "conflict_error", 429
 
 def status_of(error: SwitchboardError) -> int:
     """The HTTP status for `error`."""
-    return next(STATUSES[each] for each in type(error).__mro__ if each in STATUSES)
+    return _status(type(error))
 
 
 def error_object(error: SwitchboardError) -> dict[str, Any]:
     """`{"error": {message, type, param, code}}`, as OpenAI's clients read it."""
-    status = status_of(error)
-    kind = TYPES.get(status) or ("invalid_request_error" if status < 500 else "server_error")
-    return {"error": {"message": str(error), "type": kind, "param": getattr(error, "param", None), "code": error.code}}
+    return _error_object(type(error), str(error), getattr(error, "param", None))
+
+
+def stored_error_object(code: str, message: str, param: str | None) -> dict[str, Any]:
+    """`error_object` of an error of which only its fields were stored."""
+    return _error_object(_classes(SwitchboardError).get(code, SwitchboardError), message, param)
+
+
+def _error_object(kind: type[SwitchboardError], message: str, param: str | None) -> dict[str, Any]:
+    status = _status(kind)
+    type_name = TYPES.get(status) or ("invalid_request_error" if status < 500 else "server_error")
+    return {"error": {"message": message, "type": type_name, "param": param, "code": kind.code}}
 
 
 def error_response(error: SwitchboardError, **headers: str) -> Response:
@@ -150,3 +161,15 @@ def error_response(error: SwitchboardError, **headers: str) -> Response:
     else:
         headers["x-should-retry"] = "false"
     return Response(orjson.dumps(error_object(error)), status, headers, media_type="application/json")
+
+
+def _status(kind: type[SwitchboardError]) -> int:
+    return next(STATUSES[each] for each in kind.__mro__ if each in STATUSES)
+
+
+def _classes(base: type[SwitchboardError]) -> dict[str, type[SwitchboardError]]:
+    """The class `base` and those below it, by code."""
+    found = {base.code: base}
+    for each in base.__subclasses__():
+        found = {**_classes(each), **found}
+    return found

@@ -2,57 +2,63 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from langchain_core.messages import AnyMessage, convert_to_openai_messages
 
-from agent.events import HandOff, ReviewRequested, TextDelta, ToolStarted, TurnFailed, Usage
+from agent.events import HandOff, TextDelta, ToolStarted, TurnFailed, Usage
 from agent.sessions.events import SessionEnded, SessionEvent, SessionOpened
 from agent.sessions.record import SessionRecord
-from api.http.errors import error_object
+from api.http.errors import stored_error_object
 from config.errors import StorageUnavailable, SwitchboardError
 
 
-async def sse(events: AsyncGenerator[SessionEvent, None]) -> AsyncGenerator[bytes, None]:
-    """One `data:` line for each event: `text_chunk`, `tool_call`, and finally `interrupt`, `completed` or `error`.
+class SseEncoder:
+    """The SSE form of one turn. `session_id` is the caller's, until the turn has begun on one."""
 
-    Raises:
-        SwitchboardError: the turn did not start.
-    """
-    session_id = ""
-    failed: SwitchboardError | None = None
-    interrupts: list[Mapping[str, Any]] = []
-    async with aclosing(events) as stream:
-        async for event in stream:
-            match event:
-                case SessionOpened(session_id):
-                    pass
-                case TextDelta(text):
-                    yield _line("text_chunk", session_id, content=text)
-                case ToolStarted(call_id, name, arguments) | HandOff(call_id, name, arguments):
-                    yield _line("tool_call", session_id, data={"tool_calls": [_call(call_id, name, arguments)]})
-                case ReviewRequested(interrupt_id, question):
-                    interrupts.append({"interrupt_id": interrupt_id, **question})
-                case TurnFailed(error):
-                    failed = error
-                case SessionEnded() if failed is not None:
-                    yield error_line(failed, session_id)
-                case SessionEnded():
-                    if interrupts:
-                        yield _line("interrupt", session_id, **_pending(interrupts))
-                    else:
-                        yield _line("completed", session_id, data=_outcome(event, None))
-                case _:
-                    pass
+    def __init__(self, session_id: str | None) -> None:
+        self._session_id = session_id or ""
 
+    async def sse(self, events: AsyncGenerator[SessionEvent, None]) -> AsyncGenerator[bytes, None]:
+        """One `data:` line for each event: `text_chunk`, `tool_call`, and finally `interrupt`, `completed` or `error`.
 
-def error_line(error: SwitchboardError, session_id: str = "") -> bytes:
-    """The `error` event."""
-    return _line("error", session_id, error_message=str(error), code=error.code)
+        Raises:
+            SwitchboardError: the turn did not start.
+        """
+        failed: SwitchboardError | None = None
+        async with aclosing(events) as stream:
+            async for event in stream:
+                match event:
+                    case SessionOpened(session_id):
+                        self._session_id = session_id
+                    case TextDelta(text):
+                        yield self._line("text_chunk", content=text)
+                    case ToolStarted(call_id, name, arguments) | HandOff(call_id, name, arguments):
+                        yield self._line("tool_call", data={"tool_calls": [_call(call_id, name, arguments)]})
+                    case TurnFailed(error):
+                        failed = error
+                    case SessionEnded() if failed is not None:
+                        yield self.error_line(failed)
+                    case SessionEnded(record):
+                        yield self._last_line(record)
+                    case _:
+                        pass
+
+    def error_line(self, error: SwitchboardError) -> bytes:
+        """The `error` event."""
+        return self._line("error", error_message=str(error), code=error.code)
+
+    def _last_line(self, record: SessionRecord) -> bytes:
+        if record.interrupts:
+            return self._line("interrupt", **_pending(record.interrupts))
+        return self._line("completed", data=last_response(record))
+
+    def _line(self, kind: str, **fields: Any) -> bytes:
+        event = {"type": kind, **fields, "session_id": self._session_id, "timestamp": time.time()}
+        return b"data: " + orjson.dumps(event) + b"\n\n"
 
 
 async def outcome(events: AsyncGenerator[SessionEvent, None]) -> dict[str, Any]:
@@ -77,7 +83,9 @@ async def outcome(events: AsyncGenerator[SessionEvent, None]) -> dict[str, Any]:
         raise SwitchboardError("The turn did not end.")
     if isinstance(failed, StorageUnavailable):
         raise failed
-    return _outcome(ended, failed)
+    response = last_response(ended.record)
+    assert response is not None  # noqa: S101  (a session whose turn has ended has one)
+    return response
 
 
 def status(record: SessionRecord) -> dict[str, Any]:
@@ -88,9 +96,9 @@ def status(record: SessionRecord) -> dict[str, Any]:
         "status": record.status,
         "message": record.message,
         "last_query": record.last_query,
-        "last_response": record.last_response,
-        "last_updated": _time(record.updated),
-        "expires_at": _time(record.expires_at),
+        "last_response": last_response(record),
+        "last_updated": record.updated.timestamp(),
+        "expires_at": record.expires_at.timestamp() if record.expires_at else None,
         **_pending(record.interrupts),
     }
 
@@ -110,22 +118,22 @@ def not_found(user_id: str, session_id: str) -> dict[str, Any]:
     }
 
 
-def messages(history: Sequence[AnyMessage]) -> list[dict[str, Any]]:
-    """Messages in OpenAI's format, with their ids."""
-    return [{"id": each.id, **_message(each)} for each in history]
-
-
-def _outcome(ended: SessionEnded, failed: SwitchboardError | None) -> dict[str, Any]:
-    record = ended.record
-    answer: dict[str, Any] = {
+def last_response(record: SessionRecord) -> dict[str, Any] | None:
+    """The response of the session's last turn; None before its first turn has ended."""
+    last = record.last_response
+    if last is None:
+        return None
+    response = {
         "session_id": record.session_id,
-        "status": "error" if failed else record.status,
-        "timestamp": _now(),
-        "message": record.message or record.last_response or "",
-        "result": {"messages": messages(ended.messages), "usage": _usage(ended.usage)},
-        **_pending(record.interrupts),
+        "status": last.status,
+        "timestamp": last.timestamp,
+        "message": last.message,
+        "result": {"messages": last.messages, "usage": _usage(last.usage)},
+        **_pending(last.interrupts),
     }
-    return {**answer, **error_object(failed)} if failed else answer
+    if last.error_code is not None:
+        response |= stored_error_object(last.error_code, last.message, last.error_param)
+    return response
 
 
 def _pending(interrupts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -133,13 +141,8 @@ def _pending(interrupts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"interrupt_data": interrupts[0] if interrupts else None, "interrupts": list(interrupts)}
 
 
-def _message(message: AnyMessage) -> dict[str, Any]:
-    converted = convert_to_openai_messages(message)
-    return converted if isinstance(converted, dict) else converted[0]
-
-
 def _call(call_id: str, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {"id": call_id, "name": name, "args": dict(arguments)}
+    return {"id": call_id, "name": name, "args": dict(arguments), "type": "tool_call"}
 
 
 def _usage(usage: Usage) -> dict[str, int]:
@@ -148,15 +151,3 @@ def _usage(usage: Usage) -> dict[str, int]:
         "output_tokens": usage.output_tokens,
         "total_tokens": usage.total_tokens,
     }
-
-
-def _line(kind: str, session_id: str, **fields: Any) -> bytes:
-    return b"data: " + orjson.dumps({"type": kind, **fields, "session_id": session_id, "timestamp": _now()}) + b"\n\n"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat(timespec="milliseconds")

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import AfterValidator, BaseModel
 
 from agent.memory.long_term import LongTermMemory, Memory
+from agent.message_fields import all_fields
 from agent.sessions.events import SessionEvent
 from agent.sessions.service import SessionService
 from agent.turns import TurnService
@@ -22,7 +23,7 @@ from api.http.ids import ID_DESCRIPTION, ID_SCHEMA
 from api.http.sse import EVENTS, EventStream, cancel_on_disconnect
 from api.sessions import encode
 from api.sessions.wire import CancelBody, InvokeBody, MemoryBody, ResumeBody, SessionBody, valid_id
-from config.errors import MemoryNotFound
+from config.errors import MemoryDisabled, MemoryNotFound, RequestError
 from config.settings import Settings
 
 
@@ -98,8 +99,10 @@ async def cancel(request: Request, user_id: PathId, session_id: PathId) -> dict[
 
 
 @routes.get("/sessionids/{user_id}", summary="The user's sessions, most recently active first")
-async def session_ids(request: Request, user_id: PathId, limit: Limit = 100, offset: Offset = 0) -> dict[str, Any]:
-    """Without expired sessions."""
+async def session_ids(
+    request: Request, user_id: PathId, limit: Limit | None = None, offset: Offset = 0
+) -> dict[str, Any]:
+    """All of them without `limit`; expired sessions are left out."""
     return {"session_ids": await _sessions(request).ids(user_id, limit, offset)}
 
 
@@ -121,10 +124,10 @@ async def status(request: Request, user_id: PathId, session_id: PathId) -> dict[
 async def history(
     request: Request, user_id: PathId, session_id: PathId, limit: Limit = 100, offset: Offset = 0
 ) -> dict[str, Any]:
-    """One page, in OpenAI's format."""
+    """One page, in LangChain's format with the fields of OpenAI's."""
     messages = await _sessions(request).history(user_id, session_id)
     page = messages[offset : offset + limit]
-    return {"session_id": session_id, "total": len(messages), "offset": offset, "messages": encode.messages(page)}
+    return {"session_id": session_id, "total": len(messages), "offset": offset, "messages": all_fields(page)}
 
 
 @routes.patch(
@@ -147,7 +150,14 @@ async def delete_session(request: Request, user_id: PathId, session_id: PathId) 
 async def write_memory(request: Request) -> dict[str, Any]:
     """If the user already has a memory with the same text, it becomes the newest."""
     body = await _read_body(request, MemoryBody)
-    return {"success": True, "memory": _memory(await _memories(request).write(body.user_id, body.content))}
+    turns: TurnService = request.state.turns
+    if not turns.profile.memory.long_term:
+        raise MemoryDisabled("The agent has no long-term memory. Set `memory: {long_term: true}` in agent.yaml.")
+    try:
+        memory = await _memories(request).write(body.user_id, body.memory_info)
+    except RequestError as error:
+        raise RequestError(str(error), param="memory_info") from error
+    return {"success": True, "user_id": body.user_id, "message": "The memory is stored.", "memory": _memory(memory)}
 
 
 @routes.get("/longterm/{user_id}", summary="The user's memories")
@@ -193,20 +203,17 @@ async def _json_response(request: Request, events: AsyncGenerator[SessionEvent, 
 
 def _event_stream(request: Request, events: AsyncGenerator[SessionEvent, None], session_id: str | None) -> Response:
     settings: Settings = request.state.settings
+    encoder = encode.SseEncoder(session_id)
     return EventStream(
-        encode.sse(events),
+        encoder.sse(events),
         get_headers=dict,
-        encode_error=lambda error: encode.error_line(error, session_id or ""),
+        encode_error=encoder.error_line,
         keep_alive=settings.keep_alive_interval,
     )
 
 
-def _memory(memory: Memory) -> dict[str, str]:
-    return {
-        "id": str(memory.id),
-        "content": memory.content,
-        "created": memory.created.isoformat(timespec="milliseconds"),
-    }
+def _memory(memory: Memory) -> dict[str, Any]:
+    return {"id": str(memory.id), "content": memory.content, "created": memory.created.timestamp()}
 
 
 def _sessions(request: Request) -> SessionService:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from agent.sessions.requests import Invocation, OnBusy, OnPending, Resumption
 from agent.tools.review import ReviewResponse
@@ -30,8 +39,13 @@ def _valid_text(value: str) -> str:
     return value
 
 
+def _blank_is_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    return None if isinstance(value, str) and not value.strip() else validate(value)
+
+
 Id = Annotated[str, Field(description=ID_DESCRIPTION, json_schema_extra=ID_SCHEMA), AfterValidator(valid_id)]
 Text = Annotated[str, Field(max_length=MAX_QUERY), AfterValidator(_valid_text)]
+SystemMessage = Annotated[Text, WrapValidator(_blank_is_none)]
 Ttl = Annotated[int, Field(ge=1, le=MAX_TTL, strict=True)]
 
 
@@ -47,7 +61,9 @@ class InvokeBody(Body):
         None, description="Not set: the user's latest session that has not expired, or a new one."
     )
     query: Text
-    system_message: Text | None = Field(None, description="Replaces the agent's prompt or is appended to it.")
+    system_message: SystemMessage | None = Field(
+        None, description="Replaces the agent's prompt or is appended to it. Blank: not set."
+    )
     model: ModelName | None = Field(
         None, description='A model name of models.yaml. Not set or "default": the default model.'
     )
@@ -131,8 +147,7 @@ class ResumeBody(Body):
             return Resumption(self.user_id, self.session_id, tuple(each.answer for each in self.decisions), self.model)
         match self.response_type:
             case "accept" | "edit":
-                arguments, action = _edited(self.args)
-                answer = ReviewResponse(self.response_type, arguments, action=action)
+                answer = ReviewResponse(self.response_type, self.args if isinstance(self.args, dict) else None)
             case "reject":
                 answer = ReviewResponse("reject", words=_reply_text(self.args))
             case _:
@@ -153,17 +168,10 @@ class SessionBody(Body):
 
 class MemoryBody(Body):
     user_id: Id
-    content: str = Field(description="The text to store, up to 10,000 characters.")
-
-
-def _edited(args: dict[str, Any] | str | None) -> tuple[dict[str, Any] | None, str | None]:
-    """The arguments, and the action's name if LangGraph's agent inbox sends `{"action": ..., "args": {...}}`."""
-    match args:
-        case {"action": str(action), "args": dict(arguments), **more} if not more:
-            return arguments, action
-        case dict():
-            return args, None
-    return None, None
+    memory_info: str = Field(
+        validation_alias=AliasChoices("memory_info", "content"),
+        description="The text to store, up to 10,000 characters. The name `content` is accepted too.",
+    )
 
 
 def _reply_text(args: dict[str, Any] | str | None) -> str:

@@ -11,9 +11,11 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import update
 
+from agent.events import Usage
 from agent.sessions.record import SessionRecord
 from agent.sessions.sessions_table import CRASHED, sessions
 from agent.sessions.store import SessionStore
+from agent.sessions.turn_response import TurnResponse
 from agent.storage.database import Database
 from config.errors import SessionBusy, SessionExists, SessionNotFound, SessionNotReady, StorageUnavailable
 from tests.contract.conftest import OpenDatabase
@@ -59,6 +61,12 @@ async def found(store: SessionStore, session_id: str = "s") -> SessionRecord:
     record = await store.find("u", session_id)
     assert record is not None
     return record
+
+
+def said(text: str) -> TurnResponse:
+    """The response of a turn that said `text`."""
+    message = {"type": "ai", "content": text, "tool_calls": [{"name": "n", "args": {"n": float("inf")}}]}
+    return TurnResponse("completed", 1.5, messages=(message,), usage=Usage(3, 2), interrupts=({"args": text},))
 
 
 async def outcomes(calls: list[Awaitable[object]]) -> list[object]:
@@ -153,12 +161,28 @@ async def test_whatever_is_said_can_be_stored(store: SessionStore, text: str) ->
     await store.create("u", "s", system_message=text)
     await store.claim("u", "s", "t", text)
     assert await store.finish(
-        "t", "interrupted", message=text, last_response=text, interrupts=[{"args": {"text": text, "n": float("inf")}}]
+        "t",
+        "interrupted",
+        message=text,
+        last_response=said(text),
+        interrupts=[{"args": {"text": text, "n": float("inf")}}],
     )
     record = await found(store)
     stored = "".join("\ufffd" if each == "\0" or "\ud800" <= each <= "\udfff" else each for each in text)
-    assert (record.system_message, record.last_query, record.last_response, record.message) == (stored,) * 4
+    assert (record.system_message, record.last_query, record.message) == (stored,) * 3
+    assert record.last_response == said(text)
     assert record.interrupts == ({"args": {"text": text, "n": float("inf")}},)
+
+
+async def test_the_answer_in_a_row_of_an_earlier_version_is_read(store: SessionStore, database: Database) -> None:
+    await store.create("u", "s")
+    for text in ("Hello.", '{"answer": 42}', ""):
+        async with database.begin() as connection:
+            await connection.execute(update(sessions).values(last_response=text))
+        response = (await found(store)).last_response
+        assert response is not None
+        assert (response.status, response.timestamp) == ("completed", BEGAN.timestamp())
+        assert [(each["role"], each["content"]) for each in response.messages] == [("assistant", text)] * bool(text)
 
 
 # A turn and its lease
@@ -176,10 +200,10 @@ async def test_a_turn_from_its_beginning_to_its_end(store: SessionStore, clock: 
     clock.go_on(1)
     assert await store.renew("t") == "held"
     assert (await found(store)).updated < clock.time
-    assert await store.finish("t", "completed", last_response="Hello.")
+    assert await store.finish("t", "completed", last_response=said("Hello."))
     ended = await found(store)
     assert (ended.status, ended.message, ended.last_query, ended.last_response, ended.updated) == (
-        *("completed", "", "Hi?", "Hello."),
+        *("completed", "", "Hi?", said("Hello.")),
         clock.time,
     )
     assert (ended.thread_id, ended.model, ended.system_message, ended.created) == (
@@ -191,12 +215,12 @@ async def test_a_turn_from_its_beginning_to_its_end(store: SessionStore, clock: 
 async def test_what_a_turn_does_not_say_stays(store: SessionStore) -> None:
     await store.create("u", "s")
     await store.claim("u", "s", "t1", "first")
-    await store.finish("t1", "completed", last_response="said")
+    await store.finish("t1", "completed", last_response=said("said"))
     await store.claim("u", "s", "t2", None)
     await store.finish("t2", "error", message="It broke.")
     record = await found(store)
     assert (record.status, record.message) == ("error", "It broke.")
-    assert (record.last_query, record.last_response) == ("first", "said")
+    assert (record.last_query, record.last_response) == ("first", said("said"))
 
 
 async def test_what_an_interrupted_session_waits_for_is_gone_with_the_next_turn(store: SessionStore) -> None:
@@ -287,7 +311,7 @@ async def test_a_turn_whose_process_died_reads_as_an_error_and_the_session_goes_
     assert (crashed.status, crashed.last_query) == ("running", "first")
     # The process was only slow, and finds that its turn is no more.
     assert await store.renew("t1") == "lost"
-    assert not await store.finish("t1", "completed", last_response="late")
+    assert not await store.finish("t1", "completed", last_response=said("late"))
     record = await found(store)
     assert (record.status, record.last_response) == ("running", None)
     assert await other_worker.renew("t2") == "held"
@@ -305,8 +329,8 @@ async def test_a_turn_that_finished_after_its_lease_lapsed_is_stored(store: Sess
     await store.create("u", "s")
     await store.claim("u", "s", "t", "q")
     clock.go_on(2 * LEASE)
-    assert await store.finish("t", "completed", last_response="late")
-    assert (await found(store)).last_response == "late"
+    assert await store.finish("t", "completed", last_response=said("late"))
+    assert (await found(store)).last_response == said("late")
     assert not await store.finish("t", "error")
     assert (await found(store)).status == "completed"
 
@@ -414,7 +438,7 @@ async def test_an_expired_session_can_be_made_anew_and_the_old_thread_is_swept(
 ) -> None:
     old = await store.create("u", "s", ttl=60)
     await store.claim("u", "s", "t", "q")
-    await store.finish("t", "completed", last_response="secret")
+    await store.finish("t", "completed", last_response=said("secret"))
     clock.go_on(60)
     new = await store.create("u", "s")
     assert new.thread_id != old.thread_id
@@ -509,7 +533,7 @@ async def test_a_turn_on_a_deleted_session_is_lost_and_its_thread_stays_until_it
     assert await store.renew("t") == "lost"
     await store.remove([deleted])
     assert await store.expired(10) == []
-    assert not await store.finish("t", "completed", last_response="late")
+    assert not await store.finish("t", "completed", last_response=said("late"))
     (over,) = await store.expired(10)
     assert over.thread_id == deleted.thread_id
     await store.remove([over])

@@ -23,7 +23,10 @@ async def server(tmp_path: Path) -> AsyncIterator[Served]:
     async with (
         FakeProvider() as provider,
         serving(
-            tmp_path, fake(), direct("broken", provider.base_url, "fake-503"), VECTORS, router={"num_retries": 0}
+            tmp_path,
+            *(fake(), direct("broken", provider.base_url, "fake-503"), VECTORS),
+            router={"num_retries": 0},
+            agent={"tools": ["transferCall"], "memory": {"long_term": True}},
         ) as served,
     ):
         yield served
@@ -124,7 +127,7 @@ async def test_real_answers_are_as_described(http: httpx.AsyncClient, described:
         ("get", "/agent/sessionids/{user_id}", None, 200),
         ("get", "/agent/active/sessionid/{user_id}", None, 200),
         ("patch", "/agent/session/{user_id}/{session_id}", {"ttl": 60}, 200),
-        ("post", "/agent/write/longterm", {"user_id": "ada", "content": "A fact."}, 200),
+        ("post", "/agent/write/longterm", {"user_id": "ada", "memory_info": "A fact."}, 200),
         ("get", "/agent/longterm/{user_id}", None, 200),
         ("delete", "/agent/session/{user_id}/{session_id}", None, 200),
         ("post", "/agent/cancel/{user_id}/{session_id}", {}, 404),

@@ -10,7 +10,7 @@ import pytest
 from tests.contract.local_provider import DONE, event, local_provider, streaming
 from tests.integration.test_answer_details import asked
 from tests.support.serving import direct, fake, serving, through_litellm
-from tests.support.session_client import client_of
+from tests.support.session_client import client_of, said_in
 
 LONG = '{"a": 18446744073709551616, "b": 1}'
 DEEP = '{"a": ' + "[" * 600 + "]" * 600 + ', "b": 1}'
@@ -69,4 +69,4 @@ async def test_half_of_a_surrogate_pair_is_replaced(
     assert (
         "".join(each["choices"][0]["delta"].get("content") or "" for each in chunks if isinstance(each, dict)) == heard
     )
-    assert (turn["status"], turn["message"], status["last_response"]) == ("completed", heard, heard)
+    assert (turn["status"], said_in(turn), said_in(status["last_response"])) == ("completed", heard, heard)

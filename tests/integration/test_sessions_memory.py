@@ -19,8 +19,9 @@ from agent.storage.database import open_database
 from router.fake.sample_text import ANSWER
 from router.fake.server.fake_provider import FakeProvider
 from tests.support.serving import direct, fake, serving
-from tests.support.session_client import SessionClient, assert_error, client_of
+from tests.support.session_client import SessionClient, assert_error, client_of, said_in
 
+REMEMBERS = {"memory": {"long_term": True}}
 MULTIPLY = '/call multiply {"a": 6, "b": 7}'
 
 
@@ -135,17 +136,17 @@ async def _becomes_summarised(store: SessionStore) -> None:
 
 
 async def test_a_memory_is_written_listed_and_forgotten(rigs: Rigs) -> None:
-    async with rigs({}) as rig:
+    async with rigs(REMEMBERS) as rig:
         client = rig.client
-        first = await client.post("write/longterm", content="  Likes tea.  ")
+        first = await client.post("write/longterm", memory_info="  Likes tea.  ")
         assert first.status_code == 200
         answer = first.json()
-        assert answer["success"] is True
+        assert (answer["success"], answer["user_id"], answer["message"]) == (True, "ann", "The memory is stored.")
         assert answer["memory"].keys() == {"id", "content", "created"}
         assert answer["memory"]["content"] == "Likes tea."
-        await client.post("write/longterm", content="Has a cat.")
+        await client.post("write/longterm", memory_info="Has a cat.")
         assert await client.memories() == ["Has a cat.", "Likes tea."]
-        again = await client.post("write/longterm", content="Likes tea.")
+        again = await client.post("write/longterm", memory_info="Likes tea.")
         assert again.json()["memory"]["id"] == answer["memory"]["id"]
         assert await client.memories() == ["Likes tea.", "Has a cat."]
         page = await client.get("longterm/ann", limit=1, offset=1)
@@ -159,8 +160,8 @@ async def test_a_memory_is_written_listed_and_forgotten(rigs: Rigs) -> None:
 
 
 async def test_one_user_cannot_forget_for_another(rigs: Rigs) -> None:
-    async with rigs({}) as rig:
-        memory = (await rig.client.post("write/longterm", content="Likes tea.")).json()["memory"]
+    async with rigs(REMEMBERS) as rig:
+        memory = (await rig.client.post("write/longterm", memory_info="Likes tea.")).json()["memory"]
         refused = await rig.client.http.delete(f"/agent/longterm/bob/{memory['id']}")
         assert_error(refused, 404, "memory_not_found")
         assert_error(await rig.client.http.delete(f"/agent/longterm/ann/{uuid4()}"), 404, "memory_not_found")
@@ -176,23 +177,23 @@ async def test_one_user_cannot_forget_for_another(rigs: Rigs) -> None:
         ("x" * 10_001, 400, "10,000"),
         ("x" * 1_000_000, 400, "10,000"),
         ("a\0b", 400, "cannot be stored"),
-        (None, 422, "content"),
-        (5, 422, "content"),
+        (None, 422, "memory_info"),
+        (5, 422, "memory_info"),
     ],
     ids=["empty", "blank", "long", "1 MB", "NUL", "null", "number"],
 )
 async def test_what_cannot_be_remembered_is_refused(rigs: Rigs, content: Any, status: int, says: str) -> None:
-    async with rigs({}) as rig:
-        refused = await rig.client.post("write/longterm", content=content)
+    async with rigs(REMEMBERS) as rig:
+        refused = await rig.client.post("write/longterm", memory_info=content)
         code = "invalid_request" if status == 400 else "invalid_field"
-        assert assert_error(refused, status, code, says)["param"] == "content"
+        assert assert_error(refused, status, code, says)["param"] == "memory_info"
         assert await rig.client.memories() == []
 
 
 async def test_what_the_api_wrote_is_in_the_prompts_of_that_user_alone(rigs: Rigs) -> None:
-    async with rigs({"memory": {"long_term": True}}) as rig:
+    async with rigs(REMEMBERS) as rig:
         assert await rig.prompt("before") == "Be kind."
-        await rig.client.post("write/longterm", content="Likes tea.")
+        await rig.client.post("write/longterm", memory_info="Likes tea.")
         assert await rig.prompt("after") == f"Be kind.\n\n{KNOWN}\n- Likes tea."
         assert await rig.prompt("before") == f"Be kind.\n\n{KNOWN}\n- Likes tea."
         assert await rig.prompt("after", "bob") == "Be kind."
@@ -202,22 +203,26 @@ async def test_what_the_api_wrote_is_in_the_prompts_of_that_user_alone(rigs: Rig
 
 
 async def test_what_the_agent_remembered_is_known_in_the_next_session_of_that_user_alone(rigs: Rigs) -> None:
-    async with rigs({"memory": {"long_term": True}}) as rig:
+    async with rigs(REMEMBERS) as rig:
         answer = await rig.client.invoke('/call remember {"content": "Is called Ada."}', "first")
-        assert answer["message"] == "The tool answered: Remembered."
+        assert said_in(answer) == "The tool answered: Remembered."
         assert await rig.client.memories() == ["Is called Ada."]
         assert await rig.prompt("second") == f"Be kind.\n\n{KNOWN}\n- Is called Ada."
         assert await rig.prompt("second", "bob") == "Be kind."
 
 
-async def test_no_prompt_knows_anything_unless_the_agent_is_to_remember(rigs: Rigs) -> None:
+async def test_what_no_agent_would_read_is_refused_and_no_prompt_has_what_was_stored_before(rigs: Rigs) -> None:
+    async with rigs(REMEMBERS) as rig:
+        await rig.client.post("write/longterm", memory_info="Likes tea.")
     async with rigs({}) as rig:
-        await rig.client.post("write/longterm", content="Likes tea.")
+        refused = await rig.client.post("write/longterm", memory_info="Likes coffee.")
+        assert_error(refused, 409, "memory_disabled", "no long-term memory")
+        assert await rig.client.memories() == ["Likes tea."]
         assert await rig.prompt("s") == "Be kind."
 
 
 async def test_a_memory_outlives_its_session(rigs: Rigs) -> None:
-    async with rigs({"memory": {"long_term": True}}) as rig:
+    async with rigs(REMEMBERS) as rig:
         await rig.client.invoke('/call remember {"content": "Is called Ada."}', "first")
         assert (await rig.client.http.delete("/agent/session/ann/first")).status_code == 200
         assert "Ada" in await rig.prompt("second")

@@ -17,7 +17,7 @@ from agent.storage.database import Database, open_database
 from config.profile.agent_file import AgentProfile
 from router.fake.server.fake_provider import FakeProvider
 from tests.support.serving import Served, direct, fake, serving, through_litellm
-from tests.support.session_client import SessionClient, assert_error, text_of
+from tests.support.session_client import SessionClient, assert_error, said_in, text_of
 from tests.support.session_rig import SessionRig, assert_consistent_history, eventually, queries, session_rig
 
 PROFILE = AgentProfile("Be kind.", tools=())
@@ -122,7 +122,7 @@ async def test_a_newer_message_takes_over_down_to_the_providers_socket(
     async with asyncio.timeout(SECOND):
         newest = await client.invoke("newest", on_busy="supersede", model="fake")
         await eventually(lambda: provider.log[-1].ended_by == "caller" and provider.open_connections == 0)
-    assert newest["message"] == "You said: newest"
+    assert said_in(newest) == "You said: newest"
     assert (await older).json()["error"]["code"] == "cancelled"
     assert await client.transcript() == [("user", "older"), ("user", "newest"), ("assistant", "You said: newest")]
 
@@ -134,7 +134,7 @@ async def test_of_many_that_take_over_the_last_one_is_answered(client: SessionCl
         asked.append(asyncio.create_task(taking_over))
         await eventually(lambda n=n: len(provider.log) == n + 1)
     newest = await client.invoke("newest", on_busy="supersede", model="fake")
-    assert newest["message"] == "You said: newest"
+    assert said_in(newest) == "You said: newest"
     answers = [(await each).json() for each in asked]
     assert [each["error"]["code"] for each in answers] == ["cancelled"] * 8
     assert [text for role, text in await client.transcript() if role == "user"] == [*map(str, range(8)), "newest"]

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from tests.support.postgres_server import PostgresServer
 from tests.support.serving import Served, fake, serving
-from tests.support.session_client import SessionClient, assert_error
+from tests.support.session_client import SessionClient, assert_error, said_in
 from tests.support.session_rig import eventually
 
 USERS = 8
@@ -106,7 +106,7 @@ async def test_a_turn_that_ends_in_the_outage_is_stored_when_it_is_over(
     await asyncio.to_thread(postgres.start)
 
     async def is_stored() -> bool:
-        return (await client.status())["last_response"] == text
+        return said_in((await client.status())["last_response"]) == text
 
     await eventually(is_stored)
     assert (await client.status())["status"] == "error"

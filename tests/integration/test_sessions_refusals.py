@@ -66,7 +66,9 @@ async def test_a_bad_id_in_a_path(client: SessionClient, method: str, path: str)
         if bad in (".", ".."):
             continue  # the client resolves them away
         refused = await client.http.request(method, "/agent/" + path.format(quote(bad, safe="")), json={"ttl": 5})
-        if "/" in bad or not bad:
+        if "/" in bad:
+            assert_error(refused, 422, "invalid_field", "contains a slash")
+        elif not bad:
             assert refused.json()["error"]["code"] in ("not_found", "method_not_allowed")
         else:
             assert assert_error(refused, 422, "invalid_field", "must be 1 to 256")["param"] in ("user_id", "session_id")
@@ -118,7 +120,6 @@ async def test_a_choice_that_there_is_not(client: SessionClient) -> None:
         ("on_busy", "wait"),
         ("on_pending", "accept"),
         ("model", 5),
-        ("system_message", " "),
         ("system_message", "a\0b"),
     ):
         refused = await client.post("invoke", session_id="s", query="Hi", **{field: bad})
@@ -133,7 +134,7 @@ BODIES = [
     ("POST", "resume/stream", {"user_id": "ann", "session_id": "s", "response_type": "accept"}),
     ("POST", "cancel/ann/s", {}),
     ("PATCH", "session/ann/s", {"ttl": 5}),
-    ("POST", "write/longterm", {"user_id": "ann", "content": "Likes tea."}),
+    ("POST", "write/longterm", {"user_id": "ann", "memory_info": "Likes tea."}),
 ]
 
 

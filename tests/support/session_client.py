@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -118,7 +118,13 @@ def assert_error(response: httpx.Response, status: int, code: str, says: str = "
     return error
 
 
-def assert_recent(timestamp: str) -> None:
-    moment = datetime.fromisoformat(timestamp)
-    assert moment.utcoffset() is not None
-    assert abs((datetime.now(UTC) - moment).total_seconds()) < 60
+def said_in(response: Mapping[str, Any] | None) -> str:
+    """Return the agent's text in the response of a turn."""
+    messages = response["result"]["messages"] if response else []
+    return "".join(each["content"] for each in messages if each["role"] == "assistant")
+
+
+def assert_recent(timestamp: float) -> None:
+    """Check a time in Unix seconds."""
+    assert isinstance(timestamp, float)
+    assert abs(time.time() - timestamp) < 60

@@ -69,18 +69,20 @@ def test_an_answer_to_what_does_not_wait_is_told_what_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "field", "says"),
     [
-        ({}, "a: Field required"),
-        ({"a": 1}, "b: Field required"),
-        ({"a": "six", "b": 7}, "a: Input should be a valid number"),
-        ({"a": 1, "b": 2, "c": 3, "_d": 4}, "unknown argument _d, c"),
-        (None, "a: Field required"),
+        ({}, "a", "a: Field required"),
+        ({"a": 1}, "b", "b: Field required"),
+        ({"a": "six", "b": 7}, "a", "a: Input should be a valid number"),
+        ({"args": {"a": "six", "b": 7}}, "a", "a: Input should be a valid number"),
+        ({"a": 1, "b": 2, "c": 3, "_d": 4}, "_d", "unknown argument _d, c"),
+        ({"args": {"a": 1, "b": 2}, "b": 3}, "args", "unknown argument args"),
+        (None, "a", "a: Field required"),
     ],
 )
-def test_edited_arguments_have_to_fit_the_tool(arguments: Any, says: str) -> None:
+def test_edited_arguments_have_to_fit_the_tool(arguments: Any, field: str, says: str) -> None:
     error = refusal(ONE, {"1": ReviewResponse("edit", arguments)})
-    assert error.param == "args"
+    assert error.param == field
     assert str(error).startswith(f"The edited arguments are invalid for multiply: {says}")
     assert "pydantic" not in str(error)
 
@@ -88,6 +90,21 @@ def test_edited_arguments_have_to_fit_the_tool(arguments: Any, says: str) -> Non
 def test_edited_arguments_that_fit_pass() -> None:
     edit = ReviewResponse("edit", {"a": 1.5, "b": -2}, action="multiply")
     assert decide(ONE, {None: edit}) == {"1": edit}
+
+
+@pytest.mark.parametrize("decision", ["edit", "accept"])
+def test_arguments_may_come_in_langgraphs_form(decision: Any) -> None:
+    bare = {"a": 6, "b": 7}
+    assert decide(ONE, {None: ReviewResponse(decision, {"args": bare})}) == {"1": ReviewResponse(decision, bare)}
+    named = ReviewResponse(decision, {"action": "multiply", "args": bare})
+    assert decide(ONE, (named,)) == {"1": ReviewResponse(decision, bare, action="multiply")}
+    assert "names book_hotel" in str(refusal(ONE, (ReviewResponse(decision, {"action": "book_hotel", "args": bare}),)))
+
+
+def test_a_tool_with_a_parameter_named_args_takes_them_as_they_are() -> None:
+    schema = {"type": "object", "properties": {"args": {"type": "object"}}, "required": ["args"]}
+    edit = ReviewResponse("edit", {"args": {"args": {}}})
+    assert decide(SEARCH, {None: edit}, mcp_tool(schema)) == {"1": edit}
 
 
 def test_a_reviewer_cannot_fill_in_what_the_server_does() -> None:
@@ -129,16 +146,19 @@ SCHEMA = {
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "field", "says"),
     [
-        ({}, "$: 'query' is a required property"),
-        ({"query": 5}, "$.query: 5 is not of type 'string'"),
-        ({"query": "x", "near": {"zip": "abc"}}, "$.near.zip: 'abc' does not match '^[0-9]+$'"),
-        ({"query": "x", "page": 2}, "$: Additional properties are not allowed ('page' was unexpected)"),
+        ({}, "query", "$: 'query' is a required property"),
+        ({"query": 5}, "query", "$.query: 5 is not of type 'string'"),
+        ({"query": "x", "near": {"zip": "abc"}}, "near.zip", "$.near.zip: 'abc' does not match '^[0-9]+$'"),
+        ({"query": "x", "page": 2}, "args", "$: Additional properties are not allowed ('page' was unexpected)"),
     ],
 )
-def test_edited_arguments_of_an_mcp_tool_have_to_fit_its_schema(arguments: dict[str, Any], says: str) -> None:
+def test_edited_arguments_of_an_mcp_tool_have_to_fit_its_schema(
+    arguments: dict[str, Any], field: str, says: str
+) -> None:
     error = refusal(SEARCH, {"1": ReviewResponse("edit", arguments)}, mcp_tool(SCHEMA))
+    assert error.param == field
     assert str(error) == f"The edited arguments are invalid for search: {says}."
 
 

@@ -83,10 +83,9 @@ TURN: list[AnyMessage] = [
 ]
 
 
-def after(messages: list[AnyMessage], heard: str) -> tuple[list[AnyMessage], str]:
-    changes, kept = truncate_to_heard(messages, heard)
-    left: Any = add_messages(list(messages), list(changes))  # type: ignore[arg-type]
-    return left, kept
+def after(messages: list[AnyMessage], heard: str) -> list[AnyMessage]:
+    left: Any = add_messages(list(messages), list(truncate_to_heard(messages, heard)))  # type: ignore[arg-type]
+    return left
 
 
 def calls_of(messages: list[AnyMessage]) -> list[Any]:
@@ -98,31 +97,26 @@ def spoken(messages: list[AnyMessage]) -> list[str]:
 
 
 def test_an_answer_that_was_heard_whole_stays_as_it_is() -> None:
-    assert truncate_to_heard(TURN, "Let me  look.\nIt is forty-two, I think. ") == (
-        [],
-        "Let me  look.\nIt is forty-two, I think.",
-    )
+    assert truncate_to_heard(TURN, "Let me  look.\nIt is forty-two, I think. ") == []
 
 
 def test_an_answer_is_cut_where_the_user_broke_in() -> None:
-    messages, kept = after(TURN, "Let me look. It is forty")
-    assert spoken(messages) == ["Earlier answer.", "Let me look.", "It is forty"]
-    assert kept == "Let me look. It is forty"
+    assert spoken(after(TURN, "Let me look. It is forty")) == ["Earlier answer.", "Let me look.", "It is forty"]
 
 
 def test_what_was_not_heard_at_all_goes_and_a_call_stays_with_its_result() -> None:
-    messages, kept = after(TURN, "Let me")
+    messages = after(TURN, "Let me")
     assert spoken(messages) == ["Earlier answer.", "Let me"]
     assert [each.id for each in messages] == ["h1", "a1", "h2", "ai-x", "result-x"]
-    messages, kept = after(TURN, "  ")
-    assert (spoken(messages), kept) == (["Earlier answer.", ""], "")
+    messages = after(TURN, "  ")
+    assert spoken(messages) == ["Earlier answer.", ""]
     [called] = [each for each in messages if isinstance(each, AIMessage) and each.tool_calls]
     assert called.id == "ai-x"
 
 
 def test_nothing_of_an_earlier_turn_is_touched() -> None:
     messages: list[AnyMessage] = [*TURN, HumanMessage("And?", id="h3")]
-    assert truncate_to_heard(messages, "") == ([], "")
+    assert truncate_to_heard(messages, "") == []
 
 
 def test_texts_without_spaces_are_told_apart() -> None:
@@ -132,14 +126,12 @@ def test_texts_without_spaces_are_told_apart() -> None:
         result("x"),
         AIMessage("答案是四十二。", id="a"),
     ]
-    assert truncate_to_heard(turn, "请稍等。答案是四十二。") == ([], "请稍等。答案是四十二。")
-    messages, kept = after(turn, "请稍等。答案")
-    assert (spoken(messages), kept) == (["请稍等。", "答案"], "请稍等。答案")
+    assert truncate_to_heard(turn, "请稍等。答案是四十二。") == []
+    assert spoken(after(turn, "请稍等。答案")) == ["请稍等。", "答案"]
 
 
 def test_more_than_was_said_was_not_heard_from_the_agent() -> None:
-    messages, kept = after(TURN, "Let me look. It is forty-two, I think. Goodbye!")
-    assert (messages, kept) == (TURN, "Let me look. It is forty-two, I think.")
+    assert after(TURN, "Let me look. It is forty-two, I think. Goodbye!") == TURN
 
 
 TEXTS = st.lists(st.text(st.sampled_from("ab c\n你。"), max_size=8), min_size=1, max_size=4)
@@ -154,8 +146,8 @@ def test_exactly_what_was_heard_stays_and_no_call_is_lost(texts: list[str], cut:
         turn += [calling(str(at), text=text), result(str(at))] if calls else [AIMessage(text, id="last")]
     said = between.join(texts)
     heard = said[: cut % (len(said) + 1)]
-    messages, kept = after(turn, heard)
-    assert bare("".join(spoken(messages)[1:])) == bare(heard) == bare(kept)
+    messages = after(turn, heard)
+    assert bare("".join(spoken(messages)[1:])) == bare(heard)
     assert messages[:3] == turn[:3]
     assert [each for each in messages if isinstance(each, ToolMessage)] == [
         each for each in turn if isinstance(each, ToolMessage)
@@ -169,6 +161,5 @@ def test_telling_what_was_heard_twice_changes_nothing_more(texts: list[str], hea
         HumanMessage("Hi", id="h"),
         *(AIMessage(text, id=str(at)) for at, text in enumerate(texts)),
     ]
-    once, kept = after(turn, heard)
-    again, kept_again = after(once, heard)
-    assert (again, kept_again) == (once, kept)
+    once = after(turn, heard)
+    assert after(once, heard) == once

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import time
+
 import pytest
+from langchain_core.messages import AIMessage
 
 from agent.events import Event, ReviewRequested, TextDelta, ToolStarted, TurnFailed, TurnFinished, Usage
 from agent.sessions.turn_outcome import TurnOutcome
@@ -20,26 +23,33 @@ def ended(*events: Event) -> TurnOutcome:
 
 @pytest.mark.parametrize("reason", ["stop", "length", "content_filter", "tool_calls"])
 def test_a_turn_that_finished_is_completed(reason: str) -> None:
-    outcome = ended(TextDelta("Hel"), TextDelta("lo."), Usage(3, 2), TurnFinished(reason))  # type: ignore[arg-type]
-    assert (outcome.status, outcome.message, outcome.text, outcome.usage) == ("completed", "", "Hello.", Usage(3, 2))
+    outcome = ended(TextDelta("Hello."), Usage(3, 2), TurnFinished(reason))  # type: ignore[arg-type]
+    assert (outcome.status, outcome.message, outcome.usage) == ("completed", "", Usage(3, 2))
     assert (outcome.is_incomplete, outcome.interrupts) == (False, [])
+    response = outcome.response([AIMessage("Hello.", id="m")])
+    assert (response.status, response.message, response.usage) == ("completed", "", Usage(3, 2))
+    assert [(each["id"], each["content"]) for each in response.messages] == [("m", "Hello.")]
+    assert abs(response.timestamp - time.time()) < 60
 
 
-def test_a_turn_that_waits_for_reviews_says_for_which() -> None:
+def test_a_turn_that_waits_for_reviews_lists_them() -> None:
     outcome = ended(ReviewRequested("1", BOOK), ReviewRequested("2", ADD), Usage(), TurnFinished("interrupted"))
     assert outcome.status == "interrupted"
-    assert outcome.message == "Waiting for a person's decision about book_hotel, multiply."
+    assert outcome.message == ""
+    response = outcome.response([])
+    assert (response.status, response.interrupts) == ("interrupted", tuple(outcome.interrupts))
     assert outcome.interrupts == [{"interrupt_id": "1", **BOOK}, {"interrupt_id": "2", **ADD}]
     assert not outcome.is_incomplete
 
 
 def test_a_turn_that_failed_is_an_error_in_the_words_for_callers() -> None:
     outcome = ended(TextDelta("Hel"), TurnFailed(AllDeploymentsFailed("Nobody answers.", retry_after=3)))
-    assert (outcome.status, outcome.message, outcome.text, outcome.is_incomplete) == (
+    assert (outcome.status, outcome.message, outcome.is_incomplete) == ("error", "Nobody answers.", True)
+    response = outcome.response([])
+    assert (response.status, response.message, response.error_code) == (
         "error",
         "Nobody answers.",
-        "Hel",
-        True,
+        "all_deployments_failed",
     )
 
 
@@ -53,3 +63,5 @@ def test_a_turn_that_was_hung_up_on_brings_no_last_event() -> None:
     outcome = ended(TextDelta("Hel"), ToolStarted("1", "multiply", {}))
     assert (outcome.status, outcome.is_incomplete) == ("idle", True)
     assert outcome.message == "The caller hung up during the turn."
+    response = outcome.response([])
+    assert (response.status, response.message, response.error_code) == ("error", outcome.message, "cancelled")

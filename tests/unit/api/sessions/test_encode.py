@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage
 
 from agent.events import (
     HandOff,
@@ -18,13 +20,18 @@ from agent.events import (
     TurnFinished,
     Usage,
 )
+from agent.message_fields import all_fields
 from agent.sessions.events import SessionEnded, SessionEvent, SessionOpened
 from agent.sessions.record import SessionRecord
+from agent.sessions.turn_response import TurnResponse
 from agent.tools.review import review_question
+from api.http.errors import error_object
 from api.sessions import encode
 from config.errors import AllDeploymentsFailed, SessionBusy, SwitchboardError, TurnCancelled
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_900, tzinfo=UTC)
+ENDED = 1767323045.5
+FAILED = {"status": "error", "message": "Nobody answers.", "error_code": "all_deployments_failed"}
 BOOK = review_question("book_hotel", {"hotel_name": "Ritz"}, "c1", "Book a room.")
 ADD = review_question("multiply", {"a": 1}, "c2", "")
 WAITING = ({"interrupt_id": "1", **BOOK}, {"interrupt_id": "2", **ADD})
@@ -38,7 +45,7 @@ def record(**fields: Any) -> SessionRecord:
         "status": "completed",
         "message": "",
         "last_query": "Hi",
-        "last_response": "Hello.",
+        "last_response": TurnResponse("completed", ENDED, messages=all_fields([AIMessage("Hello.", id="m")])),
         "model": None,
         "system_message": None,
         "interrupts": (),
@@ -50,8 +57,14 @@ def record(**fields: Any) -> SessionRecord:
     return SessionRecord(**{**known, **fields})
 
 
-def ended(messages: Sequence[AnyMessage] = (), usage: Usage = Usage(), **fields: Any) -> SessionEnded:  # noqa: B008
-    return SessionEnded(record(**fields), messages, usage)
+def ended(
+    messages: Sequence[AnyMessage] = (),
+    usage: Usage = Usage(),  # noqa: B008
+    response: dict[str, Any] | None = None,
+    **fields: Any,
+) -> SessionEnded:
+    last = TurnResponse("completed", ENDED, messages=all_fields(messages), usage=usage)
+    return SessionEnded(record(last_response=replace(last, **(response or {})), **fields))
 
 
 class Events:
@@ -74,11 +87,11 @@ class Events:
 async def lines(*events: SessionEvent | SwitchboardError) -> list[dict[str, Any]]:
     """The stream's events without what all of them have, which is checked."""
     read = []
-    async for line in encode.sse(Events(*events)()):
+    async for line in encode.SseEncoder("given").sse(Events(*events)()):
         assert line.startswith(b"data: ") and line.endswith(b"\n\n") and line.count(b"\n") == 2
         event = orjson.loads(line[6:])
         assert event.pop("session_id") == "s"
-        assert datetime.fromisoformat(event.pop("timestamp")).tzinfo is not None
+        assert abs(event.pop("timestamp") - time.time()) < 60
         read.append(event)
     return read
 
@@ -97,36 +110,43 @@ async def test_text_and_calls_come_as_they_happen_and_then_the_whole() -> None:
     *before, last = await lines(*events)
     assert before == [
         {"type": "text_chunk", "content": "One\nmoment."},
-        {"type": "tool_call", "data": {"tool_calls": [{"id": "c1", "name": "multiply", "args": {"a": 6}}]}},
         {
             "type": "tool_call",
-            "data": {"tool_calls": [{"id": "c2", "name": "transferCall", "args": {"destination": "+1"}}]},
+            "data": {"tool_calls": [{"id": "c1", "name": "multiply", "args": {"a": 6}, "type": "tool_call"}]},
+        },
+        {
+            "type": "tool_call",
+            "data": {
+                "tool_calls": [{"id": "c2", "name": "transferCall", "args": {"destination": "+1"}, "type": "tool_call"}]
+            },
         },
     ]
     whole = await encode.outcome(Events(*events)())
     assert last["type"] == "completed"
-    assert {**last["data"], "timestamp": ""} == {**whole, "timestamp": ""}
-    assert whole["result"] == {
-        "messages": [{"id": "m", "role": "assistant", "content": "One\nmoment."}],
-        "usage": {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5},
-    }
+    assert last["data"] == orjson.loads(orjson.dumps(whole))
+    [message] = whole["result"]["messages"]
+    assert (message["id"], message["role"], message["type"], message["content"]) == (
+        *("m", "assistant", "ai", "One\nmoment."),
+    )
+    assert whole["result"]["usage"] == {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
+    assert (whole["timestamp"], whole["message"]) == (ENDED, "")
 
 
 async def test_what_waits_is_told_at_the_end_all_of_it() -> None:
     reviews = ReviewRequested("1", BOOK), ReviewRequested("2", ADD)
-    over = ended(status="interrupted", message="Waiting.", interrupts=WAITING)
+    over = ended(status="interrupted", interrupts=WAITING, response={"status": "interrupted", "interrupts": WAITING})
     events = (SessionOpened("s"), *reviews, Usage(), TurnFinished("interrupted"), over)
     assert await lines(*events) == [
         {"type": "interrupt", "interrupt_data": WAITING[0], "interrupts": list(WAITING)},
     ]
     whole = await encode.outcome(Events(*events)())
-    assert (whole["status"], whole["message"]) == ("interrupted", "Waiting.")
+    assert (whole["status"], whole["message"]) == ("interrupted", "")
     assert (whole["interrupt_data"], whole["interrupts"]) == (WAITING[0], list(WAITING))
 
 
 async def test_a_failure_is_the_last_event_and_comes_once_it_is_stored() -> None:
     failed = TurnFailed(AllDeploymentsFailed("Nobody answers."))
-    opened, over = SessionOpened("s"), ended(status="error", message="Nobody answers.")
+    opened, over = SessionOpened("s"), ended(response=FAILED)
     assert await lines(opened, TextDelta("Hel"), failed, over) == [
         {"type": "text_chunk", "content": "Hel"},
         {"type": "error", "error_message": "Nobody answers.", "code": "all_deployments_failed"},
@@ -143,12 +163,14 @@ async def test_a_failure_is_the_last_event_and_comes_once_it_is_stored() -> None
 
 
 async def test_a_turn_that_was_cancelled_failed_for_who_waited_for_it() -> None:
-    over = ended(status="idle", message="The turn was cancelled.")
+    cancelled = {"status": "error", "message": "Cancelled.", "error_code": "cancelled"}
+    over = ended(status="idle", message="Cancelled.", response=cancelled)
     whole = await encode.outcome(Events(SessionOpened("s"), TurnFailed(TurnCancelled("Cancelled.")), over)())
-    assert (whole["status"], whole["error"]["code"]) == ("error", "cancelled")
+    assert (whole["status"], whole["message"]) == ("error", "Cancelled.")
+    assert whole["error"] == error_object(TurnCancelled("Cancelled."))["error"]
 
 
-@pytest.mark.parametrize("read", [encode.outcome, lambda events: anext(encode.sse(events))])
+@pytest.mark.parametrize("read", [encode.outcome, lambda events: anext(encode.SseEncoder("s").sse(events))])
 async def test_what_keeps_a_turn_from_beginning_is_raised(read: Any) -> None:
     events = Events(SessionBusy("Busy.", retry_after=3))
     with pytest.raises(SessionBusy):
@@ -158,16 +180,19 @@ async def test_what_keeps_a_turn_from_beginning_is_raised(read: Any) -> None:
 
 async def test_who_stops_reading_ends_the_turn() -> None:
     events = Events(SessionOpened("s"), TextDelta("a"), TextDelta("b"))
-    stream = encode.sse(events())
+    stream = encode.SseEncoder("s").sse(events())
     await anext(stream)
     await stream.aclose()
     assert events.closed
 
 
-async def test_the_message_of_an_answer_is_what_was_said_unless_the_status_has_words() -> None:
-    said = await encode.outcome(Events(SessionOpened("s"), ended())())
-    nothing = await encode.outcome(Events(SessionOpened("s"), ended(last_response=None))())
-    assert (said["message"], nothing["message"]) == ("Hello.", "")
+@pytest.mark.parametrize(("opened", "session_id"), [(False, "given"), (True, "s")])
+async def test_an_error_that_is_raised_names_the_session_too(opened: bool, session_id: str) -> None:
+    encoder = encode.SseEncoder("given")
+    with pytest.raises(SessionBusy) as raised:
+        async for _ in encoder.sse(Events(*[SessionOpened("s")] * opened, SessionBusy("Busy.", retry_after=3))()):
+            pass
+    assert orjson.loads(encoder.error_line(raised.value)[6:])["session_id"] == session_id
 
 
 def test_the_status_of_a_session() -> None:
@@ -177,9 +202,9 @@ def test_the_status_of_a_session() -> None:
         "status": "interrupted",
         "message": "Waiting.",
         "last_query": "Hi",
-        "last_response": "Hello.",
-        "last_updated": "2026-01-02T03:04:05.678+00:00",
-        "expires_at": "2026-01-02T03:04:05.678+00:00",
+        "last_response": encode.last_response(record()),
+        "last_updated": 1767323045.6789,
+        "expires_at": 1767323045.6789,
         "interrupt_data": WAITING[0],
         "interrupts": list(WAITING),
     }
@@ -189,17 +214,3 @@ def test_a_session_that_there_is_not_has_the_same_fields() -> None:
     missing = encode.not_found("ann", "s")
     assert missing.keys() == encode.status(record()).keys()
     assert (missing["status"], missing["user_id"], missing["session_id"]) == ("not_found", "ann", "s")
-
-
-def test_messages_are_in_openais_form() -> None:
-    call = {"name": "multiply", "args": {"a": 6, "b": "ü"}, "id": "c1"}
-    history = [
-        HumanMessage("Hi", id="1"),
-        AIMessage("", id="2", tool_calls=[call]),
-        ToolMessage("42", tool_call_id="c1", name="multiply", id="3"),
-    ]
-    asked, called, result = encode.messages(history)
-    assert asked == {"id": "1", "role": "user", "content": "Hi"}
-    assert (called["id"], called["role"], called["content"]) == ("2", "assistant", "")
-    assert orjson.loads(called["tool_calls"][0]["function"]["arguments"]) == {"a": 6, "b": "ü"}
-    assert result == {"id": "3", "role": "tool", "name": "multiply", "tool_call_id": "c1", "content": "42"}

@@ -1,0 +1,52 @@
+"""The response of a session's turn, which the session keeps until its next turn has ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from langchain_core.messages import AIMessage
+
+from agent.events import Usage
+from agent.message_fields import message_fields
+
+_KEY: Final = "turn_response"
+_PREFIX: Final = f'{{"{_KEY}": '
+
+USAGE_FIELDS: Final = frozenset(each.name for each in fields(Usage))
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResponse:
+    """What the turn's caller got, or would have got without a hang-up.
+
+    `timestamp` is the end of the turn in Unix seconds. `messages` are those that the turn added, see
+    `agent.message_fields`. A failed turn has the error's words in `message`, and its `error_code`.
+    """
+
+    status: Literal["completed", "interrupted", "error"]
+    timestamp: float
+    message: str = ""
+    messages: tuple[Mapping[str, Any], ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    interrupts: tuple[Mapping[str, Any], ...] = ()
+    error_code: str | None = None
+    error_param: str | None = None
+
+    def stored(self) -> str:
+        """The response as text, for `read_response`."""
+        return json.dumps({_KEY: asdict(self)})
+
+
+def read_response(stored: str, updated: datetime) -> TurnResponse:
+    """The stored response. Earlier versions stored only the text of the answer, whose turn ended at `updated`."""
+    if not stored.startswith(_PREFIX):
+        messages = (message_fields(AIMessage(stored)),) if stored else ()
+        return TurnResponse("completed", updated.timestamp(), messages=messages)
+    value = json.loads(stored)[_KEY]
+    value["usage"] = Usage(**{name: each for name, each in value["usage"].items() if name in USAGE_FIELDS})
+    value["messages"], value["interrupts"] = tuple(value["messages"]), tuple(value["interrupts"])
+    return TurnResponse(**value)
