@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 app = typer.Typer(help="An OpenAI-compatible agent gateway.", no_args_is_help=True, pretty_exceptions_enable=False)
 
 ModelsOption = Annotated[Path | None, typer.Option("--models", help="models.yaml; default: SWITCHBOARD_MODELS_FILE.")]
-AgentOption = Annotated[Path | None, typer.Option("--agent", help="agent.yaml; default: SWITCHBOARD_AGENT_FILE.")]
+AgentOption = Annotated[
+    Path | None,
+    typer.Option("--agent", help="agent.yaml, or `assistant`, the shipped demo; default: SWITCHBOARD_AGENT_FILE."),
+]
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from config.database_url import INVALID_DATABASE_URL, is_database_url
 from config.errors import ConfigError, Problem
 from config.parsing.validation import did_you_mean
-from config.profile.agent_file import DEFAULT_AGENT_FILE
+from config.profile.agent_file import DEFAULT_AGENT_FILE, agent_path
 
 PREFIX = "SWITCHBOARD_"
 ENV_FILE = Path(".env")
@@ -72,6 +72,11 @@ class Settings(BaseSettings):
     startup_wait: float = Field(default=30.0, ge=0, allow_inf_nan=False)
     session_ttl: int | None = Field(default=None, ge=1)
     session_lease: float = Field(default=10.0, ge=1, allow_inf_nan=False)
+
+    @field_validator("agent_file")
+    @classmethod
+    def _find_shipped_profile(cls, value: Path) -> Path:
+        return agent_path(value)
 
     @field_validator("api_tokens", mode="before")
     @classmethod

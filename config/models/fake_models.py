@@ -1,10 +1,10 @@
-"""The names of the fake models: `fake/echo`, `fake/embedding`, and one for each failure that they can simulate."""
+"""The names of the fake models: those that answer, and one for each failure that they can simulate."""
 
 from __future__ import annotations
 
 NAMED_FAILURES = ("reset", "silent", "cut", "stall", "html", "empty", "error", "context", "filter")
 _STATUSES = frozenset({400, 401, 403, 404, 408, 409, 422, 429, *range(500, 600)})
-ANSWERING = ("echo", "embedding")
+ANSWERING = ("echo", "assistant", "embedding")
 
 
 def is_failure(kind: str) -> bool:

@@ -32,7 +32,9 @@ from config.profile.own_tools import (
 )
 from config.profile.review import check_patterns, check_servers, is_reviewed
 
-DEFAULT_AGENT_FILE = Path(__file__).parents[1] / "agent.yaml"
+SHIPPED = Path(__file__).parents[1]
+DEFAULT_AGENT_FILE = SHIPPED / "agent.yaml"
+SHIPPED_PROFILES = ("agent", "assistant")
 DEFAULT_TOOLS = HAND_OFF_TOOLS
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
@@ -90,6 +92,12 @@ class AgentProfile:
         `mcp_server` is None for the agent's own tools. For an MCP tool, `tool_name` is the server's own name for it.
         """
         return is_reviewed(self.review, tool_name, mcp_server)
+
+
+def agent_path(file: Path) -> Path:
+    """`file`, or the shipped profile that it names, such as `assistant`, if there is no such file."""
+    names = {each: name for name in SHIPPED_PROFILES for each in (Path(name), Path("config", f"{name}.yaml"))}
+    return SHIPPED / f"{names[file]}.yaml" if file in names and not file.is_file() else file
 
 
 def load_agent(file: Path, environ: Mapping[str, str] = os.environ) -> AgentProfile:

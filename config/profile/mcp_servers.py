@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -22,7 +24,7 @@ MCP_URL_SERVER = "mcp"
 """The name of that server. It does not depend on the address, so that `review` fits every environment."""
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,32}")
-_COMMAND_ONLY = ("args", "env", "cwd")
+_PROGRAM_ONLY = ("args", "env", "cwd")
 _URL_ONLY = ("headers",)
 
 
@@ -76,6 +78,12 @@ def _http_url(url: str) -> str:
     return url if url.startswith("os.environ/") else http_url(url)
 
 
+def _module_name(name: str) -> str:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ValueError("must be the name of a Python module, such as agent.tools.mcp.weather_server")
+    return name
+
+
 def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be empty")
@@ -86,6 +94,7 @@ class McpServerSection(Section):
     """One entry of `mcp_servers`."""
 
     command: Annotated[str, AfterValidator(_not_blank)] | None = None
+    module: Annotated[str, AfterValidator(_module_name)] | None = None
     args: tuple[str, ...] | None = None
     env: dict[str, str] | None = None
     cwd: Annotated[str, AfterValidator(_not_blank)] | None = None
@@ -95,12 +104,16 @@ class McpServerSection(Section):
     allow: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
-    def _command_or_url(self) -> McpServerSection:
-        if (self.command is None) == (self.url is None):
-            raise ValueError("must have either `command` (a program to start) or `url` (a server's address)")
-        for key in _URL_ONLY if self.url is None else _COMMAND_ONLY:
+    def _one_transport(self) -> McpServerSection:
+        given = [key for key in ("command", "module", "url") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                "must have either `command` (a program to start), `module` (a Python module of this installation) or "
+                "`url` (a server's address)"
+            )
+        for key in _URL_ONLY if self.url is None else _PROGRAM_ONLY:
             if getattr(self, key) is not None:
-                raise ValueError(f"`{key}` cannot be combined with `{'command' if self.url is None else 'url'}`")
+                raise ValueError(f"`{key}` cannot be combined with `{given[0]}`")
         return self
 
     def server(self, name: str, unset: Sequence[UnsetReference]) -> McpServer:
@@ -116,8 +129,19 @@ class McpServerSection(Section):
     def _transport(self) -> StdioTransport | HttpTransport:
         if self.url is not None:
             return HttpTransport(self.url, _secrets(self.headers))
-        assert self.command is not None  # noqa: S101 - checked by _command_or_url
+        if self.module is not None:
+            return _module(self.module, self.args or (), self.env or {}, self.cwd)
+        assert self.command is not None  # noqa: S101 - checked by _one_transport
         return StdioTransport(self.command, self.args or (), _secrets(self.env), self.cwd)
+
+
+def _module(name: str, args: tuple[str, ...], env: Mapping[str, str], cwd: str | None) -> StdioTransport:
+    """The module, run by the Python of this server; it finds the packages that this server finds.
+
+    Without `-P`, a folder of the same name in the working directory would come first.
+    """
+    path = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+    return StdioTransport(sys.executable, ("-P", "-m", name, *args), _secrets({**path, **env}), cwd)
 
 
 def _secrets(values: Mapping[str, str] | None) -> dict[str, SecretStr]:

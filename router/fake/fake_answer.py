@@ -38,8 +38,13 @@ def answer(messages: Sequence[Message], params: Mapping[str, Any], tokens: int |
         actions = [Say(f"The tool answered: {'; '.join(results)}")]
     else:
         actions = _reply(said, params, tokens)
+    return after_prefill(actions, messages)
+
+
+def after_prefill(actions: list[Action], messages: Sequence[Message]) -> list[Action]:
+    """The rest of the actions if the last message is the beginning of their text."""
     if messages and messages[-1].get("role") == "assistant" and not messages[-1].get("tool_calls"):
-        actions = list(_after_prefill(actions, text_of(messages[-1])))
+        return list(_after_prefill(actions, text_of(messages[-1])))
     return actions
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import orjson
@@ -14,6 +14,7 @@ from config.errors import CredentialsRefused
 from config.models.deployments import Deployment
 from config.models.fake_models import NAMED_FAILURES, is_failure
 from router.fake.fake_answer import answer, failing_answer, text_of
+from router.fake.fake_assistant import assistant_answer
 from router.fake.fake_failures import HANGING, failure
 from router.fake.fake_script import Action, Call, Fail, Finish, Say, Wait
 from router.fake.sample_json import sample_arguments
@@ -21,9 +22,12 @@ from router.fake.sample_text import count_pieces, pieces_of
 from router.fake.timing import ResponseTiming, TokenTimer, split_timing
 from router.lanes.base import Chunk, LaneRequest
 
+ANSWERS: Final = {"echo": answer, "assistant": assistant_answer}
+
 
 class FakeLane:
-    """A lane without network: `fake/echo` follows the last user message, `fake/429` always fails.
+    """A lane without network: `fake/echo` follows the last user message, `fake/assistant` also uses the demo's tools,
+    `fake/429` always fails.
 
     A timing may follow the model name (`fake/echo?first=200ms&gap=20ms&tokens=64`). Tokens are words;
     `docs/fake-model.md` describes the script language.
@@ -33,7 +37,8 @@ class FakeLane:
         """Yields the scripted answer. Raises the scripted failure, and CredentialsRefused for an unknown fake model."""
         name, timing = _model(request.deployment.model)
         params = {**request.deployment.params, **request.params}
-        actions = answer(request.messages, params, timing.tokens) if name == "echo" else failing_answer(name)
+        answers = ANSWERS.get(name)
+        actions = answers(request.messages, params, timing.tokens) if answers else failing_answer(name)
         chunks, timer = _Chunks(request.deployment.model), TokenTimer(timing)
         tokens = calls = 0
         finish: str | None = None
@@ -104,8 +109,8 @@ def _model(model: str) -> tuple[str, ResponseTiming]:
         name, timing = split_timing(model.removeprefix("fake/"))
     except ValueError as exc:
         raise CredentialsRefused(f"the fake model's timing: {exc}", status=404) from exc
-    if name != "echo" and not is_failure(name):
-        known = ", ".join(f"fake/{each}" for each in ("echo", *NAMED_FAILURES, "429", "503"))
+    if name not in ANSWERS and not is_failure(name):
+        known = ", ".join(f"fake/{each}" for each in (*ANSWERS, *NAMED_FAILURES, "429", "503"))
         raise CredentialsRefused(f"there is no fake model {model!r}; known are {known}", status=404)
     return name, timing
 

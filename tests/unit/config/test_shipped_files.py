@@ -25,7 +25,8 @@ from config.models.schema import (
     schema_text,
 )
 from config.parsing.sections import Section
-from config.profile.agent_file import DEFAULT_AGENT_FILE, Destination, load_agent
+from config.profile.agent_file import DEFAULT_AGENT_FILE, Destination, agent_path, load_agent
+from config.settings import load_settings
 
 ROOT = Path(__file__).parents[3]
 MODELS = ROOT / "models.yaml"
@@ -69,6 +70,28 @@ def test_the_shipped_agent_file_matches_the_defaults() -> None:
     assert not profile.reasoning_content
     assert "transferCall" in profile.system_prompt and "中文" in profile.system_prompt
     assert isinstance(profile.transfer_destinations[0], Destination)
+
+
+def test_the_shipped_assistant_shows_what_sessions_can_do() -> None:
+    profile = load_agent(agent_path(Path("assistant")))
+    assert profile.source == DEFAULT_AGENT_FILE.with_name("assistant.yaml")
+    assert (profile.tools, profile.review) == (("book_hotel", "multiply"), ("book_hotel",))
+    assert profile.memory.long_term
+    assert [each.name for each in profile.mcp_servers] == ["weather"]
+
+
+def test_a_shipped_profile_is_found_from_any_folder_unless_there_is_such_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = DEFAULT_AGENT_FILE.with_name("assistant.yaml")
+    for name in ("assistant", "config/assistant.yaml"):
+        assert load_settings(env_file=None, agent_file=Path(name)).agent_file == shipped
+    monkeypatch.setenv("SWITCHBOARD_AGENT_FILE", "assistant")
+    assert load_settings(env_file=None).agent_file == shipped
+    assert agent_path(Path("other.yaml")) == Path("other.yaml")
+    (tmp_path / "assistant").write_text("system_prompt: mine")
+    assert agent_path(Path("assistant")) == Path("assistant")
 
 
 # The schema

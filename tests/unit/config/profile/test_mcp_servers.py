@@ -1,5 +1,6 @@
 """`mcp_servers` and `review` of agent.yaml: valid sections and the problems of invalid ones."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,16 @@ def test_a_program_and_an_address_can_be_named(tmp_path: Path) -> None:
     )
 
 
+def test_a_module_is_run_by_this_python_and_finds_what_this_server_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "system_prompt: x\nmcp_servers:\n  a: {module: some.where, args: [-v], env: {MODE: plain}}\n"
+    monkeypatch.setenv("PYTHONPATH", "/packages")
+    [server] = load(tmp_path, text).mcp_servers
+    env = {"PYTHONPATH": SecretStr("/packages"), "MODE": SecretStr("plain")}
+    assert server.transport == StdioTransport(sys.executable, ("-P", "-m", "some.where", "-v"), env)
+
+
 def test_secrets_are_not_shown(tmp_path: Path) -> None:
     profile = load(tmp_path, SERVERS.replace("https://example.com/mcp", "https://example.com/s3cret"), SET)
     assert "s3cret" not in repr(profile)
@@ -84,6 +95,9 @@ def servers(entry: str) -> str:
         ("system_prompt: x\nmcp_servers:\n  'a:b': {command: x}\n", 3, "mcp_servers.a:b", "letters, digits, - and _"),
         ("system_prompt: x\nmcp_servers:\n  a: {}\n", 3, "mcp_servers.a", "must have either `command`"),
         (servers("{command: x, url: 'http://h/'}"), 3, "mcp_servers.a", "must have either `command`"),
+        (servers("{command: x, module: y}"), 3, "mcp_servers.a", "must have either `command`"),
+        (servers("{module: y, headers: {a: b}}"), 3, "mcp_servers.a", "cannot be combined with `module`"),
+        (servers("{module: weather-server.py}"), 4, "mcp_servers.a.module", "must be the name of a Python module"),
         (servers("{command: x, headers: {}}"), 3, "mcp_servers.a", "`headers` cannot be combined with `command`"),
         (servers("{url: 'http://h/', env: {}}"), 3, "mcp_servers.a", "`env` cannot be combined with `url`"),
         (servers("{url: 'http://h/', args: []}"), 3, "mcp_servers.a", "`args` cannot be combined with `url`"),
@@ -168,6 +182,7 @@ def test_the_examples_in_the_shipped_file_are_right(tmp_path: Path) -> None:
     profile = load(tmp_path, "\n".join([*lines[:begin], *examples]), {"WEATHER_KEY": "x"})
     assert [(each.name, each.missing) for each in profile.mcp_servers] == [
         ("weather", ()),
+        ("example", ()),
         ("bookings", ("BOOKINGS_AUTHORIZATION",)),
     ]
     assert profile.reviewed("get_forecast", "weather") and profile.reviewed("create_booking", "bookings")
