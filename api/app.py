@@ -20,6 +20,7 @@ from agent.memory.long_term import LongTermMemory
 from agent.personas.service import PersonaService
 from agent.sessions.lifespan import open_sessions
 from agent.sessions.signals import Signals
+from agent.sessions.states import SessionStates
 from agent.statistics.statistics import Statistics
 from agent.statistics.store import open_statistics_store
 from agent.statistics.writer import StatisticsWriter
@@ -105,7 +106,13 @@ def create_app(settings: Settings) -> FastAPI:
             signals = await running.enter_async_context(_signals(settings))
             sessions = await running.enter_async_context(
                 open_sessions(
-                    turns, database, checkpoints, signals, ttl=settings.session_ttl, lease=settings.session_lease
+                    turns,
+                    database,
+                    checkpoints,
+                    signals,
+                    states=await running.enter_async_context(_states(settings)),
+                    ttl=settings.session_ttl,
+                    lease=settings.session_lease,
                 )
             )
             garbage_collection.resume()  # `api.worker` paused it
@@ -186,6 +193,18 @@ async def _signals(settings: Settings) -> AsyncIterator[Signals]:
     signals = RedisSignals(settings.redis_url.get_secret_value())
     async with signals.running():
         yield signals
+
+
+@asynccontextmanager
+async def _states(settings: Settings) -> AsyncIterator[SessionStates]:
+    if settings.redis_url is None:
+        yield SessionStates()
+        return
+    from agent.sessions.redis_states import RedisStates  # the Redis client takes 5 MB
+
+    states = RedisStates(settings.redis_url.get_secret_value(), settings.session_lease)
+    async with states.running():
+        yield states
 
 
 @asynccontextmanager

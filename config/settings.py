@@ -36,7 +36,8 @@ class Settings(BaseSettings):
     - `max_unauthenticated_connections`: connections without a valid token; a further one closes the oldest. Never more
       than half of the file descriptors that the process may open.
     - `drain_time`: how long running turns may go on after SIGTERM.
-    - `redis_url`: shares circuit breakers, rate limits and signals between servers and workers. None: not shared.
+    - `redis_url`: shares circuit breakers, rate limits, signals and the live states of sessions between servers and
+      workers. None: not shared.
     - `database_url`: None is a SQLite file in `data_dir`.
     - `database_pool_size`: connections of each process; PostgreSQL uses as many again for checkpoints.
     - `startup_wait`: how long a start waits for the database.

@@ -11,6 +11,7 @@ from agent.sessions.leases import RENEW_INTERVAL, Leases
 from agent.sessions.runner import SessionRunner
 from agent.sessions.service import SessionService
 from agent.sessions.signals import Signals
+from agent.sessions.states import SessionStates
 from agent.sessions.store import DEFAULT_LEASE, SessionStore
 from agent.sessions.sweeper import Sweeper
 from agent.sessions.tasks import BackgroundTasks
@@ -27,15 +28,16 @@ async def open_sessions(
     checkpoints: Checkpoints,
     signals: Signals,
     *,
+    states: SessionStates | None = None,
     ttl: float | None,
     lease: float = DEFAULT_LEASE,
 ) -> AsyncIterator[SessionService]:
     """The session service, with its records in `database` and its messages in `checkpoints`.
 
-    A new session expires after `ttl` seconds; None means never. A turn that has not renewed its lease for `lease`
-    seconds counts as crashed.
+    `states` has the states that clients poll; None reads them from the database. A new session expires after `ttl`
+    seconds; None means never. A turn that has not renewed its lease for `lease` seconds counts as crashed.
     """
-    store = SessionStore(database, lease=lease)
+    store = SessionStore(database, states=states, lease=lease)
     threads = Threads(turns, checkpoints)
     leases = Leases(store, interval=min(RENEW_INTERVAL, lease / 4))
     claims = Claims(store, signals)

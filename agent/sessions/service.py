@@ -141,6 +141,10 @@ class SessionService:
         """The session, None when there is none."""
         return await self._store.find(user_id, session_id)
 
+    async def status(self, user_id: str, session_id: str) -> SessionRecord | None:
+        """`find` for clients that poll: see `SessionStore.status`."""
+        return await self._store.status(user_id, session_id)
+
     async def get(self, user_id: str, session_id: str) -> SessionRecord:
         """The session. Raises SessionNotFound."""
         record = await self.find(user_id, session_id)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import uuid4
 
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import Row, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,6 +30,7 @@ from agent.sessions.sessions_table import (
     sessions,
     stored_record,
 )
+from agent.sessions.states import LiveState, SessionStates
 from agent.sessions.turn_response import TurnResponse
 from agent.storage.database import Database
 from config.errors import SessionBusy, SessionExists, SessionNotFound, SessionNotReady
@@ -50,14 +51,21 @@ class SessionStore:
     """Sessions in `database`, which any number of processes may share.
 
     A turn that has not renewed its lease for `lease` seconds counts as crashed; `lease_clock` has the clock for that.
+    `states` has the sessions' states for those that poll them; None reads them from the database.
     `clock` gives seconds since 1970 for everything else; a given one is that of the leases too. Ids have up to 256
     characters and no NUL; other text may contain anything. Every method raises StorageUnavailable during an outage.
     """
 
     def __init__(
-        self, database: Database, *, clock: Callable[[], float] | None = None, lease: float = DEFAULT_LEASE
+        self,
+        database: Database,
+        *,
+        states: SessionStates | None = None,
+        clock: Callable[[], float] | None = None,
+        lease: float = DEFAULT_LEASE,
     ) -> None:
         self._database = database
+        self._states = states or SessionStates()
         self._clock = clock or time.time
         self._lease_clock = lease_clock(database) if clock is None else self._same_clock
         self._lease = timedelta(seconds=lease)
@@ -104,11 +112,12 @@ class SessionStore:
 
     async def find(self, user_id: str, session_id: str) -> SessionRecord | None:
         """The session, None when there is none or it has expired. A crashed turn reads as status `error`."""
-        now = self._now()
-        found = select(sessions).where(has_id(user_id, session_id), not_expired(now))
-        async with self._database.read() as connection:
-            row = (await connection.execute(found)).one_or_none()
-            return None if row is None else current_record(row, await self._lease_time(connection))
+        state = await self._load(user_id, session_id)
+        return None if state is None else state.record
+
+    async def status(self, user_id: str, session_id: str) -> SessionRecord | None:
+        """`find` for clients that poll, from `states` if possible: without model, system message and summary."""
+        return await self._states.find((user_id, session_id), lambda: self._load(user_id, session_id))
 
     async def latest(self, user_id: str, agent_id: str | None = None) -> SessionRecord | None:
         """The user's most recently active session; with `agent_id`, of those with this persona."""
@@ -165,7 +174,10 @@ class SessionStore:
             values = {"status": "running", "message": "", "interrupts": (), "updated": now, "turn_id": turn_id}
             values |= {"lease_until": at.now + self._lease, "stop_asked": False, "claims": row.claims + 1}
             values |= {} if query is None else {"last_query": query}
-            await connection.execute(update(sessions).where(sessions.c.thread_id == row.thread_id).values(values))
+            claim = update(sessions).where(sessions.c.thread_id == row.thread_id).values(values).returning(sessions)
+            claimed = stored_record((await connection.execute(claim)).one())
+            mark = await self._states.mark((user_id, session_id))
+        await self._states.put((user_id, session_id), mark, LiveState(claimed, turn_id, self._lease.total_seconds()))
         return stored_record(row)
 
     async def renew(self, turn_id: str) -> LeaseState:
@@ -181,8 +193,10 @@ class SessionStore:
         async with self._database.begin() as connection:
             at = await self._lease_time(connection)
             extend = update(sessions).where(mine).values(lease_until=at.now + self._lease)
-            rows = await connection.execute(extend.returning(sessions.c.turn_id, sessions.c.stop_asked))
+            ids = (sessions.c.turn_id, sessions.c.stop_asked, sessions.c.user_id, sessions.c.session_id)
+            rows = (await connection.execute(extend.returning(*ids))).all()
             held: dict[str, LeaseState] = {row.turn_id: "stop" if row.stop_asked else "held" for row in rows}
+        await self._states.renew({row.turn_id: (row.user_id, row.session_id) for row in rows})
         return {each: held.get(each, "lost") for each in turn_ids}
 
     async def is_running(self, turn_id: str) -> bool:
@@ -222,8 +236,13 @@ class SessionStore:
         values |= {} if last_response is None else {"last_response": last_response.stored()}
         release = update(sessions).where(sessions.c.turn_id == turn_id).values(values)
         async with self._database.begin() as connection:
-            row = (await connection.execute(release.returning(sessions.c.gone, sessions.c.expires_at))).one_or_none()
-        return row is not None and not row.gone and not has_expired(row, now)
+            row = (await connection.execute(release.returning(sessions))).one_or_none()
+        if row is None or row.gone or has_expired(row, now):
+            return False
+        # A released claim on a crashed turn leaves the stored status "running".
+        state = None if row.status == "running" else LiveState(stored_record(row))
+        await self._states.put((row.user_id, row.session_id), turn_id, state)
+        return True
 
     async def set_summary(self, thread_id: str, summary: Mapping[str, Any]) -> None:
         """Store the summary of the beginning of the thread's conversation."""
@@ -276,7 +295,16 @@ class SessionStore:
             row = (await connection.execute(change)).one_or_none()
             if row is None:
                 raise _not_found()
-            return current_record(row, await self._lease_time(connection))
+            state = _live_state(row, await self._lease_time(connection))
+            mark = await self._states.mark((user_id, session_id))
+        await self._states.put((user_id, session_id), mark, None if row.gone else state)
+        return state.record
+
+    async def _load(self, user_id: str, session_id: str) -> LiveState | None:
+        found = select(sessions).where(has_id(user_id, session_id), not_expired(self._now()))
+        async with self._database.read() as connection:
+            row = (await connection.execute(found)).one_or_none()
+            return None if row is None else _live_state(row, await self._lease_time(connection))
 
     async def _lease_time(self, connection: AsyncConnection) -> LeaseTime:
         now = await self._lease_clock(connection)
@@ -287,6 +315,11 @@ class SessionStore:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _live_state(row: Row[Any], at: LeaseTime) -> LiveState:
+    left = (row.lease_until - at.now).total_seconds() if is_leased(row, at) else 0.0
+    return LiveState(current_record(row, at), row.turn_id, left)
 
 
 def _expiry(now: datetime, ttl: float | None) -> datetime | None:

@@ -116,7 +116,7 @@ async def active_session_id(request: Request, user_id: PathId) -> dict[str, str]
 @routes.get("/status/{user_id}/{session_id}", summary="The session's status, to resume it")
 async def status(request: Request, user_id: PathId, session_id: PathId) -> dict[str, Any]:
     """`not_found`, `idle`, `running`, `interrupted`, `completed` or `error`."""
-    record = await _sessions(request).find(user_id, session_id)
+    record = await _sessions(request).status(user_id, session_id)
     return encode.status(record) if record else encode.not_found(user_id, session_id)
 
 
