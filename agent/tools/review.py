@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 import orjson
 from langchain_core.messages import ToolMessage
+from langchain_core.tools import BaseTool
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command, interrupt
 
@@ -38,14 +39,27 @@ class ReviewResponse:
     action: str | None = None
 
 
-def review_question(name: str, arguments: Mapping[str, Any], call_id: str, description: str) -> dict[str, Any]:
-    """The question to the reviewer about one tool call."""
+def review_question(
+    name: str,
+    arguments: Mapping[str, Any],
+    call_id: str,
+    description: str,
+    args_schema: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The question to the reviewer about one tool call. Edited arguments must fit `args_schema`."""
     return {
         "action_request": {"action": name, "args": dict(arguments)},
         "config": {"allow_accept": True, "allow_edit": True, "allow_respond": True, "allow_ignore": True},
         "description": description,
         "tool_call_id": call_id,
+        "args_schema": args_schema,
     }
+
+
+def _args_schema(tool: BaseTool) -> Mapping[str, Any]:
+    """The JSON schema of the arguments that a model may send."""
+    schema: Any = tool.tool_call_schema
+    return dict(schema) if isinstance(schema, Mapping) else dict(schema.model_json_schema())
 
 
 class ReviewContext(Protocol):
@@ -73,8 +87,9 @@ def review_calls(
         call = request.tool_call
         if call["name"] not in reviewed and not _is_answered(request):
             return await execute(request)
-        description = request.tool.description if request.tool else ""
-        question = review_question(call["name"], call["args"], str(call["id"]), description)
+        tool = request.tool
+        description, schema = (tool.description, _args_schema(tool)) if tool else ("", None)
+        question = review_question(call["name"], call["args"], str(call["id"]), description, schema)
         answer = ReviewResponse(**interrupt(question))
         match answer.decision:
             case "accept":

@@ -85,6 +85,13 @@ async def test_the_reviewer_is_asked_before_the_tool_runs(client: SessionClient,
         "config": {"allow_accept": True, "allow_edit": True, "allow_respond": True, "allow_ignore": True},
         "description": "Book a room at the named hotel.",
         "tool_call_id": (await client.history())[-1]["tool_calls"][0]["id"],
+        "args_schema": {
+            "title": "book_hotel",
+            "description": "Book a room at the named hotel.",
+            "type": "object",
+            "properties": {"hotel_name": {"title": "Hotel Name", "type": "string"}},
+            "required": ["hotel_name"],
+        },
     }
     assert second["action_request"] == {"action": "multiply", "args": {"a": 6, "b": 7}}
     assert len({first["interrupt_id"], second["interrupt_id"]}) == 2

@@ -80,6 +80,13 @@ async def test_the_graph_stops_before_the_tool_with_the_question_of_the_agent_in
         "config": {"allow_accept": True, "allow_edit": True, "allow_respond": True, "allow_ignore": True},
         "description": "Book a room.",
         "tool_call_id": "call_1",
+        "args_schema": {
+            "title": "book_hotel",
+            "description": "Book a room.",
+            "type": "object",
+            "properties": {"hotel_name": {"title": "Hotel Name", "type": "string"}},
+            "required": ["hotel_name"],
+        },
     }
     assert rig.booked == []
 
