@@ -1,4 +1,4 @@
-"""The command line: `switchboard serve`, `switchboard check`, `switchboard fake-provider`.
+"""The command line: `switchboard serve`, `switchboard check`, `switchboard chat`, `switchboard fake-provider`.
 
 Slow imports are inside the commands that need them, so that `check` and `--help` start fast.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -98,6 +98,37 @@ def check(
     typer.echo(f"{settings.models_file} and {settings.agent_file} are valid. {_default_model(registry)}")
 
 
+@app.command()
+def chat(
+    user: Annotated[str | None, typer.Option(help="Your user id; asked for if not given.")] = None,
+    url: Annotated[str, typer.Option(help="The server's address.")] = "http://127.0.0.1:8000",
+    token: Annotated[str | None, typer.Option(help="Default: the first of SWITCHBOARD_API_TOKENS.")] = None,
+    model: Annotated[str | None, typer.Option(help="A model name of models.yaml. Default: the server's.")] = None,
+    mode: Annotated[
+        Literal["stream", "normal"] | None, typer.Option(help="Show answers as they come, or when they are whole.")
+    ] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Start a server with a fake model, and talk with it.")] = False,
+) -> None:
+    """Talk with an agent in the terminal."""
+    from api.http.ids import ID_DESCRIPTION, is_valid_id
+    from api.terminal.chat import ChatOptions
+    from api.terminal.chat import chat as talk
+
+    if user is not None and not is_valid_id(user):
+        raise typer.BadParameter(f"must have {ID_DESCRIPTION}", param_hint="--user")
+    if not demo:
+        raise typer.Exit(talk(ChatOptions(url, token or _first_token(), user, mode, model)))
+    from api.terminal.demo import demo_server
+
+    typer.echo("Starting the demo server ...", err=True)
+    try:
+        with demo_server() as server:
+            code = talk(ChatOptions(server.url, server.token, user, mode, model, demo=True))
+    except ConfigError as exc:
+        _exit_with(exc.problems)
+    raise typer.Exit(code)
+
+
 @app.command("fake-provider")
 def fake_provider(
     port: Annotated[int, typer.Option(help="Port to listen on.")],
@@ -112,6 +143,18 @@ def fake_provider(
         asyncio.run(serve_fake(host, port, lambda url: typer.echo(f"fake provider: {url}")))
     except KeyboardInterrupt:
         typer.echo("stopped")
+
+
+def _first_token() -> str:
+    from config.settings import load_settings
+
+    try:
+        tokens = load_settings().api_tokens
+    except ConfigError as exc:
+        _exit_with(exc.problems)
+    if not tokens:
+        _exit_with((Problem("no API token: pass --token, or set SWITCHBOARD_API_TOKENS in .env"),))
+    return tokens[0].get_secret_value()
 
 
 def _check_files(settings: Settings) -> Registry:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import structlog
 
@@ -30,8 +30,9 @@ def _escaped(character: re.Match[str]) -> str:
     return character[0].encode("unicode_escape").decode()
 
 
-def configure_logging(level: str, *, as_json: bool) -> None:
-    """Send the lines of structlog and of the standard library's logging to stderr in one format."""
+def configure_logging(level: str, *, as_json: bool, stream: TextIO | None = None) -> None:
+    """Send the lines of structlog and of the standard library's logging to `stream` in one format. None is stderr."""
+    stream = stream or sys.stderr
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -43,9 +44,7 @@ def configure_logging(level: str, *, as_json: bool) -> None:
         # The default tracebacks print local variables, and with them callers' words and tokens.
         else [
             escape_event,
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            ),
+            structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback),
         ]
     )
     structlog.configure(
@@ -54,7 +53,7 @@ def configure_logging(level: str, *, as_json: bool) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler()
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

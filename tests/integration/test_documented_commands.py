@@ -24,6 +24,8 @@ NOT_RUN = {
     "make bench": "takes minutes",
     ".venv/bin/python -m bench": "takes minutes",
     "curl https://api.vapi.ai": "needs an account",
+    ".venv/bin/switchboard chat": "a person types; test_terminal.py runs it",
+    'echo "What is six times seven?" |': "the same",
     "docker run": "needs Docker and a download",
 }
 FIRST_RUN = ".venv/bin/python -m config.first_run"

@@ -1,0 +1,70 @@
+"""The command `task`: turns in the background."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.terminal import render
+from api.terminal.conversation import Conversation, read_events
+from api.terminal.screen import Screen
+from api.terminal.turns import Turns
+from api.terminal.vocabulary import Vocabulary
+
+
+class TaskCommands:
+    """Runs `task`. Raises ApiError and ConnectionLost."""
+
+    def __init__(self, screen: Screen, talk: Conversation, turns: Turns, vocabulary: Vocabulary) -> None:
+        self._screen = screen
+        self._talk = talk
+        self._turns = turns
+        self._vocabulary = vocabulary
+
+    def run(self, argument: str) -> None:
+        word, _, rest = argument.partition(" ")
+        match word:
+            case "":
+                self._list()
+            case "run" if rest:
+                self._submit(rest)
+            case "show" if rest:
+                self._show(self._id(rest))
+            case "cancel" if rest:
+                task = self._talk.api.delete("agent", "task", self._id(rest))
+                self._screen.note(f"Task {render.clean(self._id(rest))}: {task.get('status', 'cancelled')}.")
+            case _:
+                self._screen.problem("Use `task`, `task run TEXT`, `task show N` or `task cancel N`.")
+
+    def _submit(self, query: str) -> None:
+        body: dict[str, Any] = {"user_id": self._talk.user_id, "session_id": self._talk.session_id, "query": query}
+        if self._talk.model is not None:
+            body["model"] = self._talk.model
+        task = self._talk.api.post("agent", "invoke", "async", body=body)
+        self._vocabulary.listed.setdefault("task", []).insert(0, task)
+        self._screen.note(f"Task {task['task_id']} runs in the background. `task show 1` follows it.")
+
+    def _list(self) -> None:
+        answer = self._talk.api.get("agent", "tasks", self._talk.user_id)
+        tasks = answer["tasks"] if isinstance(answer, dict) else answer
+        self._vocabulary.listed["task"] = tasks
+        if not tasks:
+            self._screen.note("You have no tasks. `task run TEXT` starts one.")
+            return
+        rows = [
+            (str(n), each["task_id"], each["status"], render.moment(each.get("created")))
+            for n, each in enumerate(tasks, 1)
+        ]
+        self._screen.show(render.table("", "task", "status", "created", rows=rows))
+
+    def _show(self, task_id: str) -> None:
+        """Follow the task to its end, in its session: its reviews are answered there."""
+        task = self._talk.api.get("agent", "task", task_id)
+        if task["session_id"] != self._talk.session_id:
+            self._talk.open(task["session_id"])
+            self._screen.note(f"Opened {task['session_id']}, the session of the task.")
+        self._screen.note(f"Task {task_id}: {task['status']}.")
+        self._turns.watch(read_events(self._talk.api.events("GET", "agent", "task", task_id, "events")))
+
+    def _id(self, name: str) -> str:
+        task = self._vocabulary.pick("task", name)
+        return str(task["task_id"]) if task is not None else name

@@ -1,0 +1,70 @@
+"""A turn on the screen and in a pipe: what stays of it when it has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from api.terminal import render
+from api.terminal.answer_view import LiveAnswer, PlainAnswer
+from api.terminal.conversation import Update, Waiting
+from api.terminal.turn_parts import CallPart, Outcome, TextPart
+
+DONE = Outcome("completed", parts=[TextPart("Hello, **Ada**.")], usage={"total_tokens": 3}, model="fast")
+
+
+def piped(*updates: Update) -> str:
+    file = StringIO()
+    PlainAnswer(Console(file=file, theme=render.THEME, soft_wrap=True)).follow(iter(updates))
+    return file.getvalue()
+
+
+def on_screen(*updates: Update) -> str:
+    """All that is written; the last part is what stays."""
+    file = StringIO()
+    console = Console(file=file, theme=render.THEME, force_terminal=True, no_color=True, width=60, height=10)
+    LiveAnswer(console).follow(iter(updates))
+    return file.getvalue()
+
+
+def test_a_pipe_gets_the_text_as_it_comes_and_once() -> None:
+    said = piped(TextPart("Hello, "), TextPart("**Ada**."), DONE)
+    assert said.splitlines()[0] == "Hello, **Ada**."
+    assert said.count("Hello") == 1 and "fast" in said
+
+
+def test_a_pipe_gets_a_whole_answer_that_did_not_stream() -> None:
+    assert piped(DONE).splitlines()[0] == "Hello, **Ada**."
+
+
+def test_a_pipe_gets_the_whole_answer_after_a_lost_connection() -> None:
+    said = piped(TextPart("Hel"), Waiting("The connection broke."), DONE).splitlines()
+    assert said[:3] == ["Hel", "The connection broke.", "Hello, **Ada**."]
+
+
+def test_the_screen_keeps_the_answer_as_markdown() -> None:
+    assert "Hello, \x1b[1mAda\x1b[0m." in on_screen(TextPart("Hello, "), TextPart("**Ada**."), DONE)
+
+
+def test_the_screen_keeps_the_results_of_the_tools() -> None:
+    call = CallPart("c1", "multiply", {"a": 6}, result="42")
+    outcome = Outcome("completed", parts=[call, TextPart("It is 42.")])
+    said = on_screen(CallPart("c1", "multiply", {"a": 6}), TextPart("It is 42."), outcome)
+    assert said.rindex("✓") < said.rindex("42") and "multiply" in said
+
+
+def test_a_stopped_answer_stays_on_the_screen() -> None:
+    def stopped() -> Iterator[Update]:
+        yield TextPart("Hel")
+        yield CallPart("c1", "multiply", {"a": 6})
+        raise KeyboardInterrupt
+
+    file = StringIO()
+    console = Console(file=file, theme=render.THEME, force_terminal=True, width=60)
+    with pytest.raises(KeyboardInterrupt):
+        LiveAnswer(console).follow(stopped())
+    kept = file.getvalue().rpartition("\x1b[?25h")[2]
+    assert "Hel" in kept and "multiply" in kept and "✓" not in kept

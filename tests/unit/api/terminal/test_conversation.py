@@ -1,0 +1,134 @@
+"""Turns over lost connections: a request is sent again only if the server did not take it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from api.terminal import conversation
+from api.terminal.agent_api import ConnectionLost
+from api.terminal.conversation import Conversation, Mode, Update, Waiting
+from api.terminal.turn_parts import Outcome, TextPart
+
+ANSWER = {
+    "status": "completed",
+    "message": "",
+    "result": {"messages": [{"role": "assistant", "content": "Hello."}], "usage": {}},
+    "interrupts": [],
+}
+COMPLETED = {"type": "completed", "data": ANSWER}
+REFUSED = ConnectionLost("The server cannot be reached.", sent=False)
+BROKEN = ConnectionLost("The connection to the server broke.", sent=True)
+Step = dict[str, Any] | ConnectionLost
+
+
+class ScriptedApi:
+    """A server whose turns and statuses follow a script: `turns` has the events of each request."""
+
+    url = "http://127.0.0.1"
+
+    def __init__(self, turns: list[list[Step]], statuses: list[Step]) -> None:
+        self.turns = turns
+        self.statuses = statuses
+        self.sent: list[dict[str, Any]] = []
+
+    def get(self, *path: str) -> dict[str, Any]:
+        return _step(self.statuses.pop(0))
+
+    def post(self, *path: str, body: dict[str, Any], wait: bool) -> dict[str, Any]:
+        return dict(list(self.events("POST", body=body))[-1]["data"])
+
+    def events(self, *path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        self.sent.append(body)
+        for each in self.turns.pop(0):
+            yield _step(each)
+
+
+def _step(step: Step) -> dict[str, Any]:
+    if isinstance(step, ConnectionLost):
+        raise step
+    return step
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses, which the tests do not wait for."""
+    pauses: list[float] = []
+    monkeypatch.setattr(conversation.time, "sleep", pauses.append)
+    return pauses
+
+
+def chunk(text: str) -> dict[str, Any]:
+    return {"type": "text_chunk", "content": text}
+
+
+def status(status: str, query: str | None = "Hi", **more: Any) -> dict[str, Any]:
+    return {"status": status, "message": "", "last_query": query, "last_response": None, "interrupts": [], **more}
+
+
+def ask(api: ScriptedApi, mode: Mode = "stream") -> list[Update]:
+    """The updates of a turn but for those that wait."""
+    talk = Conversation(api, "ann", mode)  # type: ignore[arg-type]
+    talk.begin_new()
+    return [each for each in talk.ask("Hi") if not isinstance(each, Waiting)]
+
+
+def test_an_undisturbed_turn_is_sent_once() -> None:
+    api = ScriptedApi([[chunk("Hel"), chunk("lo."), COMPLETED]], [])
+    text, more, outcome = ask(api)
+    assert (text, more) == (TextPart("Hel"), TextPart("lo."))
+    assert isinstance(outcome, Outcome) and outcome.parts == [TextPart("Hello.")]
+
+
+@pytest.mark.parametrize("mode", ["stream", "normal"])
+def test_a_request_that_reached_nobody_is_sent_again(mode: Mode) -> None:
+    api = ScriptedApi([[REFUSED], [COMPLETED]], [REFUSED, REFUSED, status("idle", "Hi")])
+    (outcome,) = ask(api, mode)
+    assert isinstance(outcome, Outcome) and outcome.status == "completed"
+    assert len(api.sent) == 2 and api.sent[0] == api.sent[1]
+
+
+def test_a_request_that_the_session_does_not_show_is_sent_again() -> None:
+    api = ScriptedApi([[BROKEN], [COMPLETED]], [status("not_found", None)])
+    (outcome,) = ask(api)
+    assert isinstance(outcome, Outcome) and outcome.status == "completed"
+    assert len(api.sent) == 2
+
+
+def test_the_answer_of_a_turn_that_went_on_is_picked_up() -> None:
+    done = status("completed", last_response=ANSWER)
+    api = ScriptedApi([[chunk("Hel"), BROKEN]], [REFUSED, status("running"), BROKEN, status("running"), done])
+    text, outcome = ask(api)
+    assert text == TextPart("Hel")
+    assert isinstance(outcome, Outcome) and outcome.parts == [TextPart("Hello.")]
+    assert len(api.sent) == 1
+
+
+def test_a_stream_that_ends_without_its_last_event_is_a_lost_connection() -> None:
+    api = ScriptedApi([[chunk("Hel")]], [status("error", message="The server stopped during this turn.")])
+    assert ask(api)[-1] == Outcome("error", "The server stopped during this turn.", interrupts=[])
+
+
+def test_a_turn_that_nobody_takes_is_tried_ever_more_slowly(pauses: list[float]) -> None:
+    api = ScriptedApi([[BROKEN]] * 8 + [[COMPLETED]], [status("not_found", None)] * 8)
+    ask(api)
+    assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]
+
+
+@pytest.mark.parametrize(("pending", "sent"), [("r1", 2), ("r2", 1)])
+def test_a_decision_is_sent_again_only_while_its_call_waits(pending: str, sent: int) -> None:
+    after = status("interrupted", interrupts=[{"interrupt_id": pending}])
+    api = ScriptedApi([[BROKEN], [COMPLETED]], [after])
+    list(Conversation(api, "ann").decide({"interrupt_id": "r1"}, "accept"))  # type: ignore[arg-type]
+    assert len(api.sent) == sent
+
+
+def test_model_persona_and_expiry_go_with_the_message() -> None:
+    api = ScriptedApi([[COMPLETED], [COMPLETED]], [])
+    talk = Conversation(api, "ann", model="fast", persona={"id": "p1"}, ttl=60)  # type: ignore[arg-type]
+    list(talk.ask("Hi"))
+    list(talk.ask("Ho"))
+    assert [api.sent[0].get(name) for name in ("model", "agent_id", "ttl")] == ["fast", "p1", 60]
+    assert "ttl" not in api.sent[1]
