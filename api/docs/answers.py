@@ -41,6 +41,12 @@ def ref(name: str) -> Schema:
 
 
 TOOL_CALL: Final = record(id=TEXT, type={"const": "function"}, function=record(name=TEXT, arguments=TEXT))
+TURN_USAGE: Final = record(
+    input_tokens=COUNT,
+    output_tokens=COUNT,
+    total_tokens=COUNT,
+    total_cost={"type": ["number", "null"], "description": "US dollars; null if it is not known"},
+)
 USAGE: Final = record(prompt_tokens=COUNT, completion_tokens=COUNT, total_tokens=COUNT)
 FINISH: Final[Schema] = {"enum": ["stop", "length", "content_filter", "tool_calls", "function_call"]}
 
@@ -122,7 +128,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         message={"type": "string", "description": "Words for an error, empty otherwise."},
         result=record(
             messages=many(ref("SessionMessage")),
-            usage=record(input_tokens=COUNT, output_tokens=COUNT, total_tokens=COUNT),
+            usage=TURN_USAGE,
         ),
         interrupt_data={"type": ["object", "null"]},
         interrupts=many(ANYTHING),
@@ -131,12 +137,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     "ChatAnswer": record(
         ("hand_offs",),
         response=TEXT,
-        usage=record(
-            input_tokens=COUNT,
-            output_tokens=COUNT,
-            total_tokens=COUNT,
-            total_cost={"type": ["number", "null"], "description": "US dollars; null if it is not known"},
-        ),
+        usage=TURN_USAGE,
         hand_offs=many(record(name=TEXT, arguments=ANYTHING)),
     ),
     "SessionMessage": {
@@ -265,7 +266,7 @@ TURN: Final[Mapping[str, Any]] = {
     "message": "",
     "result": {
         "messages": [MESSAGE],
-        "usage": {"input_tokens": 9, "output_tokens": 2, "total_tokens": 11},
+        "usage": {"input_tokens": 9, "output_tokens": 2, "total_tokens": 11, "total_cost": 0.00002},
     },
     "interrupt_data": None,
     "interrupts": [],

@@ -145,9 +145,10 @@ def _call(call_id: str, name: str, arguments: Mapping[str, Any]) -> dict[str, An
     return {"id": call_id, "name": name, "args": dict(arguments), "type": "tool_call"}
 
 
-def _usage(usage: Usage) -> dict[str, int]:
+def _usage(usage: Usage) -> dict[str, int | float | None]:
     return {
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "total_tokens": usage.total_tokens,
+        "total_cost": usage.cost,
     }

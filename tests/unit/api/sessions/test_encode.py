@@ -105,7 +105,7 @@ async def test_text_and_calls_come_as_they_happen_and_then_the_whole() -> None:
         HandOff("c2", "transferCall", {"destination": "+1"}),
         Usage(3, 2),
         TurnFinished("tool_calls"),
-        ended([AIMessage("One\nmoment.", id="m")], Usage(3, 2)),
+        ended([AIMessage("One\nmoment.", id="m")], Usage(3, 2, cost=0.5)),
     ]
     *before, last = await lines(*events)
     assert before == [
@@ -128,7 +128,7 @@ async def test_text_and_calls_come_as_they_happen_and_then_the_whole() -> None:
     assert (message["id"], message["role"], message["type"], message["content"]) == (
         *("m", "assistant", "ai", "One\nmoment."),
     )
-    assert whole["result"]["usage"] == {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
+    assert whole["result"]["usage"] == {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5, "total_cost": 0.5}
     assert (whole["timestamp"], whole["message"]) == (ENDED, "")
 
 
