@@ -14,6 +14,7 @@ from router.providers.prices import cost
 from router.routed_turn import RoutedTurn
 from router.stream.answer_collector import AnswerCollector
 from router.stream.chunk_timeout import ChunkTimeout
+from router.token_estimate import estimated_usage
 from router.turn_record import AttemptRecord
 
 _TOKENS: Final = ("content", "tool_calls", "reasoning_content", "reasoning")
@@ -65,8 +66,9 @@ class Attempt:
             router.origins.add(answer.call_ids, answer.origin)
             self._turn.serving = record.model, deployment
             for chunk in final:
-                self._count(chunk.get("usage"))
                 yield chunk
+            if answer.usage is None and (usage := self._usage(answer, request)):
+                yield {"choices": [], "usage": usage}
             record.outcome = "ok"
             trial.succeeded()
             stats.answered(record.first_token or router.clock() - began)
@@ -74,10 +76,9 @@ class Attempt:
             if exc.counts:
                 trial.failed(exc)
             record.outcome = stats.last_error = exc.code
-            if (paid := answer.paid) is not None:
-                # Another attempt continues the text, and the turn's usage is what both cost.
-                self._count(paid["usage"])
-                yield paid
+            if answer.has_text and (usage := self._usage(answer, request)):
+                # Another attempt continues the text, and the turn's usage is that of both.
+                yield {"choices": [], "usage": usage}
             raise
         except SwitchboardError as exc:
             record.outcome = exc.code
@@ -87,7 +88,7 @@ class Attempt:
             trial.cancelled()  # has no effect after any other end
             stats.in_flight -= 1
             record.seconds = router.clock() - began
-            record.cost = self._cost(answer.usage, params)
+            self._count(self._usage(answer, request), params)
 
     async def _next(self, stream: AsyncIterator[Chunk], timeout: ChunkTimeout, began: float) -> Chunk | None:
         """The next chunk, within the first-token timeout or, after the first token, the stall timeout."""
@@ -111,19 +112,24 @@ class Attempt:
             record.service_tier = _name(chunk.get("service_tier")) or record.service_tier
         return chunk
 
-    def _count(self, usage: Mapping[str, Any] | None) -> None:
-        if not usage:
-            return
-        sent, answered = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
-        self._turn.router.rate_limits.count_tokens(self.deployment, sent + answered)
-        self.record.input_tokens, self.record.output_tokens = sent, answered
+    def _usage(self, answer: AnswerCollector, request: LaneRequest) -> Mapping[str, Any] | None:
+        """What the provider reports, or else an estimate; None if it has not answered anything.
 
-    def _cost(self, usage: Mapping[str, Any] | None, params: Mapping[str, Any]) -> float | None:
-        """The attempt's cost; see `AttemptRecord`. A failed attempt pays for what the provider reports, too."""
+        A provider that is cut or left in mid-answer charges for it all the same, and has no chance to say how much.
+        """
         record = self.record
-        if not usage or not (usage.get("prompt_tokens") or usage.get("completion_tokens")):
-            return None if record.outcome == "ok" or record.first_token is not None else 0.0
-        return cost(self.deployment, usage, record.service_tier or params.get("service_tier"))
+        if answer.usage is not None or (record.first_token is None and record.outcome != "ok"):
+            return answer.usage
+        return estimated_usage(request.messages, request.params.get("tools"), answer.answered)
+
+    def _count(self, usage: Mapping[str, Any] | None, params: Mapping[str, Any]) -> None:
+        record = self.record
+        if usage is None:
+            record.cost = 0.0
+            return
+        record.input_tokens, record.output_tokens = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
+        self._turn.router.rate_limits.count_tokens(self.deployment, record.input_tokens + record.output_tokens)
+        record.cost = cost(self.deployment, usage, record.service_tier or params.get("service_tier"))
 
 
 def has_token(chunk: Chunk) -> bool:

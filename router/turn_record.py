@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 class AttemptRecord:
     """One attempt. `outcome` is "ok", "cancelled" or an error code; times are in seconds.
 
-    `cost` is in US dollars, once the attempt is over: 0 if the provider said nothing, None if it is not known what the
-    attempt costs, because the model has no known price or the provider did not report its usage.
+    The tokens are those that the provider reports, or an estimate if it answered and reports none. `cost` is what they
+    cost in US dollars, once the attempt is over: 0 if the provider said nothing, None if no price is known.
     `model` is the model name that led to the deployment: the requested one, or that of a fallback. `hedge`: it was
-    started because another one was late. `continues`: it was asked to go on with an answer that broke off. The tokens
-    are those that the provider reports. `system_fingerprint` and `service_tier` are OpenAI's, as the provider sends
-    them.
+    started because another one was late. `continues`: it was asked to go on with an answer that broke off.
+    `system_fingerprint` and `service_tier` are OpenAI's, as the provider sends them.
     """
 
     model: str

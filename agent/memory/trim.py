@@ -12,20 +12,9 @@ from dataclasses import dataclass
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
 from config.profile.memory import Trim
+from router.token_estimate import message_tokens
 
 CountTokens = Callable[[AnyMessage], int]
-
-BYTES_PER_TOKEN = 4
-"""In UTF-8. English has about 4 letters per token; a Chinese character has 3 bytes and is about 3/4 of a token."""
-
-MESSAGE_TOKENS = 4
-"""What a provider adds to each message for its role and its delimiters."""
-
-MEDIA = ("image", "audio", "input_audio", "video", "file")
-"""Prefixes of the types of media content parts."""
-
-MEDIA_TOKENS = 800
-"""Estimate for an image or a sound; providers count its content, not its bytes."""
 
 SUMMARIZE_TARGET = 0.75
 """Share of the limit to which a summarized conversation is trimmed, so that summaries are rarely needed."""
@@ -77,17 +66,9 @@ def turn_starts(talk: Sequence[AnyMessage]) -> list[int]:
 
 
 def estimated_tokens(message: AnyMessage) -> int:
-    """An estimate of the message's tokens. The providers' tokenizers are not available offline."""
-    texts, media = [], 0
-    for part in message.content if isinstance(message.content, list) else [message.content]:
-        if isinstance(part, dict) and str(part.get("type")).startswith(MEDIA):
-            media += 1
-        else:
-            texts.append(part if isinstance(part, str) else str(part.get("text", part)))
-    if isinstance(message, AIMessage):
-        texts += [f"{call['name']}{call['args']}" for call in message.tool_calls]
-    size = sum(len(each.encode(errors="surrogatepass")) for each in texts)
-    return MESSAGE_TOKENS + size // BYTES_PER_TOKEN + media * MEDIA_TOKENS
+    """An estimate of the message's tokens."""
+    calls = message.tool_calls if isinstance(message, AIMessage) else []
+    return message_tokens(message.content, [f"{call['name']}{call['args']}" for call in calls])
 
 
 def _earliest_needed(talk: Sequence[AnyMessage]) -> list[int]:

@@ -31,19 +31,26 @@ class AnswerCollector:
         self._reasoning: list[str] = []
         self._thinking = ThinkingBlocks()
         self._pieces = {name: TextPieces() for name in _TEXTS}
+        self._said: list[str] = []
         self._text = False
         self._finish: str | None = None
         self._usage: Chunk | None = None
 
     @property
     def usage(self) -> Mapping[str, Any] | None:
-        """What the provider has reported so far."""
-        return self._usage["usage"] if self._usage else None
+        """What the provider has reported so far; None if it has counted no token."""
+        usage = self._usage["usage"] if self._usage else {}
+        return usage if usage.get("prompt_tokens") or usage.get("completion_tokens") else None
 
     @property
-    def paid(self) -> Chunk | None:
-        """The usage of an answer whose text was passed on; None without text or reported usage."""
-        return self._usage if self._text else None
+    def has_text(self) -> bool:
+        """Whether text was passed on."""
+        return self._text
+
+    @property
+    def answered(self) -> str:
+        """All that the model has said so far: text, reasoning and tool calls."""
+        return "".join(self._said) + self._calls.text
 
     def take(self, chunk: Chunk) -> Chunk | None:
         """Take one chunk; returns what to pass on now, or None."""
@@ -60,6 +67,7 @@ class AnswerCollector:
             self._thinking.add(blocks)
         given = {name: delta[name] for name in _TEXTS if delta.get(name) and isinstance(delta[name], str)}
         passed = {name: text for name, piece in given.items() if (text := self._pieces[name].take(piece))}
+        self._said += passed.values()
         self._reasoning.append(passed.get("reasoning_content", ""))
         if reasoning := passed.pop("reasoning", None):
             passed["reasoning_content"] = reasoning
@@ -96,7 +104,7 @@ class AnswerCollector:
         self.origin = self._found_origin()
         last = {"role": "assistant", "content": None} | ({"origin": self.origin} if self.origin else {})
         chunks.append(_chunk(last, "tool_calls" if calls else self._finish or "stop"))
-        return [*chunks, self._usage] if self._usage else chunks
+        return [*chunks, self._usage] if self._usage and self.usage else chunks
 
     def _found_origin(self) -> dict[str, Any] | None:
         origin: dict[str, Any] = {}

@@ -34,6 +34,11 @@ class ToolCallCollector:
     def __bool__(self) -> bool:
         return bool(self._calls)
 
+    @property
+    def text(self) -> str:
+        """Names and arguments as far as they came."""
+        return "".join(f"{call['name'] or ''}{''.join(call['arguments'])}" for call in self._calls.values())
+
     def add(self, fragments: Iterable[Mapping[str, Any]]) -> None:
         """Add one delta's fragments.
 

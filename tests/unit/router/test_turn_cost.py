@@ -74,10 +74,16 @@ async def test_an_answer_that_is_cut_and_continued_costs_both_parts() -> None:
     assert await cost_of(scripts, priced("a"), priced("b", 1, output_cost_per_token=100)) == 3 + 60 + 9 + 700
 
 
-async def test_what_a_cut_answer_costs_is_unknown_if_the_provider_does_not_say() -> None:
+async def test_a_cut_answer_whose_tokens_nobody_counted_costs_an_estimate() -> None:
     cut = [text(WHOLE[:32]), AnswerCut("reset")]
     scripts = {"a": [cut], "b": [[text(WHOLE[32:]), finish(), usage(9, 7)]]}
-    assert await cost_of(scripts, priced("a"), priced("b", 1)) is None
+    turn = router_over(ScriptedLane(scripts), priced("a"), priced("b", 1), num_retries=0).begin("main")
+    chunks = [chunk async for chunk in ModelCall(turn, [{"role": "user", "content": "Hi"}], {}).chunks()]
+    first = turn.record.attempts[0]
+    assert (first.input_tokens, first.output_tokens) == (4, 8)  # 4 for a message, and 32 letters
+    assert turn.record.cost == 4 + 80 + 9 + 70
+    counted = [chunk["usage"] for chunk in chunks if chunk.get("usage")]
+    assert [each["total_tokens"] for each in counted] == [12, 16]
 
 
 @pytest.mark.parametrize(("loser", "cost"), [([HANG], 23), ([usage(5, 0), HANG], 28)])
@@ -94,15 +100,19 @@ async def test_the_loser_without_a_price_leaves_the_cost_unknown_only_if_it_had_
 
 
 @pytest.mark.parametrize("script", [GOOD[:3], [*GOOD[:3], usage(0, 0)]], ids=["no usage", "an empty one"])
-async def test_without_usage_the_cost_is_unknown_and_not_0(script: list[Any]) -> None:
-    assert await cost_of({"a": [script]}, priced("a")) is None
+async def test_an_answer_whose_tokens_nobody_counted_costs_an_estimate(script: list[Any]) -> None:
+    assert await cost_of({"a": [script]}, priced("a")) == 4 + 10
+
+
+async def test_an_estimate_without_a_price_costs_nothing_that_is_known() -> None:
+    assert await cost_of({"a": [GOOD[:3]]}, deployment("a")) is None
 
 
 async def test_without_a_price_the_cost_is_unknown_and_not_0() -> None:
     assert await cost_of({"a": [GOOD]}, deployment("a")) is None
 
 
-async def test_the_cost_of_an_answer_that_its_caller_left_is_unknown() -> None:
+async def test_an_answer_that_its_caller_left_costs_an_estimate() -> None:
     turn = router_over(ScriptedLane({"a": [[text("Hel"), HANG]]}), priced("a")).begin("main")
     reading = asyncio.create_task(read(turn))
     async with asyncio.timeout(1):
@@ -111,7 +121,7 @@ async def test_the_cost_of_an_answer_that_its_caller_left_is_unknown() -> None:
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    assert turn.record.cost is None
+    assert turn.record.cost == 4 + 10
 
 
 async def test_the_service_tier_that_the_provider_names_has_its_price() -> None:
