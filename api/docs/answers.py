@@ -242,6 +242,7 @@ CHAT_EVENTS: Final = (
     '"total_tokens":165,"total_cost":0.00033}}\n\n'
 )
 TIME: Final = 1767261600.25
+MOMENT: Final = "2026-01-01T10:00:00.250+00:00"
 MEMORY: Final = {"id": "3f2b8c1e-0c5d-4f6a-9b7e-1d2c3b4a5f60", "content": "The user's name is Ada.", "created": TIME}
 MODEL: Final = {"id": "assistant", "object": "model", "created": 0, "owned_by": "switchboard"}
 MESSAGE: Final[Mapping[str, Any]] = {
@@ -474,13 +475,13 @@ CALLS: Final[Mapping[tuple[str, str], Call]] = {
     ("delete", "/agents/{agent_id}"): Call("Success", {"success": True}, errors=(401, 404, 409, 422, 503)),
     ("delete", "/agents/conversations/{conversation_id}"): Call("Success", {"success": True}, errors=_CHANGED),
     ("get", "/stats"): Call(
-        "Statistics", {"since": TIME, "reset_by": None, "running": 2, **FIGURES}, errors=(401, 503)
+        "Statistics", {"since": MOMENT, "reset_by": None, "running": 2, **FIGURES}, errors=(401, 503)
     ),
     ("get", "/stats/timeseries"): Call(
-        "Timeseries", {"minutes": 1, "points": [{"minute": TIME, **FIGURES}]}, errors=_STORED
+        "Timeseries", {"minutes": 1, "points": [{"minute": MOMENT, **FIGURES}]}, errors=_STORED
     ),
     ("post", "/reset-stats"): Call(
-        "Reset", {"success": True, "since": TIME, "reset_by": "4c5dc9b77089"}, errors=(401, 503)
+        "Reset", {"success": True, "since": MOMENT, "reset_by": "4c5dc9b77089"}, errors=(401, 503)
     ),
     ("get", "/metrics"): Call(None, text=METRICS),
     ("get", "/health"): Call("Health", HEALTH, errors=()),

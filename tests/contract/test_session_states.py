@@ -164,14 +164,19 @@ async def test_a_crash_shows_when_the_lease_has_lapsed(open_it: OpenDatabase, re
         await servers.here.claim(*KEY, "t", "Hi")
         began = time.monotonic()
         while time.monotonic() < began + 1.2:
-            await servers.here.renew("t")
-            assert (await servers.shown())["status"] == "running"
+            await _renewed_lease_shows(servers)
             await asyncio.sleep(0.1)
         await eventually(lambda: _is_error(servers), seconds=5)
         assert (await servers.shown())["message"] == CRASHED
         # The process was only slow: it goes on.
-        await servers.here.renew("t")
-        assert (await servers.shown())["status"] == "running"
+        await _renewed_lease_shows(servers)
+
+
+async def _renewed_lease_shows(servers: Servers) -> None:
+    renewed = time.monotonic()
+    await servers.here.renew("t")
+    status = (await servers.shown())["status"]
+    assert status == "running" or time.monotonic() - renewed > 1.0  # a machine that stalled for the whole lease
 
 
 async def _is_error(servers: Servers) -> bool:
