@@ -4,13 +4,17 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: run test lint types check bench bench-peers bench-workers bench-sessions bench-check bench-profile exam soak lock clean
+.PHONY: run test lint types pytest check bench bench-peers bench-workers bench-sessions bench-check bench-profile exam soak lock clean
 
 run: $(READY) .env
 	$(BIN)/switchboard serve
 
-test: lint types tests/clients/node_modules
-	$(BIN)/pytest -n 2
+# The checks run beside the tests. Those wait more than they compute: three processes keep two cores busy.
+test: $(READY)
+	$(MAKE) --no-print-directory -j 3 lint types pytest
+
+pytest: $(READY) tests/clients/node_modules
+	$(BIN)/pytest -n 3
 
 lint: $(READY)
 	$(BIN)/ruff check .
