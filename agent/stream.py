@@ -24,6 +24,7 @@ from agent.events import (
     Usage,
 )
 from agent.graph import AgentGraph
+from agent.message_usage import message_usage
 from agent.start_gate import StartGate
 from agent.storage.database import storage_errors
 from agent.storage.fence import ClaimedThread
@@ -165,10 +166,7 @@ class _Run:
 
     def count(self, message: AIMessage) -> None:
         self.finish_reason = FINISH_REASONS.get(message.response_metadata.get("finish_reason", ""), "stop")
-        if counted := message.usage_metadata:
-            cached = counted.get("input_token_details", {}).get("cache_read")
-            reasoning = counted.get("output_token_details", {}).get("reasoning")
-            self.usage += Usage(counted["input_tokens"], counted["output_tokens"], cached, reasoning)
+        self.usage += message_usage([message])
 
     def hand_offs(self) -> list[HandOff]:
         """The accepted hand-offs, in the order of the model's calls."""

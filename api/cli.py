@@ -1,4 +1,4 @@
-"""The command line: `switchboard serve`, `switchboard check`, `switchboard chat`, `switchboard fake-provider`.
+"""The command line: `switchboard serve`, `worker`, `check`, `chat` and `fake-provider`.
 
 Slow imports are inside the commands that need them, so that `check` and `--help` start fast.
 """
@@ -45,12 +45,13 @@ def serve(
     """Serve the API."""
     from api import garbage_collection
     from api.listening import bind, port_of
-    from config.settings import load_environment, load_settings, require_tokens
+    from config.settings import load_environment, load_settings, require_queue, require_tokens
 
     garbage_collection.pause()  # a single process resumes it once the app is built
     try:
         settings = load_settings(host=host, port=port, models_file=models, agent_file=agent, workers=workers)
         require_tokens(settings)
+        require_queue(settings)
         sockets = bind(settings.host, settings.port)
         registry = _check_files(settings)
         # LiteLLM reads some variables itself when it sends a request, and workers read the settings again.
@@ -66,6 +67,41 @@ def serve(
     from api import server
 
     server.serve(settings, sockets)
+
+
+@app.command()
+def worker(
+    models: ModelsOption = None,
+    agent: AgentOption = None,
+    concurrency: Annotated[
+        int | None, typer.Option(help="Tasks at the same time. Default: SWITCHBOARD_TASK_CONCURRENCY.")
+    ] = None,
+) -> None:
+    """Run background tasks from Celery's queue on Redis."""
+    import asyncio
+
+    from api import garbage_collection
+    from config.settings import load_environment, load_settings, require_worker_queue
+
+    garbage_collection.pause()  # the worker resumes it once its components are built
+    try:
+        settings = load_settings(models_file=models, agent_file=agent, task_concurrency=concurrency)
+        require_worker_queue(settings)
+        _check_files(settings)
+        os.environ.update(load_environment())
+    except ConfigError as exc:
+        _exit_with(exc.problems)
+    _wait_for_database(settings)
+    from agent.tasks.celery_queue import wait_for_broker
+    from api.tasks.lifespan import redis_url
+
+    try:
+        asyncio.run(wait_for_broker(redis_url(settings), settings.startup_wait))
+    except ConfigError as exc:
+        _exit_with(exc.problems)
+    from api.worker_process import serve_tasks
+
+    raise typer.Exit(serve_tasks(settings))
 
 
 @app.command()

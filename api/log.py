@@ -9,7 +9,17 @@ from typing import Any, Final, TextIO
 
 import structlog
 
-NOISY = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "httpx", "httpcore", "aiohttp.access", "watchfiles")
+NOISY = (
+    "LiteLLM",
+    "LiteLLM Proxy",
+    "LiteLLM Router",
+    "httpx",
+    "httpcore",
+    "aiohttp.access",
+    "watchfiles",
+    "celery",
+    "kombu",
+)
 """Loggers that repeat our lines, quote requests, or log every file change; only their warnings are shown."""
 
 

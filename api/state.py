@@ -8,6 +8,7 @@ from agent.memory.long_term import LongTermMemory
 from agent.personas.service import PersonaService
 from agent.sessions.service import SessionService
 from agent.statistics.writer import StatisticsWriter
+from agent.tasks.service import TaskService
 from agent.turns import TurnService
 from api.http.auth import TokenVerifier
 from api.http.guarded_protocol import ConnectionGuard
@@ -27,5 +28,6 @@ class State(TypedDict):
     personas: PersonaService
     statistics: StatisticsWriter
     metrics: WorkerMetrics
+    tasks: TaskService
     reload: Reload
     guard: ConnectionGuard

@@ -33,6 +33,9 @@
     │   ├── PersonaNameTaken           another persona has the name
     │   ├── PersonaInUse               the persona has conversations
     │   └── ConversationBusy           another message of the conversation is being answered; carries `retry_after`
+    ├── TaskNotFound                   there is no such background task, or it was deleted after its time
+    ├── TaskAbandoned                  a task could not be taken up again after its worker stopped
+    ├── QueueUnavailable               the queue of background tasks cannot be reached; carries `retry_after`
     └── TurnError                      the turn failed
         ├── ModelUnavailable           the group exists, but none of its deployments can be used
         ├── AllDeploymentsFailed       every deployment and fallback failed; carries `retry_after`
@@ -333,6 +336,30 @@ class ConversationBusy(PersonaError):
 
     code = "conversation_busy"
     retry_after = 1.0
+
+
+class TaskNotFound(SwitchboardError):
+    """There is no such background task, or it was deleted after its time."""
+
+    code = "task_not_found"
+
+
+class TaskAbandoned(SwitchboardError):
+    """The worker of a background task stopped, and the task could not be taken up again."""
+
+    code = "task_abandoned"
+
+
+class QueueUnavailable(SwitchboardError):
+    """The queue of background tasks cannot be reached. `retry_after` is in seconds."""
+
+    code = "queue_unavailable"
+    retry_after = 1.0
+
+    def __init__(
+        self, message: str = "The queue of background tasks cannot be reached. The task was not stored; try again."
+    ) -> None:
+        super().__init__(message)
 
 
 class TurnError(SwitchboardError):

@@ -44,7 +44,11 @@ class Settings(BaseSettings):
     - `metrics_public`: whether /metrics needs no token.
     - `metrics_dir`: where the workers of one server share their counts for /metrics. None: a temporary folder.
     - `session_ttl`: when a new session expires; None is never.
-    - `session_lease`: a turn counts as dead if its server has not renewed the lease for this long.
+    - `session_lease`: a turn or a task counts as dead if its server has not renewed the lease for this long.
+    - `task_queue`: background tasks run in the server's process, or in Celery's workers (`switchboard worker`), which
+      need `redis_url`.
+    - `task_concurrency`: background tasks that a process runs at the same time.
+    - `task_ttl`: how long a background task and its result are kept after its end.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
@@ -73,6 +77,9 @@ class Settings(BaseSettings):
     startup_wait: float = Field(default=30.0, ge=0, allow_inf_nan=False)
     session_ttl: int | None = Field(default=None, ge=1)
     session_lease: float = Field(default=10.0, ge=1, allow_inf_nan=False)
+    task_queue: Literal["process", "celery"] = "process"
+    task_concurrency: int = Field(default=8, ge=1)
+    task_ttl: int = Field(default=24 * 3600, ge=1)
 
     @field_validator("agent_file")
     @classmethod
@@ -141,6 +148,20 @@ def require_tokens(settings: Settings) -> None:
     if not settings.api_tokens:
         line = f"{PREFIX}API_TOKENS={secrets.token_urlsafe(24)}"
         raise ConfigError([Problem(f"no API token is set. Add this line to .env:\n\n    {line}\n")])
+
+
+def require_queue(settings: Settings) -> None:
+    """Raise ConfigError if the queue of background tasks is on Celery, and there is no Redis for it."""
+    if settings.task_queue == "celery" and settings.redis_url is None:
+        raise ConfigError([Problem("Celery needs Redis: set its address", key=f"{PREFIX}REDIS_URL")])
+
+
+def require_worker_queue(settings: Settings) -> None:
+    """Raise ConfigError if no task would come to a worker."""
+    if settings.task_queue != "celery":
+        problem = "must be celery, for the servers too: otherwise no task comes to a worker"
+        raise ConfigError([Problem(problem, key=f"{PREFIX}TASK_QUEUE")])
+    require_queue(settings)
 
 
 def load_environment(env_file: Path | None = ENV_FILE) -> dict[str, str]:

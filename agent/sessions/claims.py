@@ -48,9 +48,10 @@ class Claims:
         *,
         from_statuses: Collection[Status] | None = None,
         on_busy: OnBusy = "reject",
+        turn_id: str | None = None,
     ) -> Claim:
         """Claim the session; while another turn runs, do what `on_busy` says. Raises as `SessionStore.claim` does."""
-        turn_id = uuid4().hex
+        turn_id = turn_id or uuid4().hex
         deadline = asyncio.get_running_loop().time() + self._timeout
         turn_ended = asyncio.Event()
         with self._signals.subscribe(turn_ended_topic(record.thread_id), turn_ended.set):

@@ -22,6 +22,7 @@ class SessionRecord:
     `agent.memory.summary`. `updated` is when a turn last began or ended; `expires_at` None means never. Times are
     timezone-aware, in UTC. `claims` counts the claims so far, see `agent.storage.fence`.
     `agent_id` is the persona that the session is with.
+    `turn_id` is the turn that runs, or that ran until its server died.
     """
 
     user_id: str
@@ -40,3 +41,4 @@ class SessionRecord:
     expires_at: datetime | None
     claims: int = 0
     agent_id: str | None = None
+    turn_id: str | None = None

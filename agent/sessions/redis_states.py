@@ -22,6 +22,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import structlog
+from redis import DriverInfo
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -71,6 +72,7 @@ class RedisStates(SessionStates):
             socket_connect_timeout=timeout,
             retry=Retry(NoBackoff(), 0),  # this class pauses, and logs it
             decode_responses=True,
+            driver_info=DriverInfo(),  # otherwise each new connection reads the client's version from the disk
         )
         self._redis: Redis = Redis.from_pool(pool)
         self._scripts = {name: self._redis.register_script(text) for name, text in SCRIPTS.items()}

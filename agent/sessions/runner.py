@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from agent.sessions.leases import Leases
 from agent.sessions.record import SessionRecord
 from agent.sessions.signals import Signals, stop_topic, turn_ended_topic
 from agent.sessions.store import SessionStore
+from agent.sessions.task_turn import is_of_task
 from agent.sessions.tasks import BackgroundTasks, run_shielded
 from agent.sessions.thread_prompt import ThreadPrompt
 from agent.sessions.thread_repair import DeliveredOutput
@@ -46,7 +47,7 @@ class _RunningTurn:
     turn: Turn
     query: HumanMessage | None
     answered: frozenset[str]
-    outcome: TurnOutcome = field(default_factory=TurnOutcome)
+    outcome: TurnOutcome
     lost: bool = False
 
 
@@ -82,13 +83,16 @@ class SessionRunner:
         system_message: str | None = None,
         persona: Persona | None = None,
         caller: str | None = None,
+        continues: bool = False,
     ) -> AsyncGenerator[SessionEvent, None]:
         """The turn's events. Closing the iterator cancels the turn; the text delivered until then is stored.
 
-        The turn begins with the user's `query`, or with the `answers` to the reviews of the tool calls `answered`.
+        The turn begins with the user's `query`, or with the `answers` to the reviews of the tool calls `answered`. One
+        that `continues` began so in a process that died, and goes on from its last complete step.
         """
         before = claim.before
         try:
+            earlier = await self._threads.reopen(claim.thread, query, answered) if continues else None
             prompt = self._prompt(before, system_message, persona)
             turn = self._turns.begin_on_thread(
                 ThreadRequest(
@@ -96,7 +100,7 @@ class SessionRunner:
                     thread=claim.thread,
                     user_id=before.user_id,
                     prompt=prompt,
-                    messages=[query] if query else (),
+                    messages=[query] if query and not continues else (),
                     answers=answers,
                     answered=answered,
                     session_id=before.session_id,
@@ -106,11 +110,12 @@ class SessionRunner:
                 )
             )
         except BaseException:
-            await run_shielded(self._claims.release(claim))
+            give_up = self._store.abandon(claim.turn_id) if continues else self._claims.release(claim)
+            await run_shielded(give_up)
             raise
-        running = _RunningTurn(claim, turn, query, answered)
+        running = _RunningTurn(claim, turn, query, answered, TurnOutcome(earlier))
         try:
-            async with aclosing(self._events(running, resumes=answers is not None)) as events:
+            async with aclosing(self._events(running, resumes=continues or answers is not None)) as events:
                 async for event in events:
                     yield event
         finally:
@@ -127,8 +132,8 @@ class SessionRunner:
             self._signals.subscribe(stop_topic(turn_id), lambda: turn.end(cancelled)),
         ):
             try:
-                if before.status == "running":
-                    await self._threads.close_crashed(running.claim.thread, before.last_query)
+                if before.status == "running" and not resumes:
+                    await self._threads.close_crashed(running.claim.thread, before.last_query, before.turn_id)
                 elif before.status == "interrupted" and not resumes:
                     await self._threads.close(running.claim.thread)
                 yield SessionOpened(before.session_id)
@@ -162,13 +167,17 @@ class SessionRunner:
 
     async def _store_outcome(self, running: _RunningTurn, response: TurnResponse) -> None:
         claim, turn, outcome = running.claim, running.turn, running.outcome
+        if outcome.is_stopped and is_of_task(claim.turn_id):
+            await self._store.abandon(claim.turn_id)  # another process continues the turn
+            running.lost = True
+            return
         if outcome.is_incomplete:
             try:
                 await self._threads.close(
                     claim.thread,
                     query=running.query,
                     answered=running.answered,
-                    delivered=DeliveredOutput(turn.produced, turn.unfinished),
+                    delivered=DeliveredOutput([*(outcome.earlier or ()), *turn.produced], turn.unfinished),
                 )
             except LeaseLost:
                 log.warning("session_lost", session=claim.before.session_id, effect="this turn is not stored")

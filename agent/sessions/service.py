@@ -23,9 +23,10 @@ from agent.sessions.review_answers import match_answers
 from agent.sessions.runner import SessionRunner
 from agent.sessions.signals import Signals, stop_topic
 from agent.sessions.store import SessionStore
+from agent.sessions.task_turn import TaskTurn, message_id
 from agent.sessions.tasks import run_shielded
 from agent.sessions.threads import Threads
-from agent.tools.review import resume_value
+from agent.tools.review import ReviewResponse, resume_value
 from agent.turns import TurnService
 from config.errors import (
     NotPending,
@@ -35,9 +36,11 @@ from config.errors import (
     SessionNotFound,
     SessionNotReady,
     SessionOfAnotherPersona,
+    TaskAbandoned,
 )
 
 INTERRUPTED: Final = "interrupted"
+WENT_ON: Final = "The worker stopped during this task, and the session went on without it."
 NO_REVIEW_PENDING: Final[tuple[Status, ...]] = ("idle", "completed", "error")
 
 
@@ -66,13 +69,14 @@ class SessionService:
         self._ttl = ttl
         self._queues: WeakValueDictionary[tuple[str, str | None], asyncio.Lock] = WeakValueDictionary()
 
-    async def invoke(self, request: Invocation) -> AsyncGenerator[SessionEvent, None]:
-        """Run a turn with the user's message.
+    async def invoke(self, request: Invocation, task: TaskTurn | None = None) -> AsyncGenerator[SessionEvent, None]:
+        """Run a turn with the user's message; that of a `task` continues where an earlier attempt died.
 
         Raises, before the first event:
             ModelNotFound, ModelUnavailable, PersonaNotFound: nothing was changed.
             SessionOfAnotherPersona: the session is not with the persona `agent_id`.
             SessionBusy, ReviewPending: see `OnBusy` and `OnPending`.
+            TaskAbandoned: the session went on after an earlier attempt of the task had died.
         """
         self._turns.router.check(request.model)
         if request.agent_id is not None:
@@ -80,10 +84,13 @@ class SessionService:
         async with self._queue(request):
             record = await self._find_or_create(request)
             persona = await self._persona(record)
-            claim = await self._claim_for_message(record, request)
+            claim = await self._claim_for_message(record, request, task)
+        query = HumanMessage(request.query, id=message_id(claim.turn_id))
+        continues = _continues(claim.before, task)
+        if task is not None and task.retried and not continues:
+            await self._require_new(claim, query)
         if request.sets_ttl:
             await self._set_expiry_of(claim, request.ttl)
-        query = HumanMessage(request.query, id=claim.turn_id)
         events = self._runner.run(
             claim,
             query=query,
@@ -91,13 +98,14 @@ class SessionService:
             system_message=request.system_message,
             persona=persona,
             caller=request.caller,
+            continues=continues,
         )
         async with aclosing(events):
             async for event in events:
                 yield event
 
-    async def resume(self, request: Resumption) -> AsyncGenerator[SessionEvent, None]:
-        """Continue an interrupted turn with a reviewer's answers.
+    async def resume(self, request: Resumption, task: TaskTurn | None = None) -> AsyncGenerator[SessionEvent, None]:
+        """Continue an interrupted turn with a reviewer's answers; that of a `task` where an earlier attempt died.
 
         Raises, before the first event:
             SessionNotFound: the user has no such session.
@@ -106,22 +114,44 @@ class SessionService:
             RequestError: the answers do not match the pending reviews.
         """
         record = await self.get(request.user_id, request.session_id)
-        if record.status == "running":
-            raise SessionBusy("Another turn runs on this session. Wait for it to end, or cancel it.", retry_after=1.0)
-        if record.status != "interrupted":
-            raise NotPending(f"No review is pending: the session is {record.status}.", status=record.status)
         persona = await self._persona(record)
-        tools, _ = self._turns.thread_graph(persona.tools if persona else None)
-        answers = match_answers(record.interrupts, request.answers, tools.by_name)
-        claim = await self._claim_for_answers(record, answers)
-        call_ids = frozenset(str(each["tool_call_id"]) for each in record.interrupts)
-        values = {interrupt_id: resume_value(answer) for interrupt_id, answer in answers.items()}
-        events = self._runner.run(
-            claim, answers=values, answered=call_ids, model=request.model, persona=persona, caller=request.caller
-        )
+        if record.status != "running" and _continues(record, task):
+            events = await self._continue_resumed(record, request, task, persona)
+        else:
+            answers = self._match(record, request, persona)
+            claim = await self._claim_for_answers(record, answers, task)
+            events = self._runner.run(
+                claim,
+                answers=_values(answers),
+                answered=_call_ids(record.interrupts),
+                model=request.model,
+                persona=persona,
+                caller=request.caller,
+            )
         async with aclosing(events):
             async for event in events:
                 yield event
+
+    def check_model(self, model: str | None) -> None:
+        """Raise ModelNotFound or ModelUnavailable, as `invoke` would."""
+        self._turns.router.check(model)
+
+    async def check_message(self, request: Invocation) -> SessionRecord | None:
+        """The session that the message would be for; None for a new one.
+
+        Raises ModelNotFound, ModelUnavailable, ReviewPending or SessionOfAnotherPersona, as `invoke` would.
+        """
+        self.check_model(request.model)
+        user_id, session_id = request.user_id, request.session_id
+        record = await (self._store.find(user_id, session_id) if session_id else self._store.latest(user_id))
+        if record is not None and record.status == "interrupted" and request.on_pending == "refuse":
+            raise _review_pending(record)
+        return record and _with_its_persona(record, request)
+
+    async def check_answers(self, request: Resumption) -> None:
+        """Raise the error with which `resume` would refuse the answers now."""
+        record = await self.get(request.user_id, request.session_id)
+        self._match(record, request, await self._persona(record))
 
     async def cancel(self, user_id: str, session_id: str, heard: str | None = None) -> SessionRecord:
         """End the running turn, if there is one. With `heard`, truncate the last answer to what the user heard of it.
@@ -210,6 +240,59 @@ class SessionService:
     async def _persona(self, record: SessionRecord) -> Persona | None:
         return None if record.agent_id is None else await self._personas.get(record.agent_id)
 
+    def _match(self, record: SessionRecord, request: Resumption, persona: Persona | None) -> dict[str, ReviewResponse]:
+        """The answers by interrupt id. Raises as `resume` does."""
+        if record.status == "running":
+            raise SessionBusy("Another turn runs on this session. Wait for it to end, or cancel it.", retry_after=1.0)
+        if record.status != "interrupted":
+            raise NotPending(f"No review is pending: the session is {record.status}.", status=record.status)
+        tools, _ = self._turns.thread_graph(persona.tools if persona else None)
+        return match_answers(record.interrupts, request.answers, tools.by_name)
+
+    async def _continue_resumed(
+        self, record: SessionRecord, request: Resumption, task: TaskTurn | None, persona: Persona | None
+    ) -> AsyncGenerator[SessionEvent, None]:
+        """Continue a turn that died after its review was answered. A call that was accepted may have been executed."""
+        claim = await self._claims.claim(record, turn_id=task.turn_id if task else None)
+        try:
+            if not _continues(claim.before, task):
+                raise TaskAbandoned(WENT_ON)
+            pending = await self._threads.pending_reviews(record.thread_id)
+            if pending and not any(each.decision in ("accept", "edit") for each in _responses(request)):
+                tools, _ = self._turns.thread_graph(persona.tools if persona else None)
+                answers = match_answers(pending, request.answers, tools.by_name)
+                return self._runner.run(
+                    claim,
+                    answers=_values(answers),
+                    answered=_call_ids(pending),
+                    model=request.model,
+                    persona=persona,
+                    caller=request.caller,
+                )
+        except BaseException:
+            await run_shielded(self._claims.release(claim))
+            raise
+        # The claim cleared the interrupts, but the response that the turn answered still lists them.
+        asked = claim.before.last_response.interrupts if claim.before.last_response else ()
+        return self._runner.run(
+            claim,
+            answered=_call_ids([*pending, *asked]),
+            model=request.model,
+            persona=persona,
+            caller=request.caller,
+            continues=True,
+        )
+
+    async def _require_new(self, claim: Claim, query: HumanMessage) -> None:
+        """Raise TaskAbandoned if the thread has the message already, and release the claim."""
+        try:
+            messages = await self._threads.messages(claim.before.thread_id)
+            if any(each.id == query.id for each in messages):
+                raise TaskAbandoned(WENT_ON)
+        except BaseException:
+            await run_shielded(self._claims.release(claim))
+            raise
+
     async def _set_expiry_of(self, claim: Claim, ttl: float | None) -> None:
         """Called after the claim, because a refused message changes nothing."""
         try:
@@ -218,21 +301,26 @@ class SessionService:
             await run_shielded(self._claims.release(claim))
             raise
 
-    async def _claim_for_message(self, record: SessionRecord, request: Invocation) -> Claim:
+    async def _claim_for_message(self, record: SessionRecord, request: Invocation, task: TaskTurn | None) -> Claim:
         allowed = NO_REVIEW_PENDING if request.on_pending == "refuse" else None
         try:
-            return await self._claims.claim(record, request.query, from_statuses=allowed, on_busy=request.on_busy)
+            return await self._claims.claim(
+                record,
+                request.query,
+                from_statuses=allowed,
+                on_busy=request.on_busy,
+                turn_id=task.turn_id if task else None,
+            )
         except SessionNotReady as exc:
-            pending = await self.get(record.user_id, record.session_id)
-            raise ReviewPending(
-                f"The session waits for a person's decision: {_pending_actions(pending)}. Answer it with "
-                '/agent/resume, or send the message with "on_pending": "reject" to decline it.',
-                status=exc.status,
-            ) from exc
+            raise _review_pending(await self.get(record.user_id, record.session_id)) from exc
 
-    async def _claim_for_answers(self, record: SessionRecord, answers: Mapping[str, Any]) -> Claim:
+    async def _claim_for_answers(
+        self, record: SessionRecord, answers: Mapping[str, Any], task: TaskTurn | None
+    ) -> Claim:
         try:
-            claim = await self._claims.claim(record, from_statuses=[INTERRUPTED])
+            claim = await self._claims.claim(
+                record, from_statuses=[INTERRUPTED], turn_id=task.turn_id if task else None
+            )
         except SessionNotReady as exc:
             raise NotPending("The review was answered already.", status=exc.status) from exc
         if answers.keys() - {each["interrupt_id"] for each in claim.before.interrupts}:
@@ -254,7 +342,7 @@ class SessionService:
         response = before.last_response
         try:
             if before.status == "running":
-                await self._threads.close_crashed(claim.thread, before.last_query)
+                await self._threads.close_crashed(claim.thread, before.last_query, before.turn_id)
             kept = await self._threads.truncate(claim.thread, heard)
             if response is not None:
                 response = replace(response, messages=all_fields(kept))
@@ -270,6 +358,31 @@ def _with_its_persona(record: SessionRecord, request: Invocation) -> SessionReco
             "it. Begin another session for this agent."
         )
     return record
+
+
+def _continues(record: SessionRecord, task: TaskTurn | None) -> bool:
+    """Whether the session's turn died, and was an earlier attempt of the task."""
+    return task is not None and task.continues(record.turn_id)
+
+
+def _responses(request: Resumption) -> Sequence[ReviewResponse]:
+    return list(request.answers.values()) if isinstance(request.answers, Mapping) else request.answers
+
+
+def _values(answers: Mapping[str, ReviewResponse]) -> dict[str, Any]:
+    return {interrupt_id: resume_value(answer) for interrupt_id, answer in answers.items()}
+
+
+def _call_ids(interrupts: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    return frozenset(str(each["tool_call_id"]) for each in interrupts)
+
+
+def _review_pending(record: SessionRecord) -> ReviewPending:
+    return ReviewPending(
+        f"The session waits for a person's decision: {_pending_actions(record)}. Answer it with "
+        '/agent/resume, or send the message with "on_pending": "reject" to decline it.',
+        status=record.status,
+    )
 
 
 def _pending_actions(record: SessionRecord) -> str:

@@ -115,6 +115,7 @@ def stored_record(row: Row[Any]) -> SessionRecord:
         expires_at=row.expires_at,
         claims=row.claims,
         agent_id=row.agent_id,
+        turn_id=row.turn_id,
     )
 
 

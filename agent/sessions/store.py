@@ -244,6 +244,16 @@ class SessionStore:
         await self._states.put((row.user_id, row.session_id), turn_id, state)
         return True
 
+    async def abandon(self, turn_id: str) -> None:
+        """Let the turn's lease lapse now. The session is as after a crash: another process can continue the turn."""
+        async with self._database.begin() as connection:
+            at = await self._lease_time(connection)
+            lapse = update(sessions).where(sessions.c.turn_id == turn_id).values(lease_until=at.now)
+            ids = (sessions.c.user_id, sessions.c.session_id)
+            row = (await connection.execute(lapse.returning(*ids))).one_or_none()
+        if row is not None:
+            await self._states.put((row.user_id, row.session_id), turn_id, None)
+
     async def set_summary(self, thread_id: str, summary: Mapping[str, Any]) -> None:
         """Store the summary of the beginning of the thread's conversation."""
         store = update(sessions).where(sessions.c.thread_id == thread_id).values(summary=summary)

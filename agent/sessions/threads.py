@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage, ToolMessage
 from langgraph.constants import END
 from langgraph.graph.message import add_messages
+from langgraph.types import StateSnapshot
 
+from agent.sessions.task_turn import message_id
 from agent.sessions.thread_repair import (
     Change,
     DeliveredOutput,
@@ -67,15 +69,35 @@ class Threads:
                 changes += missing_results([*turn, *lost])
         await self._write(thread, changes)
 
-    async def close_crashed(self, thread: ClaimedThread, query: str | None) -> None:
-        """Close the thread of a turn whose process died, perhaps before its `query` was stored."""
-        with storage_errors():
-            await self._checkpoints.wait_for_writers()
-        messages, changes = await self._end_step(thread)
+    async def close_crashed(self, thread: ClaimedThread, query: str | None, turn_id: str | None = None) -> None:
+        """Close the thread of the turn `turn_id`, whose process died, perhaps before its `query` was stored."""
+        messages, changes = await self._end_crashed_step(thread)
         last = next((each for each in reversed(messages) if isinstance(each, HumanMessage)), None)
         if query and (last is None or last.text != query):
-            changes.append(HumanMessage(query))
+            changes.append(HumanMessage(query, id=message_id(turn_id) if turn_id else None))
         await self._write(thread, changes)
+
+    async def reopen(
+        self, thread: ClaimedThread, query: HumanMessage | None, accepted: Collection[str] = ()
+    ) -> list[AnyMessage]:
+        """Prepare the thread of a crashed turn for its continuation; returns the messages that the turn has added.
+
+        The turn began with `query`, or with the answers that `accepted` these tool calls. A call without a result may
+        have been executed: its result says so, and it is not executed again. An answer that is complete is removed,
+        because its reader may not have received it: the model is asked again.
+        """
+        messages, changes = await self._end_crashed_step(thread, accepted)
+        added = messages_of_turn(messages, query, accepted)
+        if query is not None and all(each.id != query.id for each in messages):
+            added, changes = [], [*changes, query]
+        elif added and isinstance(added[-1], AIMessage) and not added[-1].tool_calls:
+            changes.append(RemoveMessage(id=str(added.pop().id)))
+        await self._write(thread, changes)
+        return [*added, *(each for each in changes if isinstance(each, ToolMessage))]
+
+    async def pending_reviews(self, thread_id: str) -> list[dict[str, Any]]:
+        """The questions for which the thread's last step waits, each with its `interrupt_id`."""
+        return [{"interrupt_id": each.id, **each.value} for each in (await self._snapshot(thread_id)).interrupts]
 
     async def truncate(self, thread: ClaimedThread, heard: str) -> Sequence[AnyMessage]:
         """Truncate the last turn's answer to what the user `heard`; returns the turn's messages that stay."""
@@ -94,20 +116,36 @@ class Threads:
 
     async def _state(self, thread_id: str) -> tuple[list[AnyMessage], frozenset[str]]:
         """The messages, with those of an incomplete step, and the ids of the tool calls with a pending review."""
-        _, graph = self._turns.thread_graph()
-        with storage_errors():
-            state = await graph.aget_state({"configurable": {"thread_id": thread_id}})
+        state = await self._snapshot(thread_id)
         pending = frozenset(each.value["tool_call_id"] for each in state.interrupts)
         return list(state.values.get("messages", ())), pending
 
-    async def _end_step(self, thread: ClaimedThread) -> tuple[list[AnyMessage], list[Change]]:
-        """End the current step; returns the thread's messages and the tool results that they lack."""
+    async def _snapshot(self, thread_id: str) -> StateSnapshot:
+        _, graph = self._turns.thread_graph()
+        with storage_errors():
+            return await graph.aget_state({"configurable": {"thread_id": thread_id}})
+
+    async def _end_crashed_step(
+        self, thread: ClaimedThread, accepted: Collection[str] = ()
+    ) -> tuple[list[AnyMessage], list[Change]]:
+        """`_end_step` of a turn whose process died, or was frozen and still writes."""
+        with storage_errors():
+            await self._checkpoints.wait_for_writers()
+        return await self._end_step(thread, accepted)
+
+    async def _end_step(
+        self, thread: ClaimedThread, accepted: Collection[str] = ()
+    ) -> tuple[list[AnyMessage], list[Change]]:
+        """End the current step; returns the thread's messages and the tool results that they lack.
+
+        The calls `accepted` were reviewed, and may have been executed.
+        """
         _, pending = await self._state(thread.thread_id)
         # Applies the step's finished writes and drops the rest. LangGraph may still store a result of a cancelled run,
         # so the messages are read only afterwards, when no more results can arrive.
         await self._update(thread, None, as_node=END)
         messages, _ = await self._state(thread.thread_id)
-        return messages, [*missing_results(messages, pending)]
+        return messages, [*missing_results(messages, pending.difference(accepted))]
 
     async def _write(self, thread: ClaimedThread, changes: Sequence[Change]) -> None:
         if changes:

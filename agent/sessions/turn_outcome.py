@@ -11,15 +11,20 @@ from langchain_core.messages import AnyMessage
 
 from agent.events import Event, ReviewRequested, TurnFailed, TurnFinished, Usage
 from agent.message_fields import all_fields
+from agent.message_usage import message_usage
 from agent.sessions.record import Status
 from agent.sessions.turn_response import TurnResponse
-from config.errors import TurnCancelled, TurnSuperseded
+from config.errors import ServerStopping, TurnCancelled, TurnSuperseded
 
 
 @dataclass(slots=True)
 class TurnOutcome:
-    """What is stored of a turn. Pass every event to `add`; a turn without a final event was abandoned by its caller."""
+    """What is stored of a turn. Pass every event to `add`; a turn without a final event was abandoned by its caller.
 
+    `earlier` are the messages of a turn that began in a process that died; None if it began in this one.
+    """
+
+    earlier: Sequence[AnyMessage] | None = None
     usage: Usage = field(default_factory=Usage)
     interrupts: list[Mapping[str, Any]] = field(default_factory=list)
     _final: TurnFinished | TurnFailed | None = None
@@ -37,6 +42,11 @@ class TurnOutcome:
     def is_incomplete(self) -> bool:
         """Whether the turn stopped in the middle of a step."""
         return not isinstance(self._final, TurnFinished)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the turn ended because its server stops."""
+        return isinstance(self._final, TurnFailed) and isinstance(self._final.error, ServerStopping)
 
     @property
     def status(self) -> Status:
@@ -62,7 +72,10 @@ class TurnOutcome:
                 return "The caller hung up during the turn."
 
     def response(self, messages: Sequence[AnyMessage]) -> TurnResponse:
-        """What the caller of the turn gets. `messages` are those that the turn added."""
+        """What the caller of the turn gets. `messages` are those that the turn added in this process.
+
+        The cost of a turn that began in another process is not known.
+        """
         failed = self._final.error if isinstance(self._final, TurnFailed) else None
         if failed is None and self.is_incomplete:
             failed = TurnCancelled(self.message)
@@ -70,8 +83,8 @@ class TurnOutcome:
             status="error" if failed else "interrupted" if self.status == "interrupted" else "completed",
             timestamp=time.time(),
             message=self.message,
-            messages=all_fields(messages),
-            usage=self.usage,
+            messages=all_fields([*(self.earlier or ()), *messages]),
+            usage=self.usage if self.earlier is None else message_usage(self.earlier) + self.usage,
             interrupts=tuple(self.interrupts),
             error_code=failed.code if failed else None,
             error_param=getattr(failed, "param", None),

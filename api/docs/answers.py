@@ -178,6 +178,24 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         interrupt_data={"type": ["object", "null"]},
         interrupts=many(ANYTHING),
     ),
+    "Submitted": record(task_id=TEXT, session_id=TEXT),
+    "Task": record(
+        ("error",),
+        task_id=TEXT,
+        user_id=TEXT,
+        session_id=TEXT,
+        status={"enum": ["queued", "running", "interrupted", "completed", "error", "cancelled"]},
+        message=TEXT,
+        result={"type": ["object", "null"]},
+        interrupt_data={"type": ["object", "null"]},
+        interrupts=many(ANYTHING),
+        steps=many(TEXT),
+        created=SECONDS,
+        started=MAYBE_SECONDS,
+        finished=MAYBE_SECONDS,
+        error=ANYTHING,
+    ),
+    "Tasks": record(tasks=many(ref("Task"))),
     "SessionIds": record(session_ids=many(TEXT)),
     "ActiveSession": record(active_session_id=TEXT),
     "History": record(session_id=TEXT, total=COUNT, offset=COUNT, messages=many(ref("SessionMessage"))),
@@ -283,6 +301,22 @@ STATUS: Final[Mapping[str, Any]] = {
     "expires_at": None,
     "interrupt_data": None,
     "interrupts": [],
+}
+TASK_ID: Final = "0f3c0b9c5a3e4a0c8f7e2f1d6b5a4c3d"
+SUBMITTED: Final = {"task_id": TASK_ID, "session_id": "s1"}
+TASK: Final[Mapping[str, Any]] = {
+    "task_id": TASK_ID,
+    "user_id": "ada",
+    "session_id": "s1",
+    "status": "completed",
+    "message": TURN["message"],
+    "result": TURN["result"],
+    "interrupt_data": None,
+    "interrupts": [],
+    "steps": ["multiply"],
+    "created": 1767261600.0,
+    "started": 1767261600.1,
+    "finished": 1767261601.5,
 }
 COMPLETION: Final = {
     "id": "chatcmpl-1",
@@ -398,7 +432,7 @@ class Call:
     """One call: the name of its answer's schema with an example, an example request, and the errors it may have.
 
     `events` is an example of the answer's server-sent events, `text` one of a plain text; such a call may have `schema`
-    None.
+    None. `status` is that of success.
     """
 
     schema: str | None
@@ -407,9 +441,11 @@ class Call:
     errors: tuple[int, ...] = (401,)
     events: str | None = None
     text: str | None = None
+    status: int = 200
 
 
 _TURN_ERRORS: Final = (400, 401, 404, 409, 413, 422, 502, 503, 504)
+_SUBMIT_ERRORS: Final = (400, 401, 404, 409, 413, 422, 503)
 _STORED: Final = (401, 422, 503)
 _CHANGED: Final = (401, 404, 422, 503)
 _WRITTEN: Final = (400, 401, 413, 422, 503)
@@ -484,6 +520,12 @@ CALLS: Final[Mapping[tuple[str, str], Call]] = {
         "Reset", {"success": True, "since": MOMENT, "reset_by": "4c5dc9b77089"}, errors=(401, 503)
     ),
     ("get", "/metrics"): Call(None, text=METRICS),
+    ("post", "/agent/invoke/async"): Call("Submitted", SUBMITTED, _INVOKE, _SUBMIT_ERRORS, status=202),
+    ("post", "/agent/resume/async"): Call("Submitted", SUBMITTED, _RESUME, _SUBMIT_ERRORS, status=202),
+    ("get", "/agent/task/{task_id}"): Call("Task", TASK, errors=(401, 404, 503)),
+    ("delete", "/agent/task/{task_id}"): Call("Task", TASK, errors=(401, 404, 503)),
+    ("get", "/agent/task/{task_id}/events"): Call(None, None, errors=_CHANGED, events="id: 1\n" + SESSION_EVENT),
+    ("get", "/agent/tasks/{user_id}"): Call("Tasks", {"tasks": [TASK]}, errors=_STORED),
     ("get", "/health"): Call("Health", HEALTH, errors=()),
 }
 """Every documented call."""

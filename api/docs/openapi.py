@@ -62,7 +62,7 @@ def _describe(operation: dict[str, Any], call: Call, schemas: dict[str, Any]) ->
         ok["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": call.events}
     if call.text is not None:
         ok["content"]["text/plain"] = {"schema": {"type": "string"}, "example": call.text}
-    operation["responses"] = {"200": ok, **{str(status): _error(status) for status in call.errors}}
+    operation["responses"] = {str(call.status): ok, **{str(status): _error(status) for status in call.errors}}
     if (body := operation.get("requestBody")) is not None:
         content = body["content"]["application/json"]
         content["example"] = call.asked

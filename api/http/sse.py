@@ -97,6 +97,8 @@ class EventStream(Response):
                 await error_response(error)(scope, receive, send)
                 return
             await self._send(send, self._encode_error(error))
+        if not self._started:
+            await self._send(send, KEEP_ALIVE)  # there was no event
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send(self, send: Send, body: bytes) -> None:

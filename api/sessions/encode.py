@@ -51,6 +51,10 @@ class SseEncoder:
         """The `error` event."""
         return self._line("error", error_message=str(error), code=error.code)
 
+    def restarted_line(self) -> bytes:
+        """The `restarted` event of a background task: another worker goes on after the last complete step."""
+        return self._line("restarted", message="The worker stopped. Another one repeats the text of this step.")
+
     def _last_line(self, record: SessionRecord) -> bytes:
         if record.interrupts:
             return self._line("interrupt", **_pending(record.interrupts))
@@ -83,6 +87,11 @@ async def outcome(events: AsyncGenerator[SessionEvent, None]) -> dict[str, Any]:
         raise SwitchboardError("The turn did not end.")
     if isinstance(failed, StorageUnavailable):
         raise failed
+    return ended_response(ended)
+
+
+def ended_response(ended: SessionEnded) -> dict[str, Any]:
+    """The response of a turn that has ended."""
     response = last_response(ended.record)
     assert response is not None  # noqa: S101  (a session whose turn has ended has one)
     return response

@@ -15,6 +15,7 @@ from agent.memory.long_term import LongTermMemory, Memory
 from agent.message_fields import all_fields
 from agent.sessions.events import SessionEvent
 from agent.sessions.service import SessionService
+from agent.tasks.service import TaskService
 from agent.turns import TurnService
 from api.http.auth import authenticate
 from api.http.body import read_json_object, request_body, validate_body
@@ -23,7 +24,7 @@ from api.http.ids import ID_DESCRIPTION, ID_SCHEMA
 from api.http.sse import EVENTS, EventStream, cancel_on_disconnect
 from api.sessions import encode
 from api.sessions.wire import CancelBody, InvokeBody, MemoryBody, ResumeBody, SessionBody, valid_id
-from config.errors import MemoryDisabled, MemoryNotFound, RequestError
+from config.errors import MemoryDisabled, MemoryNotFound, RequestError, SessionNotFound
 from config.settings import Settings
 
 
@@ -46,8 +47,8 @@ Offset = Annotated[int, Query(ge=0, le=10_000_000)]
 @routes.post("/invoke", summary="Run a turn", openapi_extra=request_body(InvokeBody))
 async def invoke(request: Request) -> Response:
     """The whole turn in one response."""
-    caller = _count_request(request)
-    body = await _read_body(request, InvokeBody)
+    caller = count_request(request)
+    body = await read_body(request, InvokeBody)
     return await _json_response(request, _sessions(request).invoke(replace(body.invocation, caller=caller)))
 
 
@@ -61,8 +62,8 @@ async def invoke(request: Request) -> Response:
 )
 async def invoke_stream(request: Request) -> Response:
     """Server-sent events: each `data:` line is a JSON object with a `type`."""
-    caller = _count_request(request)
-    body = await _read_body(request, InvokeBody)
+    caller = count_request(request)
+    body = await read_body(request, InvokeBody)
     events = _sessions(request).invoke(replace(body.invocation, caller=caller))
     return _event_stream(request, events, body.session_id)
 
@@ -70,8 +71,8 @@ async def invoke_stream(request: Request) -> Response:
 @routes.post("/resume", summary="Answer a review", openapi_extra=request_body(ResumeBody))
 async def resume(request: Request) -> Response:
     """The rest of the turn in one response."""
-    caller = _count_request(request)
-    body = await _read_body(request, ResumeBody)
+    caller = count_request(request)
+    body = await read_body(request, ResumeBody)
     return await _json_response(request, _sessions(request).resume(replace(body.resumption, caller=caller)))
 
 
@@ -85,8 +86,8 @@ async def resume(request: Request) -> Response:
 )
 async def resume_stream(request: Request) -> Response:
     """Server-sent events, as in `/agent/invoke/stream`."""
-    caller = _count_request(request)
-    body = await _read_body(request, ResumeBody)
+    caller = count_request(request)
+    body = await read_body(request, ResumeBody)
     events = _sessions(request).resume(replace(body.resumption, caller=caller))
     return _event_stream(request, events, body.session_id)
 
@@ -94,7 +95,7 @@ async def resume_stream(request: Request) -> Response:
 @routes.post("/cancel/{user_id}/{session_id}", summary="Cancel the running turn", openapi_extra=OPTIONAL_BODY)
 async def cancel(request: Request, user_id: PathId, session_id: PathId) -> dict[str, Any]:
     """Also closes the provider's connection. The body is optional."""
-    body = await _read_body(request, CancelBody, optional=True)
+    body = await read_body(request, CancelBody, optional=True)
     return encode.status(await _sessions(request).cancel(user_id, session_id, body.heard))
 
 
@@ -135,21 +136,27 @@ async def history(
 )
 async def patch_session(request: Request, user_id: PathId, session_id: PathId) -> dict[str, Any]:
     """`ttl` seconds from now; null means never."""
-    body = await _read_body(request, SessionBody)
+    body = await read_body(request, SessionBody)
     return encode.status(await _sessions(request).set_expiry(user_id, session_id, body.ttl))
 
 
 @routes.delete("/session/{user_id}/{session_id}", summary="Delete a session and its messages")
 async def delete_session(request: Request, user_id: PathId, session_id: PathId) -> dict[str, bool]:
-    """A running turn is cancelled."""
-    await _sessions(request).delete(user_id, session_id)
+    """A running turn and the session's background tasks are cancelled."""
+    tasks: TaskService = request.state.tasks
+    cancelled = await tasks.cancel_session(user_id, session_id)
+    try:
+        await _sessions(request).delete(user_id, session_id)
+    except SessionNotFound:
+        if not cancelled:  # otherwise the session would have begun with its first task
+            raise
     return {"success": True}
 
 
 @routes.post("/write/longterm", summary="Store a memory of a user", openapi_extra=request_body(MemoryBody))
 async def write_memory(request: Request) -> dict[str, Any]:
     """If the user already has a memory with the same text, it becomes the newest."""
-    body = await _read_body(request, MemoryBody)
+    body = await read_body(request, MemoryBody)
     turns: TurnService = request.state.turns
     if not turns.profile.memory.long_term:
         raise MemoryDisabled("The agent has no long-term memory. Set `memory: {long_term: true}` in agent.yaml.")
@@ -182,7 +189,7 @@ async def forget(request: Request, user_id: PathId, memory_id: UUID) -> dict[str
     return {"success": True}
 
 
-def _count_request(request: Request) -> str:
+def count_request(request: Request) -> str:
     """Count a request for a turn in the statistics, and return its caller."""
     turns: TurnService = request.state.turns
     caller: str = request.state.caller
@@ -190,7 +197,7 @@ def _count_request(request: Request) -> str:
     return caller
 
 
-async def _read_body(request: Request, model: type[B], *, optional: bool = False) -> B:
+async def read_body(request: Request, model: type[B], *, optional: bool = False) -> B:
     settings: Settings = request.state.settings
     value = await read_json_object(request, limit=settings.max_body_bytes, optional=optional)
     return validate_body(model, value, error=InvalidBody)

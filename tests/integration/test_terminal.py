@@ -232,6 +232,22 @@ def test_the_commands(server: Running, tmp_path: Path) -> None:
         terminal.say("I want a human", "Hand-off: transferCall", prompt)
 
 
+def test_a_task_is_followed_reviewed_and_cancelled(server: Running, tmp_path: Path) -> None:
+    with server.chat(tmp_path, "test11", "--model", "slow") as terminal:
+        prompt = "test11 › "
+        terminal.expect(prompt)
+        terminal.say("task", "You have no tasks.", prompt)
+        terminal.say("task run 如家", "`task show 1` follows it.", prompt)
+        terminal.send("task show 1")
+        terminal.expect("Review: book_hotel")
+        terminal.expect(CHOICES)
+        terminal.say("yes", "已为您预订：如家。", prompt)
+        terminal.say("task run /tokens 500", "runs in the background", prompt)
+        terminal.say("task cancel 1", "cancelled.", prompt)
+        terminal.send("task")
+        assert "cancelled" in terminal.expect("interrupted")
+
+
 def piped(server: Running, state: Path, text: str, *more: str) -> subprocess.CompletedProcess[str]:
     command = [CHAT, "chat", "--url", server.process.url, "--user", "pipe", *more]
     return subprocess.run(command, input=text, env=environment(state), capture_output=True, text=True, timeout=60)

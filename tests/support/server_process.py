@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import yaml
@@ -27,7 +27,6 @@ LEASE = 2.0
 """Seconds after which the turns of a killed server count as abandoned."""
 
 ROOT = Path(__file__).parents[2]
-COMMAND = (str(Path(sys.executable).with_name("switchboard")), "serve")
 
 
 @dataclass
@@ -38,6 +37,8 @@ class ServerProcess:
     port: int
     settings: Mapping[str, str]
     process: Process | None = field(default=None, init=False)
+    program: ClassVar[tuple[str, ...]] = (str(Path(sys.executable).with_name("switchboard")),)
+    command: ClassVar[str] = "serve"
 
     @property
     def url(self) -> str:
@@ -63,7 +64,8 @@ class ServerProcess:
         variables = {f"SWITCHBOARD_{name.upper()}": value for name, value in self.settings.items()}
         with self._log_file.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *COMMAND,
+                *self.program,
+                self.command,
                 env={
                     **inherited,
                     **variables,
@@ -108,7 +110,25 @@ class ServerProcess:
 
     @property
     def _log_file(self) -> Path:
-        return self.folder / f"server-{self.port}.log"
+        return self.folder / f"{self.command}-{self.port}.log"
+
+
+class WorkerProcess(ServerProcess):
+    """Runs `switchboard worker`. Its port only gives its log a name."""
+
+    command: ClassVar[str] = "worker"
+
+    async def start(self) -> None:
+        """Return once the worker takes tasks and its MCP servers are connected."""
+        agent = yaml.safe_load(Path(self.settings["agent_file"]).read_text())
+        awaited = {"worker_ready": 1, "mcp_server_connected": len(agent.get("mcp_servers", ()))}
+        before = self.log if self._log_file.exists() else ""
+        awaited = {line: count + before.count(line) for line, count in awaited.items()}
+        await self.begin()
+        async with asyncio.timeout(STARTUP_TIMEOUT):
+            while any(self.log.count(line) < count for line, count in awaited.items()):
+                assert self.process is not None and self.process.returncode is None, self.log[-3000:]
+                await asyncio.sleep(0.02)
 
 
 def server_in(
@@ -120,6 +140,11 @@ def server_in(
     (folder / "agent.yaml").write_text(yaml.safe_dump({"system_prompt": "Be kind.", **(agent or {})}))
     given = {"agent_file": folder / "agent.yaml", "session_lease": LEASE, "data_dir": folder / "data", **settings}
     return ServerProcess(folder, _free_port(), {name: str(value) for name, value in given.items()})
+
+
+def worker_of(server: ServerProcess) -> WorkerProcess:
+    """Return a worker, not yet started, with the settings and files of the server."""
+    return WorkerProcess(server.folder, _free_port(), server.settings)
 
 
 @asynccontextmanager

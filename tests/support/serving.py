@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,17 +49,28 @@ def through_litellm(name: str, base_url: str, model: str, **params: Any) -> dict
     return {**direct(name, base_url, model, **params), "model_info": {"lane": "litellm"}}
 
 
+@contextmanager
+def _blocking_calls_fail() -> Iterator[None]:
+    with blockbuster_ctx(scanned_modules=["config", "router", "agent", "api"]) as blocking:
+        for function in blocking.functions.values():
+            # LiteLLM loads certificates at the first request to a provider.
+            function.can_block_in("router/lanes/litellm_lane.py", "_call")
+        yield
+
+
 @asynccontextmanager
 async def serving(
     folder: Path,
     *models: Mapping[str, Any],
     router: Mapping[str, Any] | None = None,
     agent: Mapping[str, Any] | None = None,
+    finds_blocking: bool = True,
     **settings: Any,
 ) -> AsyncIterator[Served]:
     """Serve `models` (entries of model_list) until the block ends. `agent` is agent.yaml, with a default prompt.
 
-    A request fails if it makes a blocking call in the event loop.
+    A request fails if it makes a blocking call in the event loop. A second server that starts meanwhile would fail,
+    too: set `finds_blocking` to False for both.
     """
     models_file = folder / "models.yaml"
     models_file.write_text(
@@ -84,10 +95,7 @@ async def serving(
         while not server.started:
             assert not running.done(), "the server did not start"
             await asyncio.sleep(0)
-        with blockbuster_ctx(scanned_modules=["config", "router", "agent", "api"]) as blocking:
-            for function in blocking.functions.values():
-                # LiteLLM loads certificates at the first request to a provider.
-                function.can_block_in("router/lanes/litellm_lane.py", "_call")
+        with _blocking_calls_fail() if finds_blocking else nullcontext():
             yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", app)
     finally:
         server.should_exit = True

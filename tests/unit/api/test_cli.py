@@ -228,3 +228,37 @@ def test_check_shows_what_comes_from_variables_alone(directory: Path) -> None:
     assert "OPENAI_BASE_URL: openai/ without an api_base is at http://localhost:1234" in result.output
     assert "MCP_URL: MCP server mcp at http://tools:9000" in result.output
     assert "secret" not in result.output
+
+
+NOWHERE = "unix:///nowhere.sock"
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"TASK_QUEUE": "celery"}, "SWITCHBOARD_REDIS_URL: Celery needs Redis"),
+        ({"REDIS_URL": NOWHERE}, "SWITCHBOARD_TASK_QUEUE: must be celery"),
+        ({"TASK_QUEUE": "celery", "REDIS_URL": NOWHERE}, "SWITCHBOARD_REDIS_URL: Redis cannot be reached"),
+        (
+            {"TASK_QUEUE": "celery", "REDIS_URL": NOWHERE, "DATABASE_URL": "postgresql:///x?host=/nowhere"},
+            "SWITCHBOARD_DATABASE_URL: the database ",
+        ),
+    ],
+)
+def test_a_worker_that_cannot_start_says_why(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], says: str
+) -> None:
+    (directory / "agent.yaml").write_text("system_prompt: Be kind.\n")
+    for name, value in {"STARTUP_WAIT": "0", "AGENT_FILE": "agent.yaml", **settings}.items():
+        monkeypatch.setenv(f"SWITCHBOARD_{name}", value)
+    result = run("worker")
+    assert result.exit_code == 1
+    assert says in result.stderr.splitlines()[-1]
+
+
+def test_a_server_with_celery_needs_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWITCHBOARD_TASK_QUEUE", "celery")
+    monkeypatch.setenv("SWITCHBOARD_API_TOKENS", "t")
+    result = run("serve")
+    assert result.exit_code == 1
+    assert "SWITCHBOARD_REDIS_URL: Celery needs Redis" in result.stderr

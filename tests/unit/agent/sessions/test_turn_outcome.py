@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, ToolMessage
 
 from agent.events import Event, ReviewRequested, TextDelta, ToolStarted, TurnFailed, TurnFinished, Usage
 from agent.sessions.turn_outcome import TurnOutcome
@@ -65,3 +65,13 @@ def test_a_turn_that_was_hung_up_on_brings_no_last_event() -> None:
     assert outcome.message == "The caller hung up during the turn."
     response = outcome.response([])
     assert (response.status, response.message, response.error_code) == ("error", outcome.message, "cancelled")
+
+
+def test_a_turn_that_goes_on_after_a_crash_has_its_messages_and_tokens_from_before() -> None:
+    counted = {"input_tokens": 10, "output_tokens": 4, "total_tokens": 14}
+    outcome = TurnOutcome([AIMessage("Let me see.", usage_metadata=counted), ToolMessage("42", tool_call_id="c")])
+    outcome.add(Usage(3, 2, cost=0.5))
+    outcome.add(TurnFinished("stop"))
+    response = outcome.response([AIMessage("Forty-two.")])
+    assert [each["content"] for each in response.messages] == ["Let me see.", "42", "Forty-two."]
+    assert response.usage == Usage(13, 6)

@@ -1,0 +1,48 @@
+"""Builds the task service and the runner, and runs their background work."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from agent.sessions.service import SessionService
+from agent.sessions.signals import Signals
+from agent.storage.database import Database
+from agent.tasks.encoder import TaskEncoder
+from agent.tasks.queue import TaskQueue
+from agent.tasks.recovery import Recovery
+from agent.tasks.runner import TaskRunner
+from agent.tasks.service import TaskService
+from agent.tasks.store import TaskStore
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """`service` is for the callers; `runner` runs the tasks of the queue."""
+
+    service: TaskService
+    runner: TaskRunner
+
+
+@asynccontextmanager
+async def open_tasks(
+    sessions: SessionService,
+    database: Database,
+    signals: Signals,
+    queue: TaskQueue,
+    encoder: TaskEncoder,
+    *,
+    ttl: float,
+    lease: float,
+) -> AsyncIterator[Tasks]:
+    """The tasks in `database`. They are deleted `ttl` seconds after their end.
+
+    A worker that has not renewed its claim for `lease` seconds counts as dead.
+    """
+    store = TaskStore(database, lease=lease)
+    runner = TaskRunner(store, sessions, signals, queue, encoder)
+    async with AsyncExitStack() as running:
+        await running.enter_async_context(runner.running())
+        await running.enter_async_context(Recovery(store, queue, ttl).running())
+        yield Tasks(TaskService(store, sessions, signals, queue, runner, encoder), runner)

@@ -1,0 +1,146 @@
+"""Runs background tasks: claims a task, runs its turn, and stores its events and its outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
+from typing import Final
+from uuid import uuid4
+
+import structlog
+
+from agent.sessions.service import SessionService
+from agent.sessions.signals import Signals
+from agent.sessions.tasks import run_shielded
+from agent.tasks.encoder import TaskEncoder
+from agent.tasks.event_log import EventLog
+from agent.tasks.queue import TaskQueue
+from agent.tasks.record import Progress, TaskRecord
+from agent.tasks.store import TaskStore
+from agent.tasks.task_run import Outcome, TaskRun
+from agent.tasks.topics import cancel_topic, progress_topic
+from config.errors import QueueUnavailable, StorageUnavailable
+from router.background_loop import background_loop
+
+log = structlog.get_logger(__name__)
+
+RENEW_INTERVAL: Final = 0.5
+"""Seconds between two renewals of the claims. A task that another server cancels ends within this time."""
+
+RETRY_INTERVAL: Final = 0.5
+"""While the database is unavailable: seconds between two attempts to store an outcome."""
+
+HAND_BACK_TIMEOUT: Final = 5.0
+"""Seconds in which the tasks that a stopping process hands back have to end."""
+
+
+class TaskRunner:
+    """Runs tasks of the store. `queue` is told which ones can run next."""
+
+    def __init__(
+        self, store: TaskStore, sessions: SessionService, signals: Signals, queue: TaskQueue, encoder: TaskEncoder
+    ) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._signals = signals
+        self._queue = queue
+        self._encoder = encoder
+        self._runs: dict[str, TaskRun] = {}
+        self._is_stopping = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Renew the claims in the background while this is entered."""
+        return background_loop("task claims", self._renew, pause=lambda: RENEW_INTERVAL)
+
+    async def run(self, task_id: str) -> None:
+        """Run the task to its end, if it can run now and no other worker runs it.
+
+        Raises:
+            StorageUnavailable: the task was not claimed.
+        """
+        if self._is_stopping:
+            return
+        claim_id = uuid4().hex
+        record = await self._store.claim(task_id, claim_id)
+        if record is not None:
+            await self._run_claimed(record, claim_id)
+
+    async def drain(self, seconds: float, end_turns: Callable[[], None]) -> None:
+        """Begin no more tasks, and wait for those that run. After `seconds`, `end_turns`, and hand the tasks back."""
+        self._is_stopping = True
+        await self._wait_until_idle(seconds)
+        if self._runs:
+            log.warning("tasks_handed_back", count=len(self._runs))
+            end_turns()
+            for run in self._runs.values():
+                run.stop()
+            await self._wait_until_idle(HAND_BACK_TIMEOUT)
+
+    async def send_next(self, user_id: str, session_id: str) -> None:
+        """Queue the session's next task. If that fails, `Recovery` does it."""
+        with suppress(StorageUnavailable, QueueUnavailable):
+            if task_id := await self._store.next_of_session(user_id, session_id):
+                await self._queue.send([task_id])
+
+    async def _run_claimed(self, record: TaskRecord, claim_id: str) -> None:
+        task_id = record.task_id
+        events = EventLog(partial(self._store_progress, task_id, claim_id), record.events, record.steps)
+        run = TaskRun(record, claim_id, self._sessions, self._encoder, events)
+        self._runs[claim_id] = run
+        self._idle.clear()
+        try:
+            with self._signals.subscribe(cancel_topic(task_id), lambda: run.cancel(self._signals)):
+                outcome = await run.run()
+            await run_shielded(self._store_outcome(record, claim_id, outcome, events.progress))
+        finally:
+            del self._runs[claim_id]
+            if not self._runs:
+                self._idle.set()
+
+    async def _store_progress(self, task_id: str, claim_id: str, progress: Progress) -> None:
+        await self._store.append(claim_id, progress)
+        await self._signals.publish(progress_topic(task_id))
+
+    async def _store_outcome(
+        self, record: TaskRecord, claim_id: str, outcome: Outcome | None, progress: Progress
+    ) -> None:
+        while True:
+            try:
+                if outcome is None:
+                    released = await self._store.hand_back(claim_id, progress)
+                else:
+                    released = await self._store.finish(claim_id, outcome.status, outcome.answer, progress)
+                break
+            except StorageUnavailable:
+                if self._is_stopping:
+                    return
+                await asyncio.sleep(RETRY_INTERVAL)
+        await self._signals.publish(progress_topic(record.task_id))
+        status = ("queued" if outcome is None else outcome.status) if released.held else "lost"
+        log.info("task", task=record.task_id, status=status, attempt=record.attempts)
+        if released.next_task is not None:
+            with suppress(QueueUnavailable):  # `Recovery` sends it later
+                await self._queue.send([released.next_task])
+
+    async def _renew(self) -> None:
+        if not self._runs:
+            return
+        try:
+            states = await self._store.renew(list(self._runs))
+        except StorageUnavailable:
+            return  # already logged; a lease outlives a short outage
+        for claim_id, state in states.items():
+            run = self._runs.get(claim_id)
+            if run is not None and state == "cancel":
+                run.cancel(self._signals)
+            elif run is not None and state == "lost":
+                run.lose()
+
+    async def _wait_until_idle(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()

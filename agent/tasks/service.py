@@ -1,0 +1,184 @@
+"""The task service: submits, reads, follows and cancels background tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+from uuid import uuid4
+
+import structlog
+
+from agent.sessions.requests import Invocation, OnBusy, Resumption
+from agent.sessions.service import SessionService
+from agent.sessions.signals import Signals
+from agent.sessions.tasks import run_shielded
+from agent.tasks.encoder import TaskEncoder
+from agent.tasks.queue import TaskQueue
+from agent.tasks.record import TaskRecord
+from agent.tasks.requests import TaskRequest, to_json
+from agent.tasks.runner import TaskRunner
+from agent.tasks.store import TaskStore
+from agent.tasks.task_run import CANCELLED
+from agent.tasks.topics import cancel_topic, progress_topic
+from config.errors import QueueUnavailable, SessionBusy, TurnCancelled
+
+log = structlog.get_logger(__name__)
+
+POLL_INTERVAL: Final = 0.25
+"""Seconds between two looks at a task that runs in another process."""
+
+CANCEL_TIMEOUT: Final = 5.0
+"""Seconds to wait for a cancelled task to end."""
+
+SUBMISSIONS: Final = 4
+"""Submissions that use the database at the same time. In a burst the others wait in line, and none of them waits so
+long for a connection that it fails."""
+
+EVENT_BATCHES: Final = 50
+"""Batches of events that are read at once."""
+
+
+class TaskService:
+    """Tasks of users. Each runs one turn of a session, like `SessionService`, but without a waiting caller."""
+
+    def __init__(
+        self,
+        store: TaskStore,
+        sessions: SessionService,
+        signals: Signals,
+        queue: TaskQueue,
+        runner: TaskRunner,
+        encoder: TaskEncoder,
+    ) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._signals = signals
+        self._queue = queue
+        self._runner = runner
+        self._encoder = encoder
+        self._submissions = asyncio.Semaphore(SUBMISSIONS)
+
+    async def invoke(self, request: Invocation) -> TaskRecord:
+        """Submit a user's message. The task waits until its session is free, and for the session's older tasks.
+
+        With `on_busy` "reject" a busy session refuses it; with "supersede" it cancels what runs or waits there.
+
+        Raises:
+            ModelNotFound, ModelUnavailable, SessionBusy, ReviewPending: the message was not submitted.
+            QueueUnavailable: the same, and nothing was stored.
+        """
+        async with self._submissions:
+            return await self._submit_message(request)
+
+    async def resume(self, request: Resumption) -> TaskRecord:
+        """Submit a reviewer's answers.
+
+        Raises:
+            SessionNotFound, NotPending, RequestError: see `SessionService.resume`. While another task of the session
+                runs or waits, the answers are only checked when their turn comes.
+            QueueUnavailable: the answers were not submitted, and nothing was stored.
+        """
+        user_id, session_id = request.user_id, request.session_id
+        async with self._submissions:
+            if not await self._store.unfinished(user_id, session_id):
+                with suppress(SessionBusy):
+                    await self._sessions.check_answers(request)
+            return await self._submit(user_id, session_id, request)
+
+    async def get(self, task_id: str) -> TaskRecord:
+        """The task. Raises TaskNotFound."""
+        return await self._store.get(task_id)
+
+    async def of_user(self, user_id: str, limit: int, offset: int) -> Sequence[TaskRecord]:
+        """The user's tasks, newest first."""
+        return await self._store.of_user(user_id, limit, offset)
+
+    async def cancel(self, task_id: str) -> TaskRecord:
+        """Cancel the task, and wait until it has ended. One that has ended already stays as it is.
+
+        A task that does not end in time is returned as it is, and ends later. Raises TaskNotFound.
+        """
+        record = await self._store.get(task_id)
+        if record.finished is not None:
+            return record
+        changed = asyncio.Event()
+        with self._signals.subscribe(progress_topic(task_id), changed.set):
+            record = await self._ask_to_cancel(task_id, record.session_id)
+            deadline = asyncio.get_running_loop().time() + CANCEL_TIMEOUT
+            while record.finished is None and asyncio.get_running_loop().time() < deadline:
+                await _wait_for(changed)
+                record = await self._store.get(task_id)
+        await self._runner.send_next(record.user_id, record.session_id)
+        return record
+
+    async def cancel_session(self, user_id: str, session_id: str) -> int:
+        """Cancel the session's tasks as `cancel` does; returns their number."""
+        unfinished = await self._store.unfinished(user_id, session_id)
+        for each in unfinished:  # newest first: no later one begins when the one that runs has ended
+            await self.cancel(each.task_id)
+        return len(unfinished)
+
+    async def events(self, task_id: str, after: int = 0) -> AsyncGenerator[tuple[int, str], None]:
+        """Number and text of each event after number `after`, until the task has ended. Raises TaskNotFound."""
+        changed = asyncio.Event()
+        with self._signals.subscribe(progress_topic(task_id), changed.set):
+            while True:
+                changed.clear()
+                record = await self._store.get(task_id)  # before the events: the last ones come with the end
+                batch = await self._store.events(task_id, after, EVENT_BATCHES)
+                for after, line in batch:
+                    yield after, line
+                if batch:
+                    continue
+                if record.finished is not None:
+                    return
+                await _wait_for(changed)
+
+    async def _submit_message(self, request: Invocation) -> TaskRecord:
+        user_id = request.user_id
+        waiting = await self._store.unfinished(user_id, request.session_id)
+        if waiting:
+            self._sessions.check_model(request.model)
+            session_id, is_busy = waiting[0].session_id, True
+        else:
+            record = await self._sessions.check_message(request)
+            session_id = record.session_id if record else request.session_id or uuid4().hex
+            is_busy = record is not None and record.status == "running"
+        if is_busy and request.on_busy == "reject":
+            raise SessionBusy("Another turn or task runs or waits on this session.", retry_after=1.0)
+        if request.on_busy == "supersede":
+            for each in waiting:
+                if each.session_id == session_id:
+                    await self._ask_to_cancel(each.task_id, session_id)
+        on_busy: OnBusy = "supersede" if request.on_busy == "supersede" else "enqueue"
+        return await self._submit(user_id, session_id, replace(request, session_id=session_id, on_busy=on_busy))
+
+    async def _submit(self, user_id: str, session_id: str, request: TaskRequest) -> TaskRecord:
+        record = await self._store.add(user_id, session_id, to_json(request))
+        try:
+            await self._queue.send([record.task_id])
+        except QueueUnavailable as exc:
+            if await self._store.remove(record.task_id):
+                log.warning("queue_unavailable", reason=str(exc.__cause__), effect="tasks are refused")
+                raise
+        except BaseException:
+            await run_shielded(self._store.remove(record.task_id))  # the caller gets no id
+            raise
+        return record
+
+    async def _ask_to_cancel(self, task_id: str, session_id: str) -> TaskRecord:
+        error = TurnCancelled(CANCELLED)
+        answer, line = self._encoder.failure(error, session_id), self._encoder.error_line(error, session_id)
+        record = await self._store.ask_to_cancel(task_id, answer, line)
+        for topic in (cancel_topic(task_id), progress_topic(task_id)):
+            await self._signals.publish(topic)
+        return record
+
+
+async def _wait_for(changed: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(POLL_INTERVAL):
+            await changed.wait()

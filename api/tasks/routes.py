@@ -1,0 +1,100 @@
+"""`/agent/invoke/async`, `/agent/task/*`, `/agent/tasks/*`: turns in the background."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+
+from agent.tasks.record import TaskRecord
+from agent.tasks.service import TaskService
+from api.http.auth import authenticate
+from api.http.body import request_body
+from api.http.sse import EVENTS, EventStream
+from api.sessions.encode import SseEncoder
+from api.sessions.routes import Offset, PathId, count_request, forbid_caching, read_body
+from api.sessions.wire import ResumeBody
+from api.tasks import encode
+from api.tasks.wire import InvokeTaskBody, last_event_id
+from config.settings import Settings
+
+routes = APIRouter(prefix="/agent", tags=["tasks"], dependencies=[Depends(authenticate), Depends(forbid_caching)])
+
+Limit = Annotated[int, Query(ge=1, le=100)]
+
+
+@routes.post(
+    "/invoke/async",
+    summary="Run a turn in the background",
+    openapi_extra=request_body(InvokeTaskBody),
+    status_code=202,
+)
+async def invoke_async(request: Request, response: Response) -> dict[str, str]:
+    """Answers at once. The task waits while its session is busy."""
+    caller = count_request(request)
+    body = await read_body(request, InvokeTaskBody)
+    return _submitted(response, await _tasks(request).invoke(replace(body.invocation, caller=caller)))
+
+
+@routes.post(
+    "/resume/async",
+    summary="Answer a review in the background",
+    openapi_extra=request_body(ResumeBody),
+    status_code=202,
+)
+async def resume_async(request: Request, response: Response) -> dict[str, str]:
+    """Answers at once; the rest of the turn is a task of its own."""
+    caller = count_request(request)
+    body = await read_body(request, ResumeBody)
+    return _submitted(response, await _tasks(request).resume(replace(body.resumption, caller=caller)))
+
+
+@routes.get("/task/{task_id}", summary="A task's status, progress and result")
+async def get_task(request: Request, task_id: str) -> dict[str, Any]:
+    """`queued`, `running`, `interrupted`, `completed`, `error` or `cancelled`."""
+    return encode.task(await _tasks(request).get(task_id))
+
+
+@routes.delete("/task/{task_id}", summary="Cancel a task")
+async def cancel_task(request: Request, task_id: str) -> dict[str, Any]:
+    """Also closes the provider's connection. A task that has ended stays as it is."""
+    return encode.task(await _tasks(request).cancel(task_id))
+
+
+@routes.get(
+    "/task/{task_id}/events",
+    summary="A task's events",
+    status_code=200,
+    response_class=EventStream,
+    responses=EVENTS,
+)
+async def task_events(
+    request: Request,
+    task_id: str,
+    last_event: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
+) -> Response:
+    """The events of `/agent/invoke/stream`, from the first or after `Last-Event-ID`, also when the task has ended."""
+    settings: Settings = request.state.settings
+    return EventStream(
+        encode.sse(_tasks(request).events(task_id, last_event_id(last_event))),
+        get_headers=dict,
+        encode_error=SseEncoder(None).error_line,
+        keep_alive=settings.keep_alive_interval,
+    )
+
+
+@routes.get("/tasks/{user_id}", summary="The user's tasks, newest first")
+async def user_tasks(request: Request, user_id: PathId, limit: Limit = 20, offset: Offset = 0) -> dict[str, Any]:
+    """One page, with the results."""
+    return {"tasks": [encode.task(each) for each in await _tasks(request).of_user(user_id, limit, offset)]}
+
+
+def _submitted(response: Response, record: TaskRecord) -> dict[str, str]:
+    response.headers["location"] = f"/agent/task/{record.task_id}"
+    return {"task_id": record.task_id, "session_id": record.session_id}
+
+
+def _tasks(request: Request) -> TaskService:
+    tasks: TaskService = request.state.tasks
+    return tasks
