@@ -21,6 +21,10 @@ LINKS: Final = {
     "chat_completions": "/v1/chat/completions",
     "models": "/v1/models",
     "sessions": "/agent/invoke",
+    "tasks": "/agent/invoke/async",
+    "agents": "/agents/",
+    "stats": "/stats",
+    "metrics": "/metrics",
 }
 """Paths by what they serve."""
 

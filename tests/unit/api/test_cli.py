@@ -145,7 +145,7 @@ def test_serve_refuses_a_bad_file_with_its_place(
 ) -> None:
     monkeypatch.setenv("SWITCHBOARD_API_TOKENS", "t")
     (directory / "models.yaml").write_text("model_list: []\n")
-    result = run("serve")
+    result = run("serve", "--port", "0")
     assert (result.exit_code, served) == (1, [])
     assert result.stderr == "models.yaml:1: model_list: must contain at least one deployment\n"
 
