@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 class Turn:
     """Read `events()` once, to its end or to `aclose()`; `record` fills up meanwhile.
 
+    It `began` at that time of the router's clock; `first_token` is the time until the first text, hand-off or review.
     `caller` is who asked for the turn, for the `statistics`; None is the agent itself.
     """
 
@@ -32,7 +33,8 @@ class Turn:
         self._run = run
         self._statistics = statistics
         self._caller = caller or OWN_WORK
-        self._first_token: float | None = None
+        self.began = routed.router.clock()
+        self.first_token: float | None = None
         self._wait = InterruptibleWait()
         self._ended: Event | None = None
         self._usage = Usage()
@@ -41,6 +43,11 @@ class Turn:
     @property
     def record(self) -> TurnRecord:
         return self._routed.record
+
+    @property
+    def seconds(self) -> float:
+        """How long the turn has been running."""
+        return self._routed.router.clock() - self.began
 
     @property
     def produced(self) -> Sequence[AnyMessage]:
@@ -58,14 +65,14 @@ class Turn:
         Closing the iterator cancels the turn, down to the provider's connection.
         """
         clock = self._routed.router.clock
-        began = clock()
+        self.began = clock()
         self._statistics.turn_began()
-        deadline = asyncio.get_running_loop().call_later(self._routed.deadline - began, self._expire)
+        deadline = asyncio.get_running_loop().call_later(self._routed.deadline - self.began, self._expire)
         try:
             async with aclosing(self._run.events()) as events:
                 while (event := await self._wait.next(events)) is not None:
-                    if self._first_token is None and isinstance(event, TextDelta | HandOff | ReviewRequested):
-                        self._first_token = clock() - began
+                    if self.first_token is None and isinstance(event, TextDelta | HandOff | ReviewRequested):
+                        self.first_token = clock() - self.began
                     self._note(event)
                     yield event
         except SwitchboardError as error:
@@ -79,10 +86,10 @@ class Turn:
             yield self._ended
         finally:
             deadline.cancel()
-            seconds, outcome = clock() - began, self._outcome()
+            seconds, outcome = self.seconds, self._outcome()
             self._log_turn(outcome, seconds)
             self._statistics.turn_ended(
-                EndedTurn(self.record.asked, self._caller, outcome, self.record, seconds, self._first_token)
+                EndedTurn(self.record.asked, self._caller, outcome, self.record, seconds, self.first_token, self.began)
             )
 
     def supersede(self) -> None:

@@ -47,6 +47,7 @@ class Attempt:
         trial = router.breakers.begin(deployment.breaker_id)
         router.rate_limits.count_request(deployment)
         stats, began = router.stats[deployment.id], router.clock()
+        record.began = began
         request = LaneRequest(
             deployment,
             messages_for(deployment, messages, params, router.origins),

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class AttemptRecord:
-    """One attempt. `outcome` is "ok", "cancelled" or an error code; times are in seconds.
+    """One attempt. `outcome` is "ok", "cancelled" or an error code; times are in seconds. It `began` at that
+    time of the router's clock.
 
     The tokens are those that the provider reports, or an estimate if it answered and reports none. `cost` is what they
     cost in US dollars, once the attempt is over: 0 if the provider said nothing, None if no price is known.
@@ -21,6 +22,7 @@ class AttemptRecord:
     hedge: bool = False
     continues: bool = False
     outcome: str = "cancelled"
+    began: float = 0.0
     seconds: float = 0.0
     first_token: float | None = None
     input_tokens: int = 0

@@ -6,6 +6,7 @@ Counting is a few additions per turn. `StatisticsWriter` stores the counts in th
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,6 +37,9 @@ OWN_WORK: Final = "agent"
 MAX_UNSTORED: Final = 240
 """Minutes that are kept while the database is unavailable. Totals are kept for any time."""
 
+MAX_RECENT: Final = 100
+"""Turns that are kept one by one."""
+
 Key = tuple[str, int]
 """The id of a process, and a minute since 1970 or TOTAL."""
 
@@ -51,6 +55,15 @@ class Snapshot:
     process: str
     running: int
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecentTurn:
+    """A turn that `ended` at that time, in seconds since 1970; `number` counts the turns of this process."""
+
+    number: int
+    ended: float
+    turn: EndedTurn
 
 
 @dataclass(slots=True)
@@ -69,7 +82,7 @@ class _Names:
 
 
 class Statistics:
-    """Counts requests and turns. `clock` is the time in seconds since 1970."""
+    """Counts requests and turns. `clock` is the time in seconds since 1970; `recent` are the last turns."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -81,7 +94,9 @@ class Statistics:
         self._earlier = Counts()  # of this process under earlier ids
         self._ended: dict[Key, Counts] = {}
         self._version = self._stored = 0
+        self._turns = 0
         self.running = 0
+        self.recent: deque[RecentTurn] = deque(maxlen=MAX_RECENT)
 
     def count_request(self, caller: str) -> None:
         """Count an HTTP request that asks for a turn."""
@@ -102,6 +117,8 @@ class Statistics:
         count_turn(turn, model, counts.of("callers", names["callers"].of(turn.caller)))
         for each in turn.record.attempts:
             count_attempt(each, counts.of("deployments", names["deployments"].of(each.deployment)))
+        self._turns += 1
+        self.recent.append(RecentTurn(self._turns, self._clock(), turn))
         self._version += 1
 
     @contextmanager
@@ -116,7 +133,8 @@ class Statistics:
             outcome = (error if isinstance(error, SwitchboardError) else SwitchboardError()).code
             raise
         finally:
-            self.turn_ended(EndedTurn(record.asked, OWN_WORK, outcome, record, clock() - began, record.first_token))
+            seconds = clock() - began
+            self.turn_ended(EndedTurn(record.asked, OWN_WORK, outcome, record, seconds, record.first_token, began))
 
     @property
     def since_start(self) -> Counts:

@@ -16,7 +16,7 @@ def ended(
 ) -> EndedTurn:
     """A turn with `attempts`; without any, one that went well."""
     record = TurnRecord(model, list(attempts or [answered()]))
-    return EndedTurn(model, caller, outcome, record, seconds, first_token)
+    return EndedTurn(model, caller, outcome, record, seconds, first_token, began=0.0)
 
 
 def answered(deployment: str = "a", cost: float | None = 0.25, first_token: float = 0.5) -> AttemptRecord:

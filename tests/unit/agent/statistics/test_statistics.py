@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agent.statistics.counts import Counts
-from agent.statistics.statistics import MAX_NAMES, MAX_UNSTORED, OTHER, TOTAL, Statistics
+from agent.statistics.statistics import MAX_NAMES, MAX_RECENT, MAX_UNSTORED, OTHER, TOTAL, Statistics
 from tests.support.counted_turns import answered, ended, failed
 
 NOON = 29_000_000 // 1440 * 1440 + 720
@@ -91,6 +91,14 @@ def test_hedges_and_splices_are_counted_once_for_each_turn() -> None:
     statistics.turn_ended(ended(failed("answer_cut"), replace(failed(), continues=True)))
     model = statistics.since_start.of("models", "assistant")
     assert (model["hedges"], model["spliced"]) == (1, 1)
+
+
+def test_the_last_turns_are_kept_with_their_number_and_time() -> None:
+    rig = Rig()
+    rig.count(MAX_RECENT + 1)
+    assert (len(rig.statistics.recent), rig.statistics.recent[0].number) == (MAX_RECENT, 2)
+    newest = rig.statistics.recent[-1]
+    assert (newest.number, newest.ended, newest.turn.outcome) == (MAX_RECENT + 1, NOON * 60.0, "stop")
 
 
 def test_endless_names_are_counted_as_other() -> None:
