@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: run test lint types pytest check bench bench-peers bench-workers bench-sessions bench-check bench-profile exam soak lock clean
+.PHONY: run test lint types pytest check bench bench-peers bench-workers bench-sessions bench-check bench-profile exam soak console screenshots lock clean
 
 run: $(READY) .env
 	$(BIN)/switchboard serve
@@ -13,7 +13,7 @@ run: $(READY) .env
 test: $(READY)
 	$(MAKE) --no-print-directory -j 3 lint types pytest
 
-pytest: $(READY) tests/clients/node_modules
+pytest: $(READY) tests/clients/node_modules api/console/vendor_build/node_modules
 	$(BIN)/pytest -n 3
 
 lint: $(READY)
@@ -23,10 +23,18 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-# OpenAI's Node client; the tests that need it are skipped without npm.
-tests/clients/node_modules: tests/clients/package-lock.json
-	@if command -v npm >/dev/null; then cd tests/clients && npm ci --no-audit --no-fund --loglevel=error && touch node_modules; \
-	else echo "npm is not installed: the tests with OpenAI's Node client are skipped"; fi
+# OpenAI's Node client and axe-core for tests, and the libraries of the console. Without npm, tests that need them are skipped.
+%/node_modules: %/package-lock.json
+	@if command -v npm >/dev/null; then cd $* && npm ci --no-audit --no-fund --loglevel=error && touch node_modules; \
+	else echo "npm is not installed: the tests that need $@ are skipped"; fi
+
+# Writes api/console/assets/vendor from the libraries in package-lock.json.
+console: api/console/vendor_build/node_modules
+	node api/console/vendor_build/build.mjs
+
+# Writes docs/images. Needs Chromium.
+screenshots: $(READY)
+	$(BIN)/python -m tests.support.screenshots
 
 check: $(READY)
 	$(BIN)/switchboard check

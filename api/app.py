@@ -19,6 +19,8 @@ from agent.turns import TurnService
 from api import garbage_collection
 from api.chat.routes import routes as chat_routes
 from api.components import open_components
+from api.console.page import files as console_files
+from api.console.routes import routes as console_routes
 from api.docs.openapi import DocumentedApp
 from api.docs.routes import routes as docs_routes
 from api.drain import Drain
@@ -90,6 +92,8 @@ def create_app(settings: Settings) -> FastAPI:
             *ops_routes.routes,
             *statistics_routes.routes,
             *docs_routes.routes,
+            *console_routes.routes,
+            console_files,
             *not_served_routes.routes,
         ],
     )

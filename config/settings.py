@@ -49,6 +49,7 @@ class Settings(BaseSettings):
       need `redis_url`.
     - `task_concurrency`: background tasks that a process runs at the same time.
     - `task_ttl`: how long a background task and its result are kept after its end.
+    - `console_edit`: whether the console may save models.yaml.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
@@ -80,6 +81,7 @@ class Settings(BaseSettings):
     task_queue: Literal["process", "celery"] = "process"
     task_concurrency: int = Field(default=8, ge=1)
     task_ttl: int = Field(default=24 * 3600, ge=1)
+    console_edit: bool = False
 
     @field_validator("agent_file")
     @classmethod

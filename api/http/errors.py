@@ -85,6 +85,18 @@ class ClientDisconnected(SwitchboardError):
     code = "caller_gone"
 
 
+class EditingDisabled(SwitchboardError):
+    """The server does not let its files be changed over HTTP."""
+
+    code = "editing_disabled"
+
+
+class FileChanged(SwitchboardError):
+    """The file has changed since the caller read it."""
+
+    code = "file_changed"
+
+
 class InvalidBody(RequestError):
     """A field of the request is missing, unknown or invalid; `param` names it."""
 
@@ -93,6 +105,8 @@ class InvalidBody(RequestError):
 
 STATUSES: dict[type[SwitchboardError], int] = {
     Unauthorized: 401,
+    EditingDisabled: 403,
+    FileChanged: 409,
     RouteNotFound: 404,
     MethodNotAllowed: 405,
     RequestTimeout: 408,

@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from agent.turns import TurnService
+from api.console.page import page, wants_page
 from api.reload import Reload
 from config.models.deployments import Deployment
 from router.failover import FailoverRouter
@@ -54,9 +55,11 @@ async def health(request: Request, response: Response) -> dict[str, Any]:
     }
 
 
-@routes.get("/", include_in_schema=False)
-async def root(request: Request) -> dict[str, Any]:
-    """What is served, and where. Needs no token."""
+@routes.get("/", include_in_schema=False, response_model=None)
+async def root(request: Request) -> dict[str, Any] | Response:
+    """What is served, and where; the console for browsers. Needs no token."""
+    if wants_page(request):
+        return page()
     return {"status": "ok", "name": "switchboard", "version": request.app.version, "streaming": True, "links": LINKS}
 
 

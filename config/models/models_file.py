@@ -23,7 +23,7 @@ from config.parsing.env_references import UnsetReference, misspelled_references,
 from config.parsing.sections import section_at
 from config.parsing.urls import http_url
 from config.parsing.validation import IgnoredKeys, validate
-from config.parsing.yaml_document import Document, format_path, read_yaml
+from config.parsing.yaml_document import Document, format_path, parse_yaml, read_yaml
 
 _SETTINGS = ("router_settings", "litellm_settings", "general_settings")
 _CHAT_MODES = (None, "chat", "completion", "responses")
@@ -42,9 +42,11 @@ def load_models(file: Path, environ: Mapping[str, str]) -> Registry:
     return registry
 
 
-def check_models(file: Path, environ: Mapping[str, str]) -> tuple[Registry, tuple[Problem, ...]]:
-    """Read models.yaml. Returns the valid part and every problem. Never raises."""
-    document = read_yaml(file)
+def check_models(
+    file: Path, environ: Mapping[str, str], text: str | None = None
+) -> tuple[Registry, tuple[Problem, ...]]:
+    """Read models.yaml, or check `text` in its place. Returns the valid part and every problem. Never raises."""
+    document = read_yaml(file) if text is None else parse_yaml(text, file)
     if document.value is None:
         return Registry((), source=file), document.problems or (Problem("the file is empty", file=file),)
     document, standby, invalid_fallbacks = add_fallback_entries(document)

@@ -48,7 +48,7 @@ class RateLimits:
         """
         if deployment.rpm is None and deployment.tpm is None:
             return True
-        usage = self._in_last_minute(deployment.id)
+        usage = self.in_last_minute(deployment.id)
         return (deployment.rpm is None or usage.requests < deployment.rpm) and (
             deployment.tpm is None or usage.tokens < deployment.tpm
         )
@@ -83,7 +83,8 @@ class RateLimits:
         minute = self._own.setdefault(int(self._clock() // MINUTE), {})
         minute[deployment.id] = minute.get(deployment.id, NO_USAGE) + usage
 
-    def _in_last_minute(self, deployment_id: str) -> Usage:
+    def in_last_minute(self, deployment_id: str) -> Usage:
+        """The usage of all servers in the last 60 seconds. Only deployments with limits are counted."""
         minute, second = divmod(self._clock(), MINUTE)
         current, previous = (self._total(int(minute) - back, deployment_id) for back in (0, 1))
         share = 1 - second / MINUTE

@@ -1,0 +1,98 @@
+// The question before a reviewed tool runs, and its four answers.
+import { html, useState } from "../vendor/preact.js";
+import { t } from "../words.js";
+import { Icon } from "./icons.js";
+
+/** `onAnswer({ response_type, args })` is called once; the card is disabled while `busy`. */
+export function ReviewCard({ interrupt, busy, onAnswer }) {
+  const [mode, setMode] = useState("ask");
+  const { action, args } = interrupt.action_request;
+  const allowed = interrupt.config;
+  return html`<section class="review card" aria-label=${t("Review of {tool}", { tool: action })}>
+    <h3><${Icon} name="tool" />${t("May the agent run {tool}?", { tool: action })}</h3>
+    ${interrupt.description && html`<p class="muted">${interrupt.description}</p>`}
+    ${mode === "ask" &&
+    html`<dl>${Object.entries(args).map(([name, value]) => html`<dt>${name}</dt><dd>${shown(value)}</dd>`)}</dl>
+      <div class="buttons">
+        ${allowed.allow_ignore && html`<button class="danger" disabled=${busy} onClick=${() => onAnswer({ response_type: "reject" })}>${t("Reject")}</button>`}
+        ${allowed.allow_respond && html`<button disabled=${busy} onClick=${() => setMode("respond")}>${t("Answer in words")}</button>`}
+        ${allowed.allow_edit && html`<button disabled=${busy} onClick=${() => setMode("edit")}>${t("Edit")}</button>`}
+        ${allowed.allow_accept && html`<button class="primary" disabled=${busy} onClick=${() => onAnswer({ response_type: "accept" })}>${t("Accept")}</button>`}
+      </div>`}
+    ${mode === "edit" && html`<${ArgumentsForm} args=${args} schema=${interrupt.args_schema} busy=${busy} onBack=${() => setMode("ask")}
+      onSend=${(edited) => onAnswer({ response_type: "edit", args: edited })} />`}
+    ${mode === "respond" && html`<${WordsForm} busy=${busy} onBack=${() => setMode("ask")}
+      onSend=${(words) => onAnswer({ response_type: "response", args: words })} />`}
+  </section>`;
+}
+
+/** One field for each argument; its control follows the tool's JSON schema. */
+function ArgumentsForm({ args, schema, busy, onBack, onSend }) {
+  const properties = schema?.properties ?? Object.fromEntries(Object.entries(args).map(([name, value]) => [name, { type: typeOf(value) }]));
+  const required = new Set(schema?.required ?? []);
+  const [texts, setTexts] = useState(() => Object.fromEntries(Object.keys(properties).map((name) => [name, name in args ? asText(args[name]) : ""])));
+  const [problems, setProblems] = useState({});
+  const submit = (event) => {
+    event.preventDefault();
+    const edited = {};
+    const found = {};
+    for (const [name, property] of Object.entries(properties)) {
+      if (texts[name] === "" && !required.has(name)) continue;
+      try {
+        edited[name] = asValue(texts[name], property);
+      } catch {
+        found[name] = t("This is not a valid {type}.", { type: property.type ?? "JSON" });
+      }
+    }
+    setProblems(found);
+    if (!Object.keys(found).length) onSend(edited);
+  };
+  return html`<form class="stack" onSubmit=${submit}>
+    ${Object.entries(properties).map(
+      ([name, property]) => html`<label key=${name}><span><code>${name}</code> ${property.description && html`<span class="muted">${property.description}</span>`}</span>
+        <${Field} property=${property} value=${texts[name]} invalid=${name in problems} onInput=${(value) => setTexts({ ...texts, [name]: value })} />
+        ${problems[name] && html`<span class="bad">${problems[name]}</span>`}</label>`,
+    )}
+    <${FormButtons} busy=${busy} onBack=${onBack} action=${t("Run with these arguments")} />
+  </form>`;
+}
+
+function Field({ property, value, invalid, onInput }) {
+  const common = { value, "aria-invalid": invalid ? "true" : undefined, onInput: (event) => onInput(event.target.value) };
+  if (property.enum) return html`<select ...${common}>${property.enum.map((each) => html`<option value=${asText(each)}>${asText(each)}</option>`)}</select>`;
+  switch (property.type) {
+    case "boolean":
+      return html`<select ...${common}><option value="true">${t("yes")}</option><option value="false">${t("no")}</option></select>`;
+    case "integer":
+    case "number":
+      return html`<input type="number" step=${property.type === "integer" ? 1 : "any"} ...${common} />`;
+    case "string":
+      return html`<input ...${common} />`;
+    default:
+      return html`<textarea class="mono" rows="4" ...${common}></textarea>`;
+  }
+}
+
+function WordsForm({ busy, onBack, onSend }) {
+  const [words, setWords] = useState("");
+  return html`<form class="stack" onSubmit=${(event) => (event.preventDefault(), onSend(words.trim()))}>
+    <label>${t("What the agent is told instead of a result")}
+      <textarea rows="3" required autofocus value=${words} onInput=${(event) => setWords(event.target.value)}></textarea></label>
+    <${FormButtons} busy=${busy || !words.trim()} onBack=${onBack} action=${t("Send")} />
+  </form>`;
+}
+
+const FormButtons = ({ busy, onBack, action }) => html`<div class="buttons">
+  <button type="button" class="quiet" onClick=${onBack}>${t("Back")}</button><button class="primary" disabled=${busy}>${action}</button></div>`;
+
+const shown = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+const typeOf = (value) => ({ string: "string", number: "number", boolean: "boolean" })[typeof value] ?? "object";
+
+function asValue(text, { type, enum: choices }) {
+  if (choices) return choices.find((each) => asText(each) === text);
+  if (type === "string") return text;
+  const value = JSON.parse(text);
+  if (type === "integer" && !Number.isInteger(value)) throw new SyntaxError();
+  return value;
+}
