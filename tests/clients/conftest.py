@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 
 from router.fake.server.fake_provider import FakeProvider
 from tests.support.serving import Served, direct, fake, serving, through_litellm
+from tests.support.serving_thread import running_in_thread
 
 BEHAVIOURS = """
 fake-ok fake-429 fake-503 fake-reset fake-silent fake-cut fake-stall fake-malformed fake-no-done fake-context
@@ -25,35 +24,23 @@ LANES = {"direct": direct, "litellm": through_litellm}
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Serves `fake`, its alias `gpt-4o`, and `<behaviour>-<lane>` for every fault and lane."""
-    ready: Future[tuple[Served, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-    folder = tmp_path_factory.mktemp("server")
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(folder, ready)))
-    thread.start()
-    served, loop, stop = ready.result(timeout=60)
-    yield served
-    loop.call_soon_threadsafe(stop.set)
-    thread.join()
+    with running_in_thread(lambda: _serving(tmp_path_factory.mktemp("server"))) as served:
+        yield served
 
 
-async def _serve(folder: Path, ready: Future[Any]) -> None:
-    stop = asyncio.Event()
-    try:
-        async with (
-            FakeProvider() as provider,
-            serving(
-                folder,
-                *_models(provider.base_url),
-                router={"num_retries": 0, "model_group_alias": {"gpt-4o": "fake"}},
-                agent={"tools": ["transferCall", "endCall", "multiply"]},
-                keep_alive_interval=0.05,
-            ) as served,
-        ):
-            ready.set_result((served, asyncio.get_running_loop(), stop))
-            await stop.wait()
-    except BaseException as exc:
-        if ready.done():
-            raise
-        ready.set_exception(exc)
+@asynccontextmanager
+async def _serving(folder: Path) -> AsyncIterator[Served]:
+    async with (
+        FakeProvider() as provider,
+        serving(
+            folder,
+            *_models(provider.base_url),
+            router={"num_retries": 0, "model_group_alias": {"gpt-4o": "fake"}},
+            agent={"tools": ["transferCall", "endCall", "multiply"]},
+            keep_alive_interval=0.05,
+        ) as served,
+    ):
+        yield served
 
 
 def _models(provider: str) -> Iterator[dict[str, Any]]:

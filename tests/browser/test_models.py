@@ -1,0 +1,66 @@
+"""The editor of models.yaml."""
+
+from __future__ import annotations
+
+import httpx
+from playwright.async_api import Browser, expect
+
+from tests.browser.console_page import ConsolePage, opened
+from tests.support.serving import Served
+
+
+async def test_an_edited_text_is_checked_and_saved(console: ConsolePage, http: httpx.AsyncClient) -> None:
+    page = console.page
+    before = (await http.get("/console/models-file")).json()["text"]
+    await console.open("models")
+    editor = page.get_by_role("textbox", name="Text of models.yaml")
+    await expect(editor).to_contain_text("model_list")
+    await expect(page.get_by_text("no errors")).to_be_visible()
+    await expect(console.button("Save")).to_be_disabled()
+
+    await editor.click()
+    await page.keyboard.press("Control+Home")
+    await page.keyboard.insert_text("nonsense: [1\n")
+    await expect(page.get_by_text("errors: 1")).to_be_visible()
+    await expect(page.get_by_role("list", name="Problems")).to_contain_text("line 2")
+    await expect(page.locator(".cm-lint-marker-error")).to_be_visible()
+    await expect(console.button("Save")).to_be_disabled()
+    await console.press("Undo all changes")
+    await expect(page.get_by_text("no errors")).to_be_visible()
+
+    await editor.click()
+    await page.keyboard.press("Control+Home")
+    await page.keyboard.insert_text("# changed in the console\n")
+    await console.press("Save")
+    await expect(page.get_by_text("Saved. The server uses the new file.")).to_be_visible()
+    assert (await http.get("/console/models-file")).json()["text"] == f"# changed in the console\n{before}"
+
+
+async def test_keys_are_completed_from_the_schema(console: ConsolePage) -> None:
+    page = console.page
+    await console.open("models")
+    editor = page.get_by_role("textbox", name="Text of models.yaml")
+    await expect(editor).to_contain_text("router_settings")
+    await editor.click()
+    await page.keyboard.press("Control+End")
+    await page.keyboard.type("\nrouter_settings:\n")
+    await page.keyboard.type("  allowed_fai")
+    options = page.get_by_role("option")
+    await expect(options).to_contain_text(["allowed_fails", "allowed_fails_policy"])
+    await page.keyboard.press("Enter")
+    await expect(editor).to_contain_text("allowed_fails: ")
+
+
+async def test_without_the_switch_the_page_only_checks(browser: Browser, server: Served) -> None:
+    async with opened(browser, f"{server.url}/") as console:
+
+        async def not_editable(route) -> None:  # type: ignore[no-untyped-def]
+            response = await route.fetch()
+            await route.fulfill(response=response, json={**await response.json(), "editable": False})
+
+        await console.page.route("**/console/models-file", not_editable)
+        await console.open("models")
+        await expect(
+            console.page.get_by_text("Only checked here: saving needs SWITCHBOARD_CONSOLE_EDIT=true.")
+        ).to_be_visible()
+        await expect(console.button("Save")).to_be_hidden()
