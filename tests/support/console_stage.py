@@ -16,6 +16,7 @@ PREFILL: Final = {"supports_assistant_prefill": True}
 MODELS: Final[tuple[dict[str, Any], ...]] = (
     {**fake("assistant", "fake/echo?first=120ms&gap=15ms", **PRICES, rpm=600, tpm=90_000), "model_info": PREFILL},
     {**fake("assistant", "fake/echo?first=60ms&gap=12ms", **PRICES, rpm=300), "model_info": PREFILL},
+    fake("hotel", "fake/assistant?first=90ms&gap=15ms", **PRICES),
     fake("shaky", "fake/503"),
     fake("breaks-off", "fake/cut?gap=10ms"),
     fake("slow", "fake/echo?first=300ms&gap=120ms", **PRICES),
@@ -89,7 +90,7 @@ async def bring_to_life(http: httpx.AsyncClient, user: str = "ada") -> None:
         (await http.post("/agent/write/longterm", json={"user_id": user, "memory_info": memory})).raise_for_status()
     await _say(http, user, "morning", MARKDOWN)
     await _say(http, user, "sums", '/say Let me see.\n/call multiply {"a": 6, "b": 7}\n/then\n/say It is forty-two.')
-    await _say(http, user, "booking", '/say I can book that.\n/call book_hotel {"hotel_name": "Ritz"}')
+    await _say(http, user, "booking", "Book a room at the Ritz", model="hotel")
     for query in ('/say Let me see.\n/call multiply {"a": 6, "b": 7}\n/then\n/say It is forty-two.', "/fail 400"):
         body = {"user_id": user, "session_id": "night", "query": query}
         (await http.post("/agent/invoke/async", json=body)).raise_for_status()
@@ -99,8 +100,8 @@ async def _complete(http: httpx.AsyncClient, model: str, text: str) -> None:
     await http.post("/v1/chat/completions", json={"model": model, "messages": [{"role": "user", "content": text}]})
 
 
-async def _say(http: httpx.AsyncClient, user: str, session: str, query: str) -> None:
-    body = {"user_id": user, "session_id": session, "query": query}
+async def _say(http: httpx.AsyncClient, user: str, session: str, query: str, model: str | None = None) -> None:
+    body = {"user_id": user, "session_id": session, "query": query, "model": model}
     (await http.post("/agent/invoke", json=body)).raise_for_status()
 
 

@@ -21,11 +21,7 @@ WIDTHS = {1280: 800, 390: 844}
 SCHEMES = ("light", "dark")
 COLOURS = 96
 
-CHAT = (
-    "two rooms.\n\n| Room | Beds | Price |\n| --- | --- | --- |\n| **Garden** | 2 | 140 |\n| **Tower** | 1 | 95 |",
-    '/say Let me see.\n/call multiply {"a": 2, "b": 95}\n/then\n/say That is 190 for both nights.',
-    "I want to speak with a person.",
-)
+CHAT = ("What is six times seven?", "I want to speak with a person.")
 
 
 async def main() -> None:
@@ -62,6 +58,7 @@ async def _take_all(browser: Browser, server: Served, width: int, scheme: Any) -
     await page.press("#token", "Enter")
     await page.wait_for_selector(".first-run")
     await take("first-run")
+    await page.select_option(".bar select", "hotel")
     for text in CHAT:
         await _say(page, text)
     await take("chat")
