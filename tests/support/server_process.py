@@ -11,12 +11,14 @@ from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
 import yaml
 
+from tests.support.forked_process import ForkedProcess, fork_server
 from tests.support.serving import TOKEN, fake
 from tests.support.session_client import SessionClient
 
@@ -27,6 +29,7 @@ LEASE = 2.0
 """Seconds after which the turns of a killed server count as abandoned."""
 
 ROOT = Path(__file__).parents[2]
+SWITCHBOARD = (str(Path(sys.executable).with_name("switchboard")),)
 
 
 @dataclass
@@ -36,8 +39,8 @@ class ServerProcess:
     folder: Path
     port: int
     settings: Mapping[str, str]
-    process: Process | None = field(default=None, init=False)
-    program: ClassVar[tuple[str, ...]] = (str(Path(sys.executable).with_name("switchboard")),)
+    process: Process | ForkedProcess | None = field(default=None, init=False)
+    program: ClassVar[tuple[str, ...]] = SWITCHBOARD
     command: ClassVar[str] = "serve"
 
     @property
@@ -62,17 +65,23 @@ class ServerProcess:
         """Start the process without waiting for the server."""
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         variables = {f"SWITCHBOARD_{name.upper()}": value for name, value in self.settings.items()}
+        environment = {
+            **inherited,
+            **variables,
+            "SWITCHBOARD_API_TOKENS": TOKEN,
+            "SWITCHBOARD_PORT": str(self.port),
+            "PYTHONPATH": str(ROOT),
+        }
+        self._log_file.touch()
+        if self.program == SWITCHBOARD:
+            start = partial(fork_server().start, [self.command], environment, self.folder, self._log_file)
+            self.process = await asyncio.to_thread(start)
+            return
         with self._log_file.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *self.program,
                 self.command,
-                env={
-                    **inherited,
-                    **variables,
-                    "SWITCHBOARD_API_TOKENS": TOKEN,
-                    "SWITCHBOARD_PORT": str(self.port),
-                    "PYTHONPATH": str(ROOT),
-                },
+                env=environment,
                 cwd=self.folder,
                 stdin=DEVNULL,
                 stdout=log,

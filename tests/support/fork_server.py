@@ -1,0 +1,92 @@
+"""Forks server processes: `python -m tests.support.fork_server`. It has imported what a server needs.
+
+Importing takes 2.5 s of CPU, and the tests start dozens of servers. Each line of its input is a command as JSON:
+`{"id", "arguments", "environment", "folder", "log"}`. It answers `{"id", "pid"}`, and `{"pid", "code"}` when a process
+has ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # as api.cli.main does before LiteLLM is imported
+
+import api.app
+import api.cli
+import api.server
+import api.worker
+
+Child = Callable[[], None]
+
+
+def main() -> None:
+    """Fork until the input ends. In a forked process, return into the command line of the server."""
+    ended, woken = os.pipe2(os.O_NONBLOCK)
+    signal.set_wakeup_fd(woken)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    if (child := _serve(ended)) is not None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for each in (ended, woken):
+            os.close(each)
+        child()
+
+
+def _serve(ended: int) -> Child | None:
+    with selectors.DefaultSelector() as ready:
+        ready.register(sys.stdin.fileno(), selectors.EVENT_READ)
+        ready.register(ended, selectors.EVENT_READ)
+        waiting = b""
+        while True:
+            for key, _ in ready.select():
+                data = os.read(key.fd, 65536)
+                if key.fd == ended:
+                    _report_ended()
+                    continue
+                if not data:
+                    return None
+                *lines, waiting = (waiting + data).split(b"\n")
+                for line in lines:
+                    command = json.loads(line)
+                    if (pid := os.fork()) == 0:
+                        return lambda command=command: _run(command)
+                    _answer(id=command["id"], pid=pid)
+
+
+def _report_ended() -> None:
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        _answer(pid=pid, code=os.waitstatus_to_exitcode(status))
+
+
+def _run(command: dict[str, Any]) -> None:
+    os.setsid()
+    os.chdir(command["folder"])
+    os.environ.clear()
+    os.environ.update(command["environment"])
+    log = os.open(command["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    sys.argv = ["switchboard", *command["arguments"]]
+    api.cli.main()
+
+
+def _answer(**fields: Any) -> None:
+    sys.stdout.write(json.dumps(fields) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
