@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 .PHONY: run test lint types pytest check bench bench-peers bench-workers bench-sessions bench-check bench-profile exam soak console screenshots lock clean
 
 run: $(READY) .env
-	$(BIN)/switchboard serve
+	@$(BIN)/switchboard serve
 
 # The checks run beside the tests. Those wait more than they compute: three processes keep two cores busy.
 test: $(READY)
@@ -66,15 +66,15 @@ soak: $(READY)
 	$(BIN)/python -m bench.soak --minutes 10 --callers 30
 
 .env: | $(READY)
-	$(BIN)/python -m config.first_run
+	@$(BIN)/python -m config.first_run
 
 # The stamp is written last, so that an interrupted installation is repeated.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Switchboard needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12") if sys.version_info < (3, 11) else 0'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	touch $@
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m config.install_progress requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
 
 # Rewrites the lock file from pyproject.toml. Needs uv. The lock file must not contain an index URL.
 lock:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from config.models.deployments import Deployment, Registry
     from config.settings import Settings
 
-app = typer.Typer(help="An OpenAI-compatible agent gateway.", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 ModelsOption = Annotated[Path | None, typer.Option("--models", help="models.yaml; default: SWITCHBOARD_MODELS_FILE.")]
 AgentOption = Annotated[
@@ -32,6 +33,21 @@ def main() -> None:
     # LiteLLM reads it on import; otherwise it downloads a price list at startup.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     app()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"switchboard {version('switchboard')}")
+        raise typer.Exit
+
+
+@app.callback()
+def switchboard(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """An OpenAI-compatible agent gateway."""
 
 
 @app.command()
@@ -59,14 +75,15 @@ def serve(
     except ConfigError as exc:
         _exit_with(exc.problems)
     os.environ.update(_to_environment(settings))
-    _print_startup(settings, registry, port_of(sockets))
-    _wait_for_database(settings)
+    database = _wait_for_database(settings)
 
     if settings.workers > 1:
         garbage_collection.resume()  # the workers are separate processes
     from api import server
+    from api.start_summary import announce, start_summary
 
-    server.serve(settings, sockets)
+    summary = start_summary(settings, registry, port_of(sockets), database)
+    server.serve(settings, sockets, announce(summary, as_json=settings.log_json))
 
 
 @app.command()
@@ -116,6 +133,7 @@ def check(
 
         typer.echo(schema_text(), nl=False)
         return
+    from api.start_summary import default_model
     from config.models.models_file import check_models
     from config.settings import load_environment, load_settings, unknown_settings
 
@@ -131,7 +149,9 @@ def check(
         typer.echo(f"warning: {warning}")
     if problems:
         _exit_with(problems)
-    typer.echo(f"{settings.models_file} and {settings.agent_file} are valid. {_default_model(registry)}")
+    default = default_model(registry)
+    verdict = f"Default model: {default}" if default else "No model is ready: set a provider's key."
+    typer.echo(f"{settings.models_file} and {settings.agent_file} are valid. {verdict}")
 
 
 @app.command()
@@ -230,8 +250,11 @@ def _check_agent(file: Path, environ: Mapping[str, str]) -> tuple[Problem, ...]:
     return ()
 
 
-def _wait_for_database(settings: Settings) -> None:
-    """Runs before the workers: uvicorn restarts failing workers forever, and only one process may create the tables."""
+def _wait_for_database(settings: Settings) -> str:
+    """The database's name, once it can be used.
+
+    Runs before the workers: uvicorn restarts failing workers forever, and only one process may create the tables.
+    """
     import asyncio
 
     from api.database import wait_for_database
@@ -239,7 +262,7 @@ def _wait_for_database(settings: Settings) -> None:
 
     configure_logging(settings.log_level, as_json=settings.log_json)
     try:
-        asyncio.run(wait_for_database(settings))
+        return asyncio.run(wait_for_database(settings))
     except ConfigError as exc:
         _exit_with(exc.problems)
 
@@ -253,26 +276,6 @@ def _to_environment(settings: Settings) -> dict[str, str]:
         "SWITCHBOARD_PORT": str(settings.port),
         "SWITCHBOARD_WORKERS": str(settings.workers),
     }
-
-
-def _print_startup(settings: Settings, registry: Registry, port: int) -> None:
-    from dotenv import dotenv_values
-
-    from config.settings import ENV_FILE
-
-    name = "SWITCHBOARD_API_TOKENS"
-    in_file = dotenv_values(ENV_FILE).get(name) == os.environ.get(name)
-    typer.echo(f"Switchboard: http://{settings.host}:{port}/v1 (documentation at /docs)")
-    typer.echo(f"API token:   {name} in {ENV_FILE.absolute() if in_file else 'the environment'}")
-    typer.echo(_default_model(registry))
-
-
-def _default_model(registry: Registry) -> str:
-    group = registry.default_group()
-    if group is None:
-        return "No model is ready: set a provider's key."
-    models = ", ".join(each.model for each in registry.usable(group))
-    return f"Default model: {group} ({models or 'not ready: see what its deployments need'})"
 
 
 def _print_deployments(registry: Registry) -> None:

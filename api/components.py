@@ -25,7 +25,7 @@ from agent.tools.own.loader import ToolLoader
 from agent.tools.tool_set import own_tool_names
 from agent.turns import TurnService
 from api.database import open_configured_database
-from api.reload import Reload, log_registry
+from api.reload import Reload
 from api.statistics.worker_metrics import WorkerMetrics
 from config.profile.agent_file import AgentProfile
 from config.settings import Settings
@@ -72,7 +72,6 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
         reload = Reload(settings, tools)
         # In a thread: importing a Python tool may block, or run an event loop of its own.
         registry, profile = reload.models.load(), await asyncio.to_thread(reload.agent.load)
-        log_registry(registry)
         lanes = Lanes.build()
         running.push_async_callback(lanes.aclose)
         await lanes.warm_up(each for each in registry.deployments if not each.missing)

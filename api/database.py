@@ -14,7 +14,10 @@ def open_configured_database(settings: Settings) -> AbstractAsyncContextManager[
     return open_database(url, settings.data_dir, settings.database_pool_size, settings.startup_wait)
 
 
-async def wait_for_database(settings: Settings) -> None:
-    """Wait until the database can be used, and bring its tables up to date. Raises as `open_database` does."""
-    async with open_configured_database(settings):
-        pass
+async def wait_for_database(settings: Settings) -> str:
+    """Wait until the database can be used, and bring its tables up to date. Raises as `open_database` does.
+
+    Returns the database's name: the path of a file, or the host and the name without user and password.
+    """
+    async with open_configured_database(settings) as database:
+        return str(database.backend)

@@ -13,12 +13,14 @@ NOISY = (
     "LiteLLM",
     "LiteLLM Proxy",
     "LiteLLM Router",
-    "httpx",
-    "httpcore",
     "aiohttp.access",
-    "watchfiles",
+    "alembic",
     "celery",
+    "httpcore",
+    "httpx",
     "kombu",
+    "uvicorn.error",
+    "watchfiles",
 )
 """Loggers that repeat our lines, quote requests, or log every file change; only their warnings are shown."""
 

@@ -146,13 +146,11 @@ class ModelsReader:
 
 
 def log_registry(registry: Registry) -> None:
-    """Log which models are ready and which deployments are left out."""
+    """Log which models are ready, and how many deployments are left out; `switchboard check` lists these."""
     for warning in registry.warnings:
         log.warning("models_file", problem=warning)
-    for deployment in registry.deployments:
-        if deployment.missing:
-            log.info("deployment_left_out", deployment=deployment.id, needs=", ".join(deployment.missing))
-    log.info("models_ready", models=list(registry.names()), default=registry.default_group())
+    left_out = sum(bool(each.missing) for each in registry.deployments)
+    log.info("models_ready", models=list(registry.names()), default=registry.default_group(), left_out=left_out)
 
 
 @contextmanager

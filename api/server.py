@@ -13,7 +13,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import Final
@@ -32,11 +32,17 @@ STARTUP_FAILURE: Final = 3
 TIME_TO_CLOSE: Final = 3
 """Seconds after the drain time in which ended turns send their errors; then their tasks are cancelled."""
 
+READY_TIMEOUT: Final = 1.0
+"""Seconds in which a worker says whether it is ready; one that imports is slow to answer and is asked again."""
+
 ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-def serve(settings: Settings, sockets: Sequence[socket.socket]) -> None:
-    """Serve on `sockets` until a signal ends the server. Exits with `STARTUP_FAILURE` if it could not start."""
+def serve(settings: Settings, sockets: Sequence[socket.socket], ready: Callable[[], None]) -> None:
+    """Serve on `sockets` until a signal ends the server. `ready` is called once, when all workers answer.
+
+    Exits with `STARTUP_FAILURE` if the server could not start.
+    """
     config = uvicorn.Config(
         "api.worker:create_app_from_environment",
         factory=True,
@@ -51,9 +57,9 @@ def serve(settings: Settings, sockets: Sequence[socket.socket]) -> None:
     if settings.workers > 1:
         with tempfile.TemporaryDirectory(prefix="switchboard-", dir=settings.metrics_dir) as shared:
             os.environ["SWITCHBOARD_METRICS_DIR"] = shared  # the workers read their settings from the environment
-            _Workers(config, list(sockets)).run()
+            _Workers(config, list(sockets), ready).run()
         return
-    server = _Server(config)
+    server = _Server(config, ready)
     with suppress(KeyboardInterrupt):
         server.run(list(sockets))
     if not server.started:
@@ -63,6 +69,10 @@ def serve(settings: Settings, sockets: Sequence[socket.socket]) -> None:
 class _Server(uvicorn.Server):
     """The server of a single process."""
 
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         try:
             await super().startup(sockets)
@@ -71,6 +81,12 @@ class _Server(uvicorn.Server):
             log.error("cannot_listen", problem=exc.strerror)
             await self.lifespan.shutdown()
             sys.exit(STARTUP_FAILURE)
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        log.info("stopping", effect="running turns may finish", second_signal="ends them at once")
+        await super().shutdown(sockets)
+        log.info("stopped")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit:
@@ -82,7 +98,22 @@ class _Server(uvicorn.Server):
 class _Workers(Multiprocess):
     """The parent process of several workers. Their own servers take a second signal for a repetition of the first."""
 
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], ready: Callable[[], None]) -> None:
+        super().__init__(config, sockets)
+        self._ready: Callable[[], None] | None = ready
+
+    def keep_subprocess_alive(self) -> None:
+        before = list(self.processes)
+        super().keep_subprocess_alive()
+        for old, new in zip(before, self.processes, strict=True):
+            if old is not new:
+                log.warning("worker_replaced", pid=old.pid, exit_code=old.exitcode, by=new.pid)
+        if self._ready and all(each.is_ready(READY_TIMEOUT) for each in self.processes):
+            self._ready()
+            self._ready = None
+
     def terminate_all(self) -> None:
+        log.info("stopping", effect="running turns may finish", second_signal="ends them at once")
         for listener in self.sockets:
             listener.close()  # otherwise clients could still connect, and nobody would answer
         super().terminate_all()
@@ -96,3 +127,4 @@ class _Workers(Multiprocess):
                 break
             time.sleep(0.1)
         super().join_all()
+        log.info("stopped")

@@ -9,7 +9,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -25,6 +25,9 @@ from config.profile.agent_file import DEFAULT_AGENT_FILE, agent_path
 PREFIX = "SWITCHBOARD_"
 ENV_FILE = Path(".env")
 
+DRAIN_SECONDS: Final = f"{PREFIX}DRAIN_SECONDS"
+"""The documented name of `drain_time`; SWITCHBOARD_DRAIN_TIME works as well, if this one is not set."""
+
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
@@ -35,7 +38,7 @@ class Settings(BaseSettings):
     - `keep_alive_interval`: silence in a stream before a keep-alive comment is sent.
     - `max_unauthenticated_connections`: connections without a valid token; a further one closes the oldest. Never more
       than half of the file descriptors that the process may open.
-    - `drain_time`: how long running turns may go on after SIGTERM.
+    - `drain_time`: how long running turns may go on after SIGTERM, in SWITCHBOARD_DRAIN_SECONDS.
     - `redis_url`: shares circuit breakers, rate limits, signals and the live states of sessions between servers and
       workers. None: not shared.
     - `database_url`: None is a SQLite file in `data_dir`.
@@ -52,7 +55,9 @@ class Settings(BaseSettings):
     - `console_edit`: whether the console may save models.yaml.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True
+    )
 
     api_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     data_dir: Path = Path("data")
@@ -67,7 +72,7 @@ class Settings(BaseSettings):
     head_timeout: float = Field(default=10.0, gt=0, allow_inf_nan=False)
     body_timeout: float = Field(default=30.0, gt=0, allow_inf_nan=False)
     max_unauthenticated_connections: int = Field(default=1000, ge=1)
-    drain_time: float = Field(default=25.0, ge=0, allow_inf_nan=False)
+    drain_time: float = Field(default=25.0, ge=0, allow_inf_nan=False, validation_alias=DRAIN_SECONDS)
     keep_alive_interval: float = Field(default=2.0, gt=0, allow_inf_nan=False)
     workers: int = Field(default=1, ge=1)
     redis_url: SecretStr | None = None
@@ -181,7 +186,7 @@ def unknown_settings(environ: Mapping[str, str]) -> tuple[str, ...]:
 
     It is not an error, because Kubernetes sets such variables for a service named switchboard.
     """
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known = {DRAIN_SECONDS, *(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)}
     unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
     return tuple(f"{name} is not a setting{did_you_mean(name, known)}" for name in unknown)
 
@@ -215,7 +220,7 @@ def _is_redis_url(url: str) -> bool:
 
 def _problem(error: Any, env_file: Path | None) -> Problem:
     """The error as a Problem. It never quotes the value, which may be a secret."""
-    name = f"{PREFIX}{str(error['loc'][0]).upper()}"
+    name = f"{PREFIX}{str(error['loc'][0]).upper().removeprefix(PREFIX)}"
     message = str(error["ctx"]["error"]) if error["type"] == "value_error" else error["msg"]
     message = message.replace("Input should be", "must be").partition(", unable")[0]
     in_file = env_file is not None and name not in os.environ

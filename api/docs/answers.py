@@ -235,6 +235,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     "Statistics": record((), since=TEXT, reset_by=MAYBE_TEXT, running=COUNT, **STATISTICS),
     "Timeseries": record(minutes=COUNT, points=many(record((), minute=TEXT, **STATISTICS))),
     "Reset": record(success=FLAG, since=TEXT, reset_by=TEXT),
+    "Probe": record(status={"enum": ["ok", "ready", "draining", "no_deployment_ready"]}),
     "Health": record(
         status={"enum": ["ok", "no_deployment_ready"]},
         default_model=MAYBE_TEXT,
@@ -527,5 +528,7 @@ CALLS: Final[Mapping[tuple[str, str], Call]] = {
     ("get", "/agent/task/{task_id}/events"): Call(None, None, errors=_CHANGED, events="id: 1\n" + SESSION_EVENT),
     ("get", "/agent/tasks/{user_id}"): Call("Tasks", {"tasks": [TASK]}, errors=_STORED),
     ("get", "/health"): Call("Health", HEALTH, errors=()),
+    ("get", "/health/live"): Call("Probe", {"status": "ok"}, errors=()),
+    ("get", "/health/ready"): Call("Probe", {"status": "ready"}, errors=()),
 }
 """Every documented call."""

@@ -53,6 +53,8 @@ def _described(app: FastAPI) -> dict[str, Any]:
                 operation["responses"].pop("422", None)  # FastAPI's shape, which is never sent
     health = description["paths"]["/health"]["get"]["responses"]
     health["503"] = _answer("No deployment is ready.", "Health", {**HEALTH, "status": "no_deployment_ready"})
+    ready = description["paths"]["/health/ready"]["get"]["responses"]
+    ready["503"] = _answer("The server stops, or no deployment is ready.", "Probe", {"status": "draining"})
     return description
 
 

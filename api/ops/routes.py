@@ -1,4 +1,4 @@
-"""`/health` and `/`, for operators, load balancers and programs that look for what is served."""
+"""`/health`, its probes and `/`, for operators, load balancers and programs that look for what is served."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from fastapi import APIRouter, Request, Response
 
 from agent.turns import TurnService
 from api.console.page import page, wants_page
+from api.http.guarded_protocol import ConnectionGuard
 from api.reload import Reload
-from config.models.deployments import Deployment
+from config.models.deployments import Deployment, Registry
 from router.failover import FailoverRouter
 
 LINKS: Final = {
     "health": "/health",
+    "live": "/health/live",
+    "ready": "/health/ready",
     "docs": "/docs",
     "openapi": "/openapi.json",
     "chat": "/chat",
@@ -41,7 +44,7 @@ async def health(request: Request, response: Response) -> dict[str, Any]:
     turns: TurnService = request.state.turns
     reload: Reload = request.state.reload
     registry = turns.router.registry.current
-    ready = bool(registry.names()) or any(not each.missing for each in registry.deployments)
+    ready = _has_ready_deployment(registry)
     response.status_code = 200 if ready else 503
     return {
         "status": "ok" if ready else "no_deployment_ready",
@@ -55,12 +58,38 @@ async def health(request: Request, response: Response) -> dict[str, Any]:
     }
 
 
+@routes.get("/health/live", summary="Whether the process answers")
+async def live() -> dict[str, str]:
+    """Needs no token. For a probe that restarts the process when it fails: always 200."""
+    return {"status": "ok"}
+
+
+@routes.get("/health/ready", summary="Whether new requests may be sent here")
+async def ready(request: Request, response: Response) -> dict[str, str]:
+    """Needs no token. 503 while no deployment can be used, and from SIGTERM on.
+
+    Does not ask the database: `/v1/chat/completions` works without it.
+    """
+    turns: TurnService = request.state.turns
+    guard: ConnectionGuard = request.state.guard
+    if guard.drain.has_begun:
+        status = "draining"
+    else:
+        status = "ready" if _has_ready_deployment(turns.router.registry.current) else "no_deployment_ready"
+    response.status_code = 200 if status == "ready" else 503
+    return {"status": status}
+
+
 @routes.get("/", include_in_schema=False, response_model=None)
 async def root(request: Request) -> dict[str, Any] | Response:
     """What is served, and where; the console for browsers. Needs no token."""
     if wants_page(request):
         return page()
     return {"status": "ok", "name": "switchboard", "version": request.app.version, "streaming": True, "links": LINKS}
+
+
+def _has_ready_deployment(registry: Registry) -> bool:
+    return bool(registry.names()) or any(not each.missing for each in registry.deployments)
 
 
 def _deployment(deployment: Deployment, router: FailoverRouter) -> dict[str, Any]:

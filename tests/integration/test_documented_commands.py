@@ -162,4 +162,4 @@ def test_the_commands_of_a_document_work_in_order(reader: Reader, document: Path
 
 def test_make_run_serves() -> None:
     text = (ROOT / "Makefile").read_text("utf-8")
-    assert "run: $(READY) .env\n\t$(BIN)/switchboard serve\n" in text and "config.first_run" in text
+    assert "run: $(READY) .env\n\t@$(BIN)/switchboard serve\n" in text and "config.first_run" in text

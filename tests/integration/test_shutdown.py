@@ -13,7 +13,11 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+import yaml
+from fastapi.testclient import TestClient
 
+from api.app import create_app
+from config.settings import Settings
 from tests.support.server_process import ServerProcess, running, server_in
 from tests.support.serving import TOKEN, fake
 
@@ -73,6 +77,21 @@ async def test_half_a_body_does_not_hold_the_process(tmp_path: Path) -> None:
         signalled(process)
         assert await exit_code(process, DRAIN + 8) == -signal.SIGTERM
         writer.close()
+
+
+def test_the_server_is_live_and_ready_until_it_stops(tmp_path: Path) -> None:
+    (tmp_path / "models.yaml").write_text(yaml.safe_dump({"model_list": [fake()]}))
+    settings = Settings(
+        _env_file=None, api_tokens=(TOKEN,), models_file=tmp_path / "models.yaml", data_dir=tmp_path / "data"
+    )
+    with TestClient(create_app(settings)) as client:
+        probes = {each: client.get(f"/health/{each}") for each in ("live", "ready")}
+        assert {each: probes[each].json()["status"] for each in probes} == {"live": "ok", "ready": "ready"}
+        assert client.portal is not None
+        client.portal.call(client.app_state["guard"].drain.begin, lambda: None)
+        ready = client.get("/health/ready")
+        assert (ready.status_code, ready.json()) == (503, {"status": "draining"})
+        assert client.get("/health/live").status_code == 200
 
 
 async def test_a_running_turn_ends_with_the_in_band_error_after_the_drain_time(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The start of a server process. Each test runs in a process of its own."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from api.garbage_collection import THRESHOLD
+from tests.support.server_process import STARTUP_TIMEOUT, running, server_in
 
 ROOT = Path(__file__).parents[2]
 MODELS = "model_list:\n  - {model_name: fast, litellm_params: {model: fake/echo}}\n"
@@ -93,3 +95,16 @@ def test_open_telemetry_sees_requests_where_the_environment_names_it(
         "print(sorted(set(tracers)))"
     )
     assert printed(code, tmp_path, SWITCHBOARD_API_TOKENS="token", SWITCHBOARD_DATA_DIR="data", **named) == seen
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_start_says_nothing_but_its_summary_once_the_server_answers(workers: int, tmp_path: Path) -> None:
+    async with running(server := server_in(tmp_path / "server", workers=workers)):
+        async with asyncio.timeout(STARTUP_TIMEOUT):
+            while "Database" not in server.log:
+                await asyncio.sleep(0.05)
+        first, *rows = server.log.splitlines()
+    assert first.startswith("Switchboard ") and "is ready" in first
+    assert f"http://127.0.0.1:{server.port}/docs" in rows[2]
+    said = [row for row in rows if not row.startswith("  ") and "waiting_for_migration" not in row]
+    assert said == []  # two workers may meet at the lock of the database

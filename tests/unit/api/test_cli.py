@@ -5,7 +5,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Served:
     """The settings and the bound port of each call to serve, instead of serving."""
     calls: Served = []
 
-    def serve(settings: Settings, sockets: list[socket.socket]) -> None:
+    def serve(settings: Settings, sockets: list[socket.socket], ready: Callable[[], None]) -> None:
+        ready()
         calls.append((settings, port_of(sockets)))
         for each in sockets:
             each.close()
@@ -164,7 +166,7 @@ def test_serve_hands_what_was_asked_for_to_the_processes_that_serve(
     assert (os.environ["SWITCHBOARD_PORT"], os.environ["OPENAI_API_KEY"]) == (str(free_port), "sk")
     assert f"http://127.0.0.1:{free_port}/v1" in result.stdout
     assert f"SWITCHBOARD_API_TOKENS in {directory / '.env'}" in result.stdout
-    assert "Default model: real (openai/gpt-4.1)" in result.stdout
+    assert "Default   real (openai/gpt-4.1)" in result.stdout
     assert "hush" not in result.output
 
 
@@ -196,6 +198,39 @@ def test_serve_prints_the_port_that_it_found(served: Served, monkeypatch: pytest
     result = run("serve", "--port", "0", "--host", "localhost")
     ((_, bound),) = served
     assert bound > 0 and f"http://localhost:{bound}/v1" in result.stdout
+
+
+def test_serve_says_in_few_lines_what_a_person_asks_first(
+    directory: Path, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWITCHBOARD_API_TOKENS", "t")
+    result = run("serve", "--port", "0", "--host", "0.0.0.0")
+    ((_, port),) = served
+    assert result.stderr == ""
+    assert result.stdout.splitlines()[1:] == [
+        f"  Console   http://localhost:{port}/",
+        f"  API       http://localhost:{port}/v1",
+        f"  Docs      http://localhost:{port}/docs",
+        "  Token     SWITCHBOARD_API_TOKENS in the environment",
+        "  Models    1 ready; 1 left out, see `switchboard check`",
+        "  Default   fake (fake/echo)",
+        "  Agent     agent.yaml (shipped)",
+        "  Database  data/switchboard.db",
+    ]
+
+
+def test_where_the_log_is_json_the_summary_is_a_line_of_it(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWITCHBOARD_API_TOKENS", "hush")
+    monkeypatch.setenv("SWITCHBOARD_LOG_JSON", "true")
+    result = run("serve", "--port", "0")
+    (line,) = (json.loads(each) for each in result.output.splitlines())
+    assert (line["event"], line["models"], line["left_out"]) == ("ready", ["fake"], 1)
+    assert "hush" not in result.output
+
+
+def test_the_version_is_printed() -> None:
+    result = run("--version")
+    assert (result.exit_code, result.stdout) == (0, f"switchboard {version('switchboard')}\n")
 
 
 def test_no_command_but_serve_imports_what_is_slow() -> None:

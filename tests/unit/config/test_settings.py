@@ -154,3 +154,14 @@ def test_a_misspelt_setting_is_a_warning_with_the_nearest_one() -> None:
     misspelt, foreign = unknown_settings(environ)
     assert misspelt == "SWITCHBOARD_API_TOKEN is not a setting; did you mean 'SWITCHBOARD_API_TOKENS'?"
     assert foreign.startswith("SWITCHBOARD_PORT_8000_TCP is not a setting")
+
+
+def test_the_drain_time_has_two_names(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    env_file.write_text("SWITCHBOARD_DRAIN_TIME=4\n")
+    assert load_settings(env_file).drain_time == 4
+    monkeypatch.setenv("SWITCHBOARD_DRAIN_SECONDS", "3")
+    assert load_settings(env_file).drain_time == 3
+    assert load_settings(env_file, drain_time=7).drain_time == 7
+    assert unknown_settings(load_environment(env_file)) == ()
+    monkeypatch.setenv("SWITCHBOARD_DRAIN_SECONDS", "soon")
+    assert faults(env_file) == ["SWITCHBOARD_DRAIN_SECONDS: must be a valid number"]
