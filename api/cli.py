@@ -1,4 +1,4 @@
-"""The command line: `switchboard serve`, `worker`, `check`, `chat` and `fake-provider`.
+"""The command line: `switchboard init`, `serve`, `worker`, `check`, `chat` and `fake-provider`.
 
 Slow imports are inside the commands that need them, so that `check` and `--help` start fast.
 """
@@ -48,6 +48,23 @@ def switchboard(
     ] = False,
 ) -> None:
     """An OpenAI-compatible agent gateway."""
+
+
+@app.command()
+def init(
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files that exist; the old ones become *.bak.")
+    ] = False,
+) -> None:
+    """Write models.yaml, agent.yaml and .env with a new API token into the current folder."""
+    from config.starter_files import write_starter_files
+
+    try:
+        for line in write_starter_files(Path(), force=force):
+            typer.echo(line)
+    except OSError as exc:
+        _exit_with((Problem(f"cannot write {exc.filename}: {exc.strerror}"),))
+    typer.echo("Your API token is the value of SWITCHBOARD_API_TOKENS in .env. Next: switchboard serve")
 
 
 @app.command()
@@ -218,6 +235,9 @@ def _check_files(settings: Settings) -> Registry:
     from config.models.models_file import check_models
     from config.settings import load_environment, unknown_settings
 
+    if not settings.models_file.exists():
+        remedy = "Run `switchboard init`, which writes one, or name yours with --models"
+        raise ConfigError([Problem(f"the file does not exist. {remedy}", file=settings.models_file)])
     environ = load_environment()
     registry, problems = check_models(settings.models_file, environ)
     problems += _check_agent(settings.agent_file, environ)

@@ -154,7 +154,8 @@ def require_tokens(settings: Settings) -> None:
     """Raise ConfigError if no API token is set. The message contains a line to add to `.env`."""
     if not settings.api_tokens:
         line = f"{PREFIX}API_TOKENS={secrets.token_urlsafe(24)}"
-        raise ConfigError([Problem(f"no API token is set. Add this line to .env:\n\n    {line}\n")])
+        remedy = "" if ENV_FILE.exists() else "Run `switchboard init`, which writes a .env with one. Or: "
+        raise ConfigError([Problem(f"no API token is set. {remedy}Add this line to .env:\n\n    {line}\n")])
 
 
 def require_queue(settings: Settings) -> None:

@@ -152,6 +152,28 @@ def test_serve_refuses_a_bad_file_with_its_place(
     assert result.stderr == "models.yaml:1: model_list: must contain at least one deployment\n"
 
 
+def test_serve_without_files_says_what_writes_them(
+    directory: Path, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (directory / "models.yaml").unlink()
+    assert "Run `switchboard init`" in run("serve").stderr
+    monkeypatch.setenv("SWITCHBOARD_API_TOKENS", "t")
+    result = run("serve", "--port", "0")
+    assert (result.exit_code, served) == (1, [])
+    assert result.stderr == (
+        "models.yaml: the file does not exist. Run `switchboard init`, which writes one, or name yours with --models\n"
+    )
+    assert run("init").stdout.splitlines()[:3] == ["wrote    models.yaml", "wrote    agent.yaml", "wrote    .env"]
+    assert run("serve", "--port", "0").exit_code == 0 and len(served) == 1
+
+
+def test_init_says_which_file_it_cannot_write(directory: Path) -> None:
+    (directory / "agent.yaml.bak").mkdir()
+    (directory / "agent.yaml").write_text("")
+    result = run("init", "--force")
+    assert result.exit_code == 1 and result.stderr.startswith("cannot write agent.yaml")
+
+
 def test_serve_hands_what_was_asked_for_to_the_processes_that_serve(
     directory: Path, served: Served, free_port: int
 ) -> None:
