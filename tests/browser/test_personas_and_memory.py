@@ -28,8 +28,8 @@ async def test_a_persona_is_created_tried_changed_and_deleted(console: ConsolePa
 
     await page.get_by_label("Instructions").fill("Answer in prose.")
     await page.get_by_label("temperature").fill("")
-    await console.press("Save")
-    await expect(page.get_by_text("Saved")).to_be_visible()
+    async with page.expect_response(lambda response: response.request.method == "PATCH"):
+        await console.press("Save")
     [saved] = [each for each in (await http.get("/agents/get-agents")).json() if each["name"] == "gardener"]
     assert (saved["instructions"], saved["temperature"], saved["max_tokens"]) == ("Answer in prose.", None, 1000)
 
