@@ -39,18 +39,19 @@ class SizedCache(Generic[K, V]):
 
     def put(self, key: K, value: V, size: int) -> None:
         """Keep `value`, and drop what was used longest ago until it fits."""
-        self._drop(key)
+        self.drop(key)
         if size > self._max_size:
             return
         self._entries[key] = value, size
         self._size += size
         while len(self._entries) > self._max_entries or self._size > self._max_size:
-            self._drop(next(iter(self._entries)))
+            self.drop(next(iter(self._entries)))
 
     def clear(self) -> None:
         self._entries.clear()
         self._size = 0
 
-    def _drop(self, key: K) -> None:
+    def drop(self, key: K) -> None:
+        """Forget `key`, if it is there."""
         if (entry := self._entries.pop(key, None)) is not None:
             self._size -= entry[1]

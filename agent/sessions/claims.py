@@ -58,7 +58,7 @@ class Claims:
             while True:
                 turn_ended.clear()
                 try:
-                    return await self._try_claim(record, turn_id, query, from_statuses)
+                    return await self.try_claim(record.user_id, record.session_id, query, from_statuses, turn_id)
                 except SessionBusy:
                     if on_busy == "reject" or asyncio.get_running_loop().time() > deadline:
                         raise
@@ -66,20 +66,32 @@ class Claims:
                     await self.stop(record)
                 await _wait_for(turn_ended, POLL_INTERVAL)
 
+    async def try_claim(
+        self,
+        user_id: str,
+        session_id: str,
+        query: str | None,
+        from_statuses: Collection[Status] | None,
+        turn_id: str | None = None,
+    ) -> Claim:
+        """Claim the session without waiting for another turn. Raises as `SessionStore.claim` does."""
+        turn_id = turn_id or uuid4().hex
+        claim = self._store.claim(user_id, session_id, turn_id, query, from_statuses=from_statuses)
+        claiming = asyncio.ensure_future(claim)
+        try:
+            return Claim(turn_id, await asyncio.shield(claiming))
+        except asyncio.CancelledError:
+            # The store may already have granted the lease, and nobody else would release it.
+            await run_shielded(self._release_when_claimed(turn_id, claiming))
+            raise
+
     async def release(self, claim: Claim, last_response: TurnResponse | None = None) -> None:
         """Give up the claim without a turn and restore the session.
 
         If the turn before crashed, the session still reads as an error, and the next turn closes the crashed one.
         """
         before = claim.before
-        await self._store.finish(
-            claim.turn_id,
-            before.status,
-            message=before.message,
-            last_query=before.last_query,
-            last_response=last_response,
-            interrupts=before.interrupts,
-        )
+        await self._store.release(claim.turn_id, before, last_response)
         await self._signals.publish(turn_ended_topic(before.thread_id))
 
     async def stop(self, record: SessionRecord) -> str | None:
@@ -99,18 +111,6 @@ class Claims:
                     raise SessionBusy("The turn did not end in time.", retry_after=1.0)
                 await _wait_for(turn_ended, POLL_INTERVAL)
                 turn_ended.clear()
-
-    async def _try_claim(
-        self, record: SessionRecord, turn_id: str, query: str | None, from_statuses: Collection[Status] | None
-    ) -> Claim:
-        claim = self._store.claim(record.user_id, record.session_id, turn_id, query, from_statuses=from_statuses)
-        claiming = asyncio.ensure_future(claim)
-        try:
-            return Claim(turn_id, await asyncio.shield(claiming))
-        except asyncio.CancelledError:
-            # The store may already have granted the lease, and nobody else would release it.
-            await run_shielded(self._release_when_claimed(turn_id, claiming))
-            raise
 
     async def _release_when_claimed(self, turn_id: str, claiming: asyncio.Future[SessionRecord]) -> None:
         try:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, DateTime, bindparam, func
 
+from agent.storage.columns import UtcTime
 from agent.storage.database import Database
 from agent.storage.sqlite import Sqlite
 
-LeaseClock = Callable[[AsyncConnection], Awaitable[datetime]]
-"""The time now. All processes that share a database read the same clock."""
+LeaseClock = Callable[[], Any]
+"""The time now, as a value or as an expression of SQL. All processes that share a database read the same clock."""
 
 
 def lease_clock(database: Database) -> LeaseClock:
@@ -21,10 +22,18 @@ def lease_clock(database: Database) -> LeaseClock:
     return _since_start if isinstance(database.backend, Sqlite) else _database_time
 
 
-async def _since_start(_: AsyncConnection) -> datetime:
+def sql_time(clock: LeaseClock, delay: timedelta = timedelta()) -> ColumnElement[datetime]:
+    """The time `delay` after the statement is executed, which may be often."""
+    now = clock()
+    if isinstance(now, datetime):
+        return bindparam(None, type_=UtcTime(), callable_=lambda: clock() + delay)
+    later: ColumnElement[datetime] = now + delay if delay else now
+    return later
+
+
+def _since_start() -> datetime:
     return datetime.fromtimestamp(time.monotonic(), UTC)
 
 
-async def _database_time(connection: AsyncConnection) -> datetime:
-    now: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
-    return now
+def _database_time() -> ColumnElement[datetime]:
+    return func.clock_timestamp(type_=DateTime(timezone=True))

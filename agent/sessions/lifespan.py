@@ -16,8 +16,8 @@ from agent.sessions.store import DEFAULT_LEASE, SessionStore
 from agent.sessions.sweeper import Sweeper
 from agent.sessions.tasks import BackgroundTasks
 from agent.sessions.threads import Threads
-from agent.storage.checkpoints import Checkpoints
 from agent.storage.database import Database
+from agent.storage.thread_saver import ThreadSaver
 from agent.turns import TurnService
 
 
@@ -25,7 +25,7 @@ from agent.turns import TurnService
 async def open_sessions(
     turns: TurnService,
     database: Database,
-    checkpoints: Checkpoints,
+    checkpoints: ThreadSaver,
     signals: Signals,
     *,
     states: SessionStates | None = None,

@@ -17,10 +17,10 @@ Status = Literal["idle", "running", "interrupted", "completed", "error"]
 class SessionRecord:
     """A user's session. A session that is deleted and created again gets a new `thread_id`.
 
-    `message` says why the last turn did not finish. `last_response` is that of the last turn that has ended.
-    `interrupts` are the pending reviews. `summary` replaces the beginning of a long conversation, see
-    `agent.memory.summary`. `updated` is when a turn last began or ended; `expires_at` None means never. Times are
-    timezone-aware, in UTC. `claims` counts the claims so far, see `agent.storage.fence`.
+    `message` says why the last turn did not finish. `query_id` is the id of the message `last_query`. `last_response`
+    is that of the last turn that has ended. `interrupts` are the pending reviews. `summary` replaces the beginning of a
+    long conversation, see `agent.memory.summary`. `updated` is when a turn last began or ended; `expires_at` None means
+    never. Times are timezone-aware, in UTC. `claims` counts the claims so far, see `agent.storage.fence`.
     `agent_id` is the persona that the session is with.
     `turn_id` is the turn that runs, or that ran until its server died.
     """
@@ -42,3 +42,4 @@ class SessionRecord:
     claims: int = 0
     agent_id: str | None = None
     turn_id: str | None = None
+    query_id: str | None = None

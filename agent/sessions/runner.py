@@ -120,8 +120,8 @@ class SessionRunner:
                     yield event
         finally:
             record = await run_shielded(self._finish(running))
-        if not running.lost:
-            self._background.start(self._clean_up(record, prompt, turn.record.asked))
+        if prompt.summary_is_due and not running.lost:
+            self._background.start(self._summarize(record, prompt, turn.record.asked))
         yield SessionEnded(record)
 
     async def _events(self, running: _RunningTurn, *, resumes: bool) -> AsyncGenerator[SessionEvent, None]:
@@ -133,7 +133,7 @@ class SessionRunner:
         ):
             try:
                 if before.status == "running" and not resumes:
-                    await self._threads.close_crashed(running.claim.thread, before.last_query, before.turn_id)
+                    await self._threads.close_crashed(running.claim.thread, before)
                 elif before.status == "interrupted" and not resumes:
                     await self._threads.close(running.claim.thread)
                 yield SessionOpened(before.session_id)
@@ -213,14 +213,12 @@ class SessionRunner:
         summary = RunningSummary.from_dict(before.summary) if before.summary else None
         return ThreadPrompt(text, self._turns.turn_memories(before.user_id), profile.trim, summary, persona)
 
-    async def _clean_up(self, record: SessionRecord, prompt: ThreadPrompt, model: str) -> None:
-        """After the turn: delete the thread's older checkpoints and summarize dropped messages."""
+    async def _summarize(self, record: SessionRecord, prompt: ThreadPrompt, model: str) -> None:
+        """Summarize the messages that the turn dropped, for the next one."""
         try:
-            await self._threads.prune(record.thread_id)
-            if prompt.summary_is_due:
-                ask = partial(self._turns.ask, model)
-                summary = await update_summary(prompt.summary, prompt.dropped, ask)
-                if summary is not None and summary != prompt.summary:
-                    await self._store.set_summary(record.thread_id, summary.to_dict())
+            ask = partial(self._turns.ask, model)
+            summary = await update_summary(prompt.summary, prompt.dropped, ask)
+            if summary is not None and summary != prompt.summary:
+                await self._store.set_summary(record.thread_id, summary.to_dict())
         except StorageUnavailable:
-            log.warning("session_not_cleaned_up", session=record.session_id)
+            log.warning("session_not_summarized", session=record.session_id)

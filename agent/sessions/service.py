@@ -82,9 +82,11 @@ class SessionService:
         if request.agent_id is not None:
             await self._personas.get(request.agent_id)
         async with self._queue(request):
-            record = await self._find_or_create(request)
-            persona = await self._persona(record)
-            claim = await self._claim_for_message(record, request, task)
+            claimed = await self._claim_at_once(request, task)
+            if claimed is None:
+                record = await self._find_or_create(request)
+                claimed = await self._persona(record), await self._claim_for_message(record, request, task)
+        persona, claim = claimed
         query = HumanMessage(request.query, id=message_id(claim.turn_id))
         continues = _continues(claim.before, task)
         if task is not None and task.retried and not continues:
@@ -185,7 +187,7 @@ class SessionService:
     async def history(self, user_id: str, session_id: str) -> list[AnyMessage]:
         """All messages of the session, oldest first. Raises SessionNotFound."""
         record = await self.get(user_id, session_id)
-        return await self._threads.messages(record.thread_id)
+        return await self._threads.messages(record)
 
     async def ids(self, user_id: str, limit: int | None = None, offset: int = 0) -> Sequence[str]:
         """The ids of the user's sessions, most recently active first; all of them without a `limit`."""
@@ -216,6 +218,23 @@ class SessionService:
         if request.on_busy != "enqueue":
             return nullcontext()
         return self._queues.setdefault((request.user_id, request.session_id), asyncio.Lock())
+
+    async def _claim_at_once(self, request: Invocation, task: TaskTurn | None) -> tuple[Persona | None, Claim] | None:
+        """The claim of a session that exists and is free, which most are; it saves a look-up."""
+        if request.session_id is None or request.agent_id is not None:
+            return None
+        allowed = _allowed_statuses(request)
+        try:
+            claim = await self._claims.try_claim(
+                request.user_id, request.session_id, request.query, allowed, task.turn_id if task else None
+            )
+        except (SessionNotFound, SessionBusy, SessionNotReady):
+            return None
+        try:
+            return await self._persona(claim.before), claim
+        except BaseException:
+            await run_shielded(self._claims.release(claim))
+            raise
 
     async def _find_or_create(self, request: Invocation) -> SessionRecord:
         user_id, session_id = request.user_id, request.session_id
@@ -257,7 +276,7 @@ class SessionService:
         try:
             if not _continues(claim.before, task):
                 raise TaskAbandoned(WENT_ON)
-            pending = await self._threads.pending_reviews(record.thread_id)
+            pending = await self._threads.pending_reviews(claim.thread)
             if pending and not any(each.decision in ("accept", "edit") for each in _responses(request)):
                 tools, _ = self._turns.thread_graph(persona.tools if persona else None)
                 answers = match_answers(pending, request.answers, tools.by_name)
@@ -286,7 +305,7 @@ class SessionService:
     async def _require_new(self, claim: Claim, query: HumanMessage) -> None:
         """Raise TaskAbandoned if the thread has the message already, and release the claim."""
         try:
-            messages = await self._threads.messages(claim.before.thread_id)
+            messages = await self._threads.messages(claim.before)
             if any(each.id == query.id for each in messages):
                 raise TaskAbandoned(WENT_ON)
         except BaseException:
@@ -302,7 +321,7 @@ class SessionService:
             raise
 
     async def _claim_for_message(self, record: SessionRecord, request: Invocation, task: TaskTurn | None) -> Claim:
-        allowed = NO_REVIEW_PENDING if request.on_pending == "refuse" else None
+        allowed = _allowed_statuses(request)
         try:
             return await self._claims.claim(
                 record,
@@ -342,7 +361,7 @@ class SessionService:
         response = before.last_response
         try:
             if before.status == "running":
-                await self._threads.close_crashed(claim.thread, before.last_query, before.turn_id)
+                await self._threads.close_crashed(claim.thread, before)
             kept = await self._threads.truncate(claim.thread, heard)
             if response is not None:
                 response = replace(response, messages=all_fields(kept))
@@ -358,6 +377,10 @@ def _with_its_persona(record: SessionRecord, request: Invocation) -> SessionReco
             "it. Begin another session for this agent."
         )
     return record
+
+
+def _allowed_statuses(request: Invocation) -> tuple[Status, ...] | None:
+    return NO_REVIEW_PENDING if request.on_pending == "refuse" else None
 
 
 def _continues(record: SessionRecord, task: TaskTurn | None) -> bool:

@@ -42,6 +42,8 @@ sessions: Final = Table(
     Column("claims", Integer, nullable=False, server_default="0"),
     # The persona that the session is with.
     Column("agent_id", AnyText),
+    # The id of the message that `last_query` is; it may not be stored in the thread yet.
+    Column("query_id", String(256)),
 )
 
 Index(
@@ -59,15 +61,17 @@ Index("sessions_turn_id", sessions.c.turn_id, unique=True)
 
 @dataclass(frozen=True, slots=True)
 class LeaseTime:
-    """`now` on the clock of the leases. No lease ends after `latest`: one that does was taken on another clock, such as
-    before a restart of the machine, and counts as lapsed.
+    """`now` on the clock of the leases, as a value or as an expression of SQL.
+
+    No lease ends after `latest`: one that does was taken on another clock, such as before a restart of the machine, and
+    counts as lapsed.
     """
 
-    now: datetime
-    latest: datetime
+    now: Any
+    latest: Any
 
 
-def has_id(user_id: str, session_id: str) -> ColumnElement[bool]:
+def has_id(user_id: Any, session_id: Any) -> ColumnElement[bool]:
     """The one row of this session that is not gone. It may have expired."""
     return and_(sessions.c.user_id == user_id, sessions.c.session_id == session_id, ~sessions.c.gone)
 
@@ -116,6 +120,7 @@ def stored_record(row: Row[Any]) -> SessionRecord:
         claims=row.claims,
         agent_id=row.agent_id,
         turn_id=row.turn_id,
+        query_id=row.query_id,
     )
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import uuid4
 
-from sqlalchemy import Row, and_, delete, insert, select, update
+from sqlalchemy import Row, Select, and_, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from agent.sessions.lease_clock import lease_clock
+from agent.sessions.claim_query import ClaimQuery
+from agent.sessions.lease_clock import lease_clock, sql_time
 from agent.sessions.record import SessionRecord, Status
 from agent.sessions.sessions_table import (
     LeaseTime,
@@ -31,9 +32,11 @@ from agent.sessions.sessions_table import (
     stored_record,
 )
 from agent.sessions.states import LiveState, SessionStates
+from agent.sessions.task_turn import message_id
 from agent.sessions.turn_response import TurnResponse
+from agent.storage.columns import storable
 from agent.storage.database import Database
-from config.errors import SessionBusy, SessionExists, SessionNotFound, SessionNotReady
+from config.errors import SessionBusy, SessionExists, SessionNotFound, SessionNotReady, SwitchboardError
 
 LeaseState = Literal["held", "stop", "lost"]
 """`stop`: held, but the turn is asked to end; `lost`: another turn or nobody holds it."""
@@ -45,6 +48,9 @@ OTHER_LEASES: Final = timedelta(minutes=1)
 """How much longer than this server's the leases of other servers may be."""
 
 NEWEST_FIRST = (sessions.c.updated.desc(), sessions.c.thread_id)
+
+RELEASE: Final = update(sessions).where(sessions.c.turn_id == bindparam("ended_turn")).returning(sessions)
+"""Sets the columns for which it is given parameters."""
 
 
 class SessionStore:
@@ -67,8 +73,11 @@ class SessionStore:
         self._database = database
         self._states = states or SessionStates()
         self._clock = clock or time.time
-        self._lease_clock = lease_clock(database) if clock is None else self._same_clock
         self._lease = timedelta(seconds=lease)
+        lease_time = lease_clock(database) if clock is None else self._now
+        self._at = LeaseTime(sql_time(lease_time), sql_time(lease_time, self._lease + OTHER_LEASES))
+        self._lease_end = sql_time(lease_time, self._lease)
+        self._claim = ClaimQuery(database, self._at, self._lease_end)
 
     async def create(
         self,
@@ -122,12 +131,11 @@ class SessionStore:
     async def latest(self, user_id: str, agent_id: str | None = None) -> SessionRecord | None:
         """The user's most recently active session; with `agent_id`, of those with this persona."""
         now = self._now()
-        newest = select(sessions).where(sessions.c.user_id == user_id, ~sessions.c.gone, not_expired(now))
+        newest = self._select().where(sessions.c.user_id == user_id, ~sessions.c.gone, not_expired(now))
         if agent_id is not None:
             newest = newest.where(sessions.c.agent_id == agent_id)
-        async with self._database.read() as connection:
-            row = (await connection.execute(newest.order_by(*NEWEST_FIRST).limit(1))).one_or_none()
-            return None if row is None else current_record(row, await self._lease_time(connection))
+        rows = await self._database.execute(newest.order_by(*NEWEST_FIRST).limit(1))
+        return current_record(rows[0], self._time_of(rows[0])) if rows else None
 
     async def ids(self, user_id: str, limit: int | None = None, offset: int = 0) -> list[str]:
         """The ids of the user's sessions, most recently active first; all of them without a `limit`."""
@@ -151,34 +159,27 @@ class SessionStore:
 
         A returned status of `running` means that the previous turn crashed; `from_statuses` sees it as `error`, as
         `find` does. `query` None keeps the last query. The claim clears the interrupts: a turn that cannot run after
-        all passes them to `finish`.
+        all passes them to `release`.
 
         Raises:
             SessionNotFound: there is no such session, or it has expired.
             SessionBusy: another turn holds the lease.
             SessionNotReady: the status is not in `from_statuses`.
         """
-        lock_row = select(sessions).where(has_id(user_id, session_id)).with_for_update()
-        async with self._database.begin() as connection:
-            row = (await connection.execute(lock_row)).one_or_none()
-            now, at = self._now(), await self._lease_time(connection)  # read after the wait for the row's lock
-            if row is None or has_expired(row, now):
-                raise _not_found()
-            if is_leased(row, at):
-                message = "Another turn runs on this session. Wait for it to end, or cancel it."
-                raise SessionBusy(message, retry_after=(row.lease_until - at.now).total_seconds())
-            status = current_record(row, at).status
-            if from_statuses is not None and status not in from_statuses:
-                message = f"The session is {status}, but must be {' or '.join(sorted(from_statuses))}."
-                raise SessionNotReady(message, status=status)
-            values = {"status": "running", "message": "", "interrupts": (), "updated": now, "turn_id": turn_id}
-            values |= {"lease_until": at.now + self._lease, "stop_asked": False, "claims": row.claims + 1}
-            values |= {} if query is None else {"last_query": query}
-            claim = update(sessions).where(sessions.c.thread_id == row.thread_id).values(values).returning(sessions)
-            claimed = stored_record((await connection.execute(claim)).one())
-            mark = await self._states.mark((user_id, session_id))
-        await self._states.put((user_id, session_id), mark, LiveState(claimed, turn_id, self._lease.total_seconds()))
-        return stored_record(row)
+        key, now = (user_id, session_id), self._now()
+        asked: dict[str, Any] = {}
+        if query is not None:
+            asked = {"last_query": storable(query), "query_id": message_id(turn_id)}
+        mark = await self._states.mark(key)
+        row = await self._claim.run(*key, turn_id, now, from_statuses=from_statuses, **asked)
+        if row is None or not row.claimed:
+            await self._states.put(key, mark, None)
+            raise _refusal(row, now, from_statuses, self._time_of)
+        before = stored_record(row)
+        changed = {**asked, "turn_id": turn_id, "claims": before.claims + 1}
+        claimed = replace(before, status="running", message="", interrupts=(), updated=now, **changed)
+        await self._states.put(key, mark, LiveState(claimed, turn_id, self._lease.total_seconds()))
+        return before
 
     async def renew(self, turn_id: str) -> LeaseState:
         """Extend the turn's lease, even a lapsed one that no other turn has claimed.
@@ -190,30 +191,23 @@ class SessionStore:
     async def renew_all(self, turn_ids: Collection[str]) -> Mapping[str, LeaseState]:
         """`renew` for several turns at once."""
         mine = and_(sessions.c.turn_id.in_(turn_ids), ~sessions.c.gone, not_expired(self._now()))
-        async with self._database.begin() as connection:
-            at = await self._lease_time(connection)
-            extend = update(sessions).where(mine).values(lease_until=at.now + self._lease)
-            ids = (sessions.c.turn_id, sessions.c.stop_asked, sessions.c.user_id, sessions.c.session_id)
-            rows = (await connection.execute(extend.returning(*ids))).all()
-            held: dict[str, LeaseState] = {row.turn_id: "stop" if row.stop_asked else "held" for row in rows}
+        extend = update(sessions).where(mine).values(lease_until=self._lease_end)
+        ids = (sessions.c.turn_id, sessions.c.stop_asked, sessions.c.user_id, sessions.c.session_id)
+        rows = await self._database.execute(extend.returning(*ids))
+        held: dict[str, LeaseState] = {row.turn_id: "stop" if row.stop_asked else "held" for row in rows}
         await self._states.renew({row.turn_id: (row.user_id, row.session_id) for row in rows})
         return {each: held.get(each, "lost") for each in turn_ids}
 
     async def is_running(self, turn_id: str) -> bool:
         """Whether the turn holds its lease."""
-        async with self._database.read() as connection:
-            at = await self._lease_time(connection)
-            held = select(sessions.c.turn_id).where(sessions.c.turn_id == turn_id, has_lease(at))
-            return (await connection.execute(held)).one_or_none() is not None
+        held = select(sessions.c.turn_id).where(sessions.c.turn_id == turn_id, has_lease(self._at))
+        return bool(await self._database.execute(held))
 
     async def request_stop(self, user_id: str, session_id: str) -> str | None:
         """Ask the running turn to end; returns its id, None when none runs. Its process learns of it from `renew`."""
-        async with self._database.begin() as connection:
-            at = await self._lease_time(connection)
-            running = and_(has_id(user_id, session_id), not_expired(self._now()), has_lease(at))
-            ask = update(sessions).where(running).values(stop_asked=True).returning(sessions.c.turn_id)
-            turn_id: str | None = (await connection.execute(ask)).scalar_one_or_none()
-        return turn_id
+        running = and_(has_id(user_id, session_id), not_expired(self._now()), has_lease(self._at))
+        ask = update(sessions).where(running).values(stop_asked=True).returning(sessions.c.turn_id)
+        return next((row.turn_id for row in await self._database.execute(ask)), None)
 
     async def finish(
         self,
@@ -221,37 +215,28 @@ class SessionStore:
         status: Status,
         *,
         message: str = "",
-        last_query: str | None = None,
         last_response: TurnResponse | None = None,
         interrupts: Iterable[Mapping[str, Any]] = (),
     ) -> bool:
-        """Release the turn's lease and store its outcome; `last_query` and `last_response` None keep the last ones.
+        """Release the turn's lease and store its outcome; `last_response` None keeps the last one.
 
         Returns False when the turn has lost its lease, or the session was deleted or has expired.
         """
-        now = self._now()
-        values = {"status": status, "message": message, "interrupts": tuple(interrupts), "updated": now}
-        values |= {"turn_id": None, "lease_until": None, "stop_asked": False}
-        values |= {} if last_query is None else {"last_query": last_query}
+        values = {"status": status, "message": message, "interrupts": tuple(interrupts)}
         values |= {} if last_response is None else {"last_response": last_response.stored()}
-        release = update(sessions).where(sessions.c.turn_id == turn_id).values(values)
-        async with self._database.begin() as connection:
-            row = (await connection.execute(release.returning(sessions))).one_or_none()
-        if row is None or row.gone or has_expired(row, now):
-            return False
-        # A released claim on a crashed turn leaves the stored status "running".
-        state = None if row.status == "running" else LiveState(stored_record(row))
-        await self._states.put((row.user_id, row.session_id), turn_id, state)
-        return True
+        return await self._end(turn_id, values)
+
+    async def release(self, turn_id: str, before: SessionRecord, last_response: TurnResponse | None = None) -> bool:
+        """Release the lease of a turn that did not run: the session is as it was `before`. Returns as `finish` does."""
+        values: dict[str, Any] = {"status": before.status, "message": before.message, "interrupts": before.interrupts}
+        values |= {"last_query": before.last_query, "query_id": before.query_id}
+        values |= {} if last_response is None else {"last_response": last_response.stored()}
+        return await self._end(turn_id, values)
 
     async def abandon(self, turn_id: str) -> None:
         """Let the turn's lease lapse now. The session is as after a crash: another process can continue the turn."""
-        async with self._database.begin() as connection:
-            at = await self._lease_time(connection)
-            lapse = update(sessions).where(sessions.c.turn_id == turn_id).values(lease_until=at.now)
-            ids = (sessions.c.user_id, sessions.c.session_id)
-            row = (await connection.execute(lapse.returning(*ids))).one_or_none()
-        if row is not None:
+        lapse = update(sessions).where(sessions.c.turn_id == turn_id).values(lease_until=self._at.now)
+        for row in await self._database.execute(lapse.returning(sessions.c.user_id, sessions.c.session_id)):
             await self._states.put((row.user_id, row.session_id), turn_id, None)
 
     async def set_summary(self, thread_id: str, summary: Mapping[str, Any]) -> None:
@@ -280,11 +265,9 @@ class SessionStore:
 
         Delete the checkpoints of their threads, then `remove` them.
         """
-        async with self._database.read() as connection:
-            at = await self._lease_time(connection)
-            found = select(sessions).where(removable(self._now(), at)).order_by(sessions.c.expires_at).limit(limit)
-            rows = await connection.execute(found)
-            return [current_record(row, at) for row in rows]
+        found = self._select().where(removable(self._now(), self._at))
+        rows = await self._database.execute(found.order_by(sessions.c.expires_at).limit(limit))
+        return [current_record(row, self._time_of(row)) for row in rows]
 
     async def remove(self, records: Sequence[SessionRecord]) -> None:
         """Delete the rows of expired or deleted sessions whose checkpoints are already deleted.
@@ -292,44 +275,72 @@ class SessionStore:
         A session on which a turn still runs is kept, because the turn may write another checkpoint.
         """
         threads = [record.thread_id for record in records]
+        rows = delete(sessions).where(sessions.c.thread_id.in_(threads), removable(self._now(), self._at))
         async with self._database.begin() as connection:
-            at = await self._lease_time(connection)
-            rows = delete(sessions).where(sessions.c.thread_id.in_(threads), removable(self._now(), at))
             await connection.execute(rows)
 
     async def _change(self, user_id: str, session_id: str, **values: Any) -> SessionRecord:
-        now = self._now()
-        present = and_(has_id(user_id, session_id), not_expired(now))
-        change = update(sessions).where(present).values(values).returning(sessions)
-        async with self._database.begin() as connection:
-            row = (await connection.execute(change)).one_or_none()
-            if row is None:
-                raise _not_found()
-            state = _live_state(row, await self._lease_time(connection))
-            mark = await self._states.mark((user_id, session_id))
-        await self._states.put((user_id, session_id), mark, None if row.gone else state)
+        key = user_id, session_id
+        present = and_(has_id(user_id, session_id), not_expired(self._now()))
+        change = update(sessions).where(present).values(values)
+        mark = await self._states.mark(key)
+        rows = await self._database.execute(change.returning(sessions, self._at.now.label("lease_now")))
+        state = self._live_state(rows[0]) if rows else None
+        await self._states.put(key, mark, None if state is None or rows[0].gone else state)
+        if state is None:
+            raise _not_found()
         return state.record
 
     async def _load(self, user_id: str, session_id: str) -> LiveState | None:
-        found = select(sessions).where(has_id(user_id, session_id), not_expired(self._now()))
-        async with self._database.read() as connection:
-            row = (await connection.execute(found)).one_or_none()
-            return None if row is None else _live_state(row, await self._lease_time(connection))
+        found = self._select().where(has_id(user_id, session_id), not_expired(self._now()))
+        rows = await self._database.execute(found)
+        return self._live_state(rows[0]) if rows else None
 
-    async def _lease_time(self, connection: AsyncConnection) -> LeaseTime:
-        now = await self._lease_clock(connection)
-        return LeaseTime(now, now + self._lease + OTHER_LEASES)
+    async def _end(self, turn_id: str, values: dict[str, Any]) -> bool:
+        now = self._now()
+        values |= {"updated": now, "turn_id": None, "lease_until": None, "stop_asked": False}
+        rows = await self._database.execute(RELEASE, {"ended_turn": turn_id, **values})
+        if not rows or rows[0].gone or has_expired(rows[0], now):
+            return False
+        row = rows[0]
+        # A released claim on a crashed turn leaves the stored status "running".
+        state = None if row.status == "running" else LiveState(stored_record(row))
+        await self._states.put((row.user_id, row.session_id), turn_id, state)
+        return True
 
-    async def _same_clock(self, _: AsyncConnection) -> datetime:
-        return self._now()
+    def _select(self) -> Select[Any]:
+        """Rows of sessions, each with the time of the leases."""
+        return select(sessions, self._at.now.label("lease_now"))
+
+    def _live_state(self, row: Row[Any]) -> LiveState:
+        at = self._time_of(row)
+        left = (row.lease_until - at.now).total_seconds() if is_leased(row, at) else 0.0
+        return LiveState(current_record(row, at), row.turn_id, left)
+
+    def _time_of(self, row: Row[Any]) -> LeaseTime:
+        return LeaseTime(row.lease_now, row.lease_now + self._lease + OTHER_LEASES)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
 
 
-def _live_state(row: Row[Any], at: LeaseTime) -> LiveState:
-    left = (row.lease_until - at.now).total_seconds() if is_leased(row, at) else 0.0
-    return LiveState(current_record(row, at), row.turn_id, left)
+def _refusal(
+    row: Row[Any] | None,
+    now: datetime,
+    from_statuses: Collection[Status] | None,
+    time_of: Callable[[Row[Any]], LeaseTime],
+) -> SwitchboardError:
+    """Why the session could not be claimed."""
+    if row is None or has_expired(row, now):
+        return _not_found()
+    at = time_of(row)
+    status = current_record(row, at).status
+    if is_leased(row, at) or from_statuses is None or status in from_statuses:
+        message = "Another turn runs on this session. Wait for it to end, or cancel it."
+        left = 0.0 if row.lease_until is None else (row.lease_until - at.now).total_seconds()
+        return SessionBusy(message, retry_after=max(0.0, left))
+    message = f"The session is {status}, but must be {' or '.join(sorted(from_statuses))}."
+    return SessionNotReady(message, status=status)
 
 
 def _expiry(now: datetime, ttl: float | None) -> datetime | None:

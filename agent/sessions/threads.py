@@ -6,11 +6,12 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
 from langgraph.constants import END
 from langgraph.graph.message import add_messages
 from langgraph.types import StateSnapshot
 
-from agent.sessions.task_turn import message_id
+from agent.sessions.record import SessionRecord
 from agent.sessions.thread_repair import (
     Change,
     DeliveredOutput,
@@ -21,9 +22,10 @@ from agent.sessions.thread_repair import (
     truncate_to_delivered,
     truncate_to_heard,
 )
-from agent.storage.checkpoints import Checkpoints, delete_thread, prune
+from agent.storage.checkpoints import delete_thread
 from agent.storage.database import storage_errors
 from agent.storage.fence import ClaimedThread
+from agent.storage.thread_saver import ThreadSaver
 from agent.turns import TurnService
 
 
@@ -34,13 +36,15 @@ class Threads:
     A thread is "closed" when the next turn can begin on it, see `agent.sessions.thread_repair`.
     """
 
-    def __init__(self, turns: TurnService, checkpoints: Checkpoints) -> None:
+    def __init__(self, turns: TurnService, checkpoints: ThreadSaver) -> None:
         self._turns = turns
         self._checkpoints = checkpoints
 
-    async def messages(self, thread_id: str) -> list[AnyMessage]:
-        """All messages of the thread, oldest first."""
-        messages, _ = await self._state(thread_id)
+    async def messages(self, record: SessionRecord) -> list[AnyMessage]:
+        """All messages of the session, oldest first. The last query is one of them, even if no step is stored yet."""
+        messages, _ = await self._state({"configurable": {"thread_id": record.thread_id}})
+        if record.query_id is not None and record.last_query and not _has_query(messages, record):
+            messages.append(HumanMessage(record.last_query, id=record.query_id))
         return messages
 
     async def close(
@@ -69,12 +73,11 @@ class Threads:
                 changes += missing_results([*turn, *lost])
         await self._write(thread, changes)
 
-    async def close_crashed(self, thread: ClaimedThread, query: str | None, turn_id: str | None = None) -> None:
-        """Close the thread of the turn `turn_id`, whose process died, perhaps before its `query` was stored."""
-        messages, changes = await self._end_crashed_step(thread)
-        last = next((each for each in reversed(messages) if isinstance(each, HumanMessage)), None)
-        if query and (last is None or last.text != query):
-            changes.append(HumanMessage(query, id=message_id(turn_id) if turn_id else None))
+    async def close_crashed(self, thread: ClaimedThread, before: SessionRecord) -> None:
+        """Close the thread of a turn whose process died, perhaps before the user's message was stored."""
+        messages, changes = await self._end_step(thread)
+        if before.last_query and not _has_query(messages, before):
+            changes.append(HumanMessage(before.last_query, id=before.query_id))
         await self._write(thread, changes)
 
     async def reopen(
@@ -86,7 +89,7 @@ class Threads:
         have been executed: its result says so, and it is not executed again. An answer that is complete is removed,
         because its reader may not have received it: the model is asked again.
         """
-        messages, changes = await self._end_crashed_step(thread, accepted)
+        messages, changes = await self._end_step(thread, accepted)
         added = messages_of_turn(messages, query, accepted)
         if query is not None and all(each.id != query.id for each in messages):
             added, changes = [], [*changes, query]
@@ -95,43 +98,32 @@ class Threads:
         await self._write(thread, changes)
         return [*added, *(each for each in changes if isinstance(each, ToolMessage))]
 
-    async def pending_reviews(self, thread_id: str) -> list[dict[str, Any]]:
+    async def pending_reviews(self, thread: ClaimedThread) -> list[dict[str, Any]]:
         """The questions for which the thread's last step waits, each with its `interrupt_id`."""
-        return [{"interrupt_id": each.id, **each.value} for each in (await self._snapshot(thread_id)).interrupts]
+        state = await self._snapshot(thread.config())
+        return [{"interrupt_id": each.id, **each.value} for each in state.interrupts]
 
     async def truncate(self, thread: ClaimedThread, heard: str) -> Sequence[AnyMessage]:
         """Truncate the last turn's answer to what the user `heard`; returns the turn's messages that stay."""
-        messages, _ = await self._state(thread.thread_id)
+        messages, _ = await self._state(thread.config())
         changes = truncate_to_heard(messages, heard)
         await self._write(thread, changes)
         kept: Any = add_messages(list(messages), list(changes))  # type: ignore[arg-type]  # LangGraph's own types
         return last_turn(kept)
 
-    async def prune(self, thread_id: str) -> None:
-        """Delete all checkpoints of the thread but the newest."""
-        await prune(self._checkpoints, thread_id)
-
     async def delete(self, thread_id: str) -> None:
         await delete_thread(self._checkpoints, thread_id)
 
-    async def _state(self, thread_id: str) -> tuple[list[AnyMessage], frozenset[str]]:
+    async def _state(self, config: RunnableConfig) -> tuple[list[AnyMessage], frozenset[str]]:
         """The messages, with those of an incomplete step, and the ids of the tool calls with a pending review."""
-        state = await self._snapshot(thread_id)
+        state = await self._snapshot(config)
         pending = frozenset(each.value["tool_call_id"] for each in state.interrupts)
         return list(state.values.get("messages", ())), pending
 
-    async def _snapshot(self, thread_id: str) -> StateSnapshot:
+    async def _snapshot(self, config: RunnableConfig) -> StateSnapshot:
         _, graph = self._turns.thread_graph()
         with storage_errors():
-            return await graph.aget_state({"configurable": {"thread_id": thread_id}})
-
-    async def _end_crashed_step(
-        self, thread: ClaimedThread, accepted: Collection[str] = ()
-    ) -> tuple[list[AnyMessage], list[Change]]:
-        """`_end_step` of a turn whose process died, or was frozen and still writes."""
-        with storage_errors():
-            await self._checkpoints.wait_for_writers()
-        return await self._end_step(thread, accepted)
+            return await graph.aget_state(config)
 
     async def _end_step(
         self, thread: ClaimedThread, accepted: Collection[str] = ()
@@ -140,11 +132,11 @@ class Threads:
 
         The calls `accepted` were reviewed, and may have been executed.
         """
-        _, pending = await self._state(thread.thread_id)
+        _, pending = await self._state(thread.config())
         # Applies the step's finished writes and drops the rest. LangGraph may still store a result of a cancelled run,
         # so the messages are read only afterwards, when no more results can arrive.
         await self._update(thread, None, as_node=END)
-        messages, _ = await self._state(thread.thread_id)
+        messages, _ = await self._state(thread.config())
         return messages, [*missing_results(messages, pending.difference(accepted))]
 
     async def _write(self, thread: ClaimedThread, changes: Sequence[Change]) -> None:
@@ -156,3 +148,11 @@ class Threads:
         _, graph = self._turns.thread_graph()
         with storage_errors():
             await graph.aupdate_state(thread.config(), values, as_node=as_node)
+
+
+def _has_query(messages: Sequence[AnyMessage], record: SessionRecord) -> bool:
+    """Whether the session's last query is one of the messages. A turn of an earlier version has no `query_id`."""
+    if record.query_id is not None:
+        return any(each.id == record.query_id for each in messages)
+    last = next((each for each in reversed(messages) if isinstance(each, HumanMessage)), None)
+    return last is not None and last.text == record.last_query

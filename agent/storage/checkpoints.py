@@ -1,27 +1,24 @@
-"""LangGraph's checkpoints of session threads, in SQLite or PostgreSQL like the tables."""
+"""LangGraph's checkpoints of session threads, in the database of the sessions."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from agent.storage.database import Database, storage_errors
+from agent.storage.earlier_checkpoints import UnknownFormat, earlier_in_postgres, earlier_in_sqlite, require_known
 from agent.storage.sqlite import Sqlite
-from agent.storage.sqlite_checkpoints import SqliteSaver, sqlite_saver
+from agent.storage.sqlite_thread_rows import SqliteThreadRows
+from agent.storage.thread_rows import ThreadRows
+from agent.storage.thread_saver import ThreadSaver
 from config.errors import ConfigError, Problem
-
-if TYPE_CHECKING:
-    from agent.storage.postgres_checkpoints import PostgresSaver
-
-Checkpoints: TypeAlias = "SqliteSaver | PostgresSaver"
 
 
 @asynccontextmanager
-async def open_checkpoints(database: Database) -> AsyncIterator[Checkpoints]:
-    """The checkpoint saver for graphs, with its tables. Wrap calls of its methods in `storage_errors`.
+async def open_checkpoints(database: Database) -> AsyncIterator[ThreadSaver]:
+    """The checkpoint saver for graphs. Wrap calls of its methods in `storage_errors`.
 
     Raises:
         StorageUnavailable: the database is unavailable.
@@ -31,41 +28,38 @@ async def open_checkpoints(database: Database) -> AsyncIterator[Checkpoints]:
     serde = JsonPlusSerializer(allowed_msgpack_modules=None)
     async with AsyncExitStack() as closing:
         with storage_errors():
-            async with database.migration_lock():
-                saver: Checkpoints = await closing.enter_async_context(_saver(database, serde))
-                await saver.setup()
-                if problem := await saver.unknown_version():
-                    raise _newer(problem)
+            try:
+                async with database.migration_lock():
+                    saver = await _open(database, serde, closing)
+            except UnknownFormat as exc:
+                raise _newer(exc) from exc
         yield saver
 
 
-async def prune(saver: Checkpoints, thread_id: str) -> None:
-    """Delete all checkpoints of the thread but the newest: each contains the whole list of messages.
-
-    Raises:
-        StorageUnavailable: the database is unavailable.
-    """
-    with storage_errors():
-        await saver.keep_newest(thread_id)
-
-
-async def delete_thread(saver: Checkpoints, thread_id: str) -> None:
-    """Delete all checkpoints of the thread. Raises as `prune` does."""
+async def delete_thread(saver: ThreadSaver, thread_id: str) -> None:
+    """Delete all of the thread. Raises StorageUnavailable when the database is unavailable."""
     with storage_errors():
         await saver.adelete_thread(thread_id)
 
 
-def _newer(problem: str) -> ConfigError:
+async def _open(database: Database, serde: JsonPlusSerializer, closing: AsyncExitStack) -> ThreadSaver:
+    rows: ThreadRows
+    if isinstance(database.backend, Sqlite):
+        rows = SqliteThreadRows(database)
+        earlier = await closing.enter_async_context(earlier_in_sqlite(database.backend, serde))
+    else:
+        from agent.storage.postgres_thread_rows import PostgresThreadRows  # the driver needs 9 MB
+
+        pool = await closing.enter_async_context(database.backend.pool(database.pool_size))
+        rows = PostgresThreadRows(pool)
+        earlier = await earlier_in_postgres(pool, serde)
+    require_known(await rows.newest_format())
+    return ThreadSaver(rows, earlier, serde=serde)
+
+
+def _newer(problem: UnknownFormat) -> ConfigError:
     message = (
         f"{problem}: a newer version of Switchboard wrote them. Install that version again, or restore a backup from "
         "before it"
     )
     return ConfigError([Problem(message, key="SWITCHBOARD_DATABASE_URL")])
-
-
-def _saver(database: Database, serde: JsonPlusSerializer) -> AbstractAsyncContextManager[Checkpoints]:
-    if isinstance(database.backend, Sqlite):
-        return sqlite_saver(database.backend, serde)
-    from agent.storage.postgres_checkpoints import postgres_saver  # the driver needs 9 MB
-
-    return postgres_saver(database.backend, database.pool_size, serde)

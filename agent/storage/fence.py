@@ -28,8 +28,7 @@ class ClaimedThread:
         return {"configurable": {"thread_id": self.thread_id, CLAIM_KEY: self.claim}}
 
 
-def claimed_thread(config: RunnableConfig) -> ClaimedThread | None:
-    """The thread of a `ClaimedThread.config()`; None for a config without a claim, whose writes are not checked."""
-    configurable = config["configurable"]
-    claim = configurable.get(CLAIM_KEY)
-    return None if claim is None else ClaimedThread(str(configurable["thread_id"]), claim)
+def claim_of(config: RunnableConfig) -> int | None:
+    """The claim of a `ClaimedThread.config()`; None for a config without one, whose writes are not checked."""
+    claim: int | None = config["configurable"].get(CLAIM_KEY)
+    return claim

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from psycopg import AsyncConnection, OperationalError, ProgrammingError
@@ -15,6 +17,8 @@ from psycopg import Error as PsycopgError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow, Row, dict_row
 from psycopg_pool import AsyncConnectionPool
+from sqlalchemy import Dialect, event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from agent.storage.answer_deadline import ANSWER_TIMEOUT, one_deadline, remaining
@@ -23,6 +27,9 @@ from config.errors import ConfigError, Problem
 
 CONNECTION_TIMEOUT: Final = ANSWER_TIMEOUT
 """Seconds to wait for a connection of a pool. A caller waits meanwhile."""
+
+FRESH_TIME: Final = 1.0
+"""Seconds. A connection that has been idle for longer is asked whether it is still alive, which takes a round trip."""
 
 IDLE_TIMEOUT: Final = "SET idle_in_transaction_session_timeout = '5s'"
 """A process that is frozen in a transaction holds its locks no longer. Not in `DEFAULTS`: connection poolers refuse it
@@ -47,8 +54,9 @@ TRY_MIGRATION_LOCK: Final = "SELECT pg_try_advisory_xact_lock(1398229314)"
 class Postgres:
     """The database of a connection string. `str()` does not show the password."""
 
-    # Read-only statements need no transaction; without one, two round trips are saved.
-    read_options: ClassVar[dict[str, Any]] = {"isolation_level": "AUTOCOMMIT"}
+    # A single statement needs no transaction; without one, two round trips are saved.
+    read_options: ClassVar[dict[str, Any]] = {}
+    write_options: ClassVar[dict[str, Any]] = {"isolation_level": "READ COMMITTED"}
     conninfo: str = field(repr=False)
     name: str
 
@@ -89,15 +97,18 @@ class Postgres:
             except TimeoutError as exc:
                 raise OperationalError("the server takes connections, but does not answer") from exc
 
-        return create_async_engine(
+        engine = create_async_engine(
             "postgresql+psycopg://",
             async_creator=connect,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=CONNECTION_TIMEOUT,
-            pool_pre_ping=True,
             hide_parameters=True,
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
         )
+        event.listen(engine.sync_engine, "checkout", partial(_check, engine.sync_engine.dialect))
+        return engine
 
     def pool(self, pool_size: int) -> AsyncConnectionPool[BoundedConnection[DictRow]]:
         """A pool for the checkpoints. It is not open yet."""
@@ -135,6 +146,16 @@ class Postgres:
             yield try_acquire
 
 
+def _check(dialect: Dialect, connection: Any, *_: Any) -> None:
+    """Replace a connection that was lost while it was idle."""
+    if connection.driver_connection.is_fresh():
+        return
+    try:
+        dialect.do_ping(connection)
+    except OperationalError as exc:
+        raise DisconnectionError from exc
+
+
 async def _limit_idle(connection: AsyncConnection[Any]) -> None:
     await connection.execute(IDLE_TIMEOUT)
     if not connection.autocommit:
@@ -147,14 +168,31 @@ class BoundedConnection(AsyncConnection[Row]):
     A cancellation would not do: psycopg then asks the server to cancel the statement, and waits for its answer.
     """
 
+    _last_answer = 0.0
+
     async def wait(self, *args: Any, **kwargs: Any) -> Any:
-        if (seconds := remaining()) is None:
-            return await super().wait(*args, **kwargs)
-        timer = asyncio.get_running_loop().call_later(seconds, self._hang_up)
+        loop = asyncio.get_running_loop()
+        timer = None if (seconds := remaining()) is None else loop.call_later(seconds, self._hang_up)
         try:
-            return await super().wait(*args, **kwargs)
+            answer = await super().wait(*args, **kwargs)
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
+        self._last_answer = loop.time()
+        return answer
+
+    def is_fresh(self) -> bool:
+        """Whether the server has just answered and has not closed the connection since; costs no round trip.
+
+        An idle server sends nothing, so what can be read is the end of the connection.
+        """
+        if asyncio.get_running_loop().time() - self._last_answer > FRESH_TIME:
+            return False
+        try:
+            readable, _, _ = select.select([self.fileno()], [], [], 0)
+        except (OSError, ValueError, PsycopgError):
+            return False
+        return not readable
 
     def _hang_up(self) -> None:
         """Shut the socket down; what waits for it fails as if the server had closed the connection."""
@@ -174,6 +212,8 @@ class _CheckedPool(AsyncConnectionPool[BoundedConnection[DictRow]]):
             while True:
                 left = remaining()
                 connection = await super().getconn(timeout if left is None else max(left, 0.001))
+                if connection.is_fresh():
+                    return connection
                 try:
                     await self.check_connection(connection)
                 except OperationalError:

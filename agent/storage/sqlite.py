@@ -1,4 +1,4 @@
-"""SQLite: one file for the tables and one for the checkpoints, so that their writers do not wait for each other."""
+"""SQLite: one file for everything."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import aiosqlite
-from sqlalchemy import URL, Connection, event
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from agent.storage.migration_lock import TryAcquire
@@ -64,11 +64,13 @@ class Sqlite:
     """The database in the file `path`."""
 
     read_options: ClassVar[dict[str, Any]] = {READ_ONLY: True}
+    write_options: ClassVar[dict[str, Any]] = {}
     path: Path
     _presence: FilePresence = field(default_factory=FilePresence, init=False, repr=False, compare=False)
 
     @property
     def checkpoints(self) -> Path:
+        """The file in which earlier versions stored checkpoints."""
         return self.path.with_name(CHECKPOINTS_FILE)
 
     async def require_file(self) -> None:
@@ -98,6 +100,18 @@ class Sqlite:
         event.listen(engine.sync_engine, "begin", _begin)
         return engine
 
+    def thread_engine(self) -> Engine:
+        """An engine with one connection, for `SqliteThread`."""
+        engine = create_engine(
+            URL.create("sqlite", database=str(self.path)),
+            poolclass=StaticPool,
+            hide_parameters=True,
+            connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False},
+        )
+        event.listen(engine, "connect", _set_pragmas)
+        event.listen(engine, "begin", _begin)
+        return engine
+
     @asynccontextmanager
     async def connection(self, path: Path, *, autocommit: bool = False) -> AsyncIterator[aiosqlite.Connection]:
         """A new connection to `path`, in WAL mode: readers and the writer do not wait for each other.
@@ -108,13 +122,6 @@ class Sqlite:
         async with aiosqlite.connect(path, timeout=BUSY_TIMEOUT, **mode) as connection:
             for pragma in ("journal_mode=WAL", *PRAGMAS):
                 await connection.execute(f"PRAGMA {pragma}")
-            yield connection
-
-    @asynccontextmanager
-    async def checkpoints_connection(self) -> AsyncIterator[aiosqlite.Connection]:
-        """A connection to the checkpoints that also reads the tables, as `tables.sessions`."""
-        async with self.connection(self.checkpoints) as connection:
-            await connection.execute("ATTACH DATABASE ? AS tables", (str(self.path),))
             yield connection
 
     @asynccontextmanager

@@ -58,7 +58,7 @@ class TaskStore:
     ) -> None:
         self._database = database
         self._clock = clock or time.time
-        self._lease_clock = lease_clock(database) if clock is None else self._same_clock
+        self._lease_clock = lease_clock(database) if clock is None else self._now
         self._lease = timedelta(seconds=lease)
 
     async def add(self, user_id: str, session_id: str, request: Mapping[str, Any]) -> TaskRecord:
@@ -113,7 +113,7 @@ class TaskStore:
     async def claim(self, task_id: str, claim_id: str) -> TaskRecord | None:
         """Claim a task that nobody runs and before which no other of its session has to run; None if it is not so."""
         async with self._database.begin() as connection:
-            at = await self._lease_time(connection)
+            at = self._lease_time()
             values: dict[str, Any] = {"status": "running", "claim_id": claim_id, "lease_until": at.now + self._lease}
             values |= {
                 "attempts": tasks.c.attempts + 1,
@@ -127,7 +127,7 @@ class TaskStore:
         """Extend the leases of the claims, even lapsed ones of tasks that no other worker has claimed."""
         mine = and_(tasks.c.claim_id.in_(claim_ids), unfinished)
         async with self._database.begin() as connection:
-            at = await self._lease_time(connection)
+            at = self._lease_time()
             extend = update(tasks).where(mine).values(lease_until=at.now + self._lease)
             rows = await connection.execute(extend.returning(tasks.c.claim_id, tasks.c.cancel_asked))
             held: dict[str, ClaimState] = {row.claim_id: "cancel" if row.cancel_asked else "held" for row in rows}
@@ -157,7 +157,7 @@ class TaskStore:
         one = and_(tasks.c.task_id == task_id, unfinished)
         values = {"status": "cancelled", "answer": answer, "finished": self._now(), "cancel_asked": True}
         async with self._database.begin() as connection:
-            at = await self._lease_time(connection)
+            at = self._lease_time()
             asked = update(tasks).where(one).values(cancel_asked=True)
             await connection.execute(asked)
             end = (
@@ -181,13 +181,13 @@ class TaskStore:
     async def overdue(self, after: float, limit: int) -> list[str]:
         """Ids of tasks that could run but were sent to the queue more than `after` seconds ago, oldest first."""
         async with self._database.read() as connection:
-            found = select(tasks.c.task_id).where(self._is_overdue(after, await self._lease_time(connection)))
+            found = select(tasks.c.task_id).where(self._is_overdue(after, self._lease_time()))
             return list((await connection.execute(found.order_by(tasks.c.number).limit(limit))).scalars())
 
     async def mark_sent(self, task_ids: Sequence[str], after: float) -> list[str]:
         """Those of the tasks that are still overdue; now they count as sent. No other process gets the same ones."""
         async with self._database.begin() as connection:
-            overdue = self._is_overdue(after, await self._lease_time(connection))
+            overdue = self._is_overdue(after, self._lease_time())
             mark = update(tasks).where(tasks.c.task_id.in_(task_ids), overdue).values(sent=self._now())
             rows = await connection.execute(mark.returning(tasks.c.task_id, tasks.c.number))
             return [row.task_id for row in sorted(rows, key=lambda row: row.number)]
@@ -223,12 +223,9 @@ class TaskStore:
                 return Released(held=False)
             return Released(True, await _next_of_session(connection, row.user_id, row.session_id))
 
-    async def _lease_time(self, connection: AsyncConnection) -> LeaseTime:
-        now = await self._lease_clock(connection)
+    def _lease_time(self) -> LeaseTime:
+        now = self._lease_clock()
         return LeaseTime(now, now + self._lease + OTHER_LEASES)
-
-    async def _same_clock(self, _: AsyncConnection) -> datetime:
-        return self._now()
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)

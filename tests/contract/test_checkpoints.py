@@ -5,23 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any, ClassVar
 
 import pytest
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage, SystemMessage, ToolMessage
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
+from sqlalchemy import text
 
-from agent.storage.checkpoints import Checkpoints, delete_thread, open_checkpoints, prune
-from agent.storage.database import Database, open_database, storage_errors
+from agent.storage.checkpoints import delete_thread, open_checkpoints
+from agent.storage.database import Database, storage_errors
+from agent.storage.thread_saver import ThreadSaver
 from config.errors import StorageUnavailable
 from tests.contract.conftest import OpenDatabase
 from tests.support.postgres_server import PostgresServer
 
 
 @pytest.fixture
-async def saver(database: Database) -> AsyncIterator[Checkpoints]:
+async def saver(database: Database) -> AsyncIterator[ThreadSaver]:
     async with open_checkpoints(database) as saver:
         yield saver
 
@@ -30,7 +31,7 @@ def config(thread_id: str) -> Any:
     return {"configurable": {"thread_id": thread_id}}
 
 
-def agent(saver: Checkpoints) -> Any:
+def agent(saver: ThreadSaver) -> Any:
     """Answers, and asks a person first when it is told to."""
 
     def answer(state: MessagesState) -> dict[str, list[AnyMessage]]:
@@ -48,44 +49,33 @@ def agent(saver: Checkpoints) -> Any:
     return graph.compile(checkpointer=saver)
 
 
-async def say(saver: Checkpoints, thread_id: str, *words: str) -> list[str]:
+async def say(saver: ThreadSaver, thread_id: str, *words: str) -> list[str]:
     """All that has been said in the thread."""
     state: dict[str, Any] = {"messages": []}
     for each in words:
-        state = await agent(saver).ainvoke({"messages": [HumanMessage(each)]}, config(thread_id))
+        state = await agent(saver).ainvoke({"messages": [HumanMessage(each)]}, config(thread_id), durability="sync")
     return [str(message.content) for message in state["messages"]]
 
 
-async def said(saver: Checkpoints, thread_id: str) -> list[str]:
+async def said(saver: ThreadSaver, thread_id: str) -> list[str]:
     state = await agent(saver).aget_state(config(thread_id))
     return [str(message.content) for message in state.values.get("messages", [])]
 
 
-async def kept(saver: Checkpoints, thread_id: str) -> int:
+async def kept(saver: ThreadSaver, thread_id: str) -> int:
     return len([each async for each in saver.alist(config(thread_id))])
 
 
 async def rows_of(database: Database, thread_id: str) -> int:
     """Every row that is stored of the thread, in whichever table."""
-    async with AsyncExitStack() as closing:
-        if database.engine.dialect.name == "sqlite":
-            connection = await closing.enter_async_context(database.backend.connection(database.backend.checkpoints))  # type: ignore[union-attr]
-            tables, mark = ("checkpoints", "writes"), "?"
-        else:
-            pool = await closing.enter_async_context(database.backend.pool(1))  # type: ignore[union-attr]
-            connection = await closing.enter_async_context(pool.connection())
-            tables, mark = ("checkpoints", "checkpoint_writes", "checkpoint_blobs"), "%s"
-        count = 0
-        for table in tables:
-            cursor = await connection.execute(
-                f"SELECT count(*) AS n FROM {table} WHERE thread_id = {mark}", [thread_id]
-            )
-            row = await cursor.fetchone()
-            count += row["n"] if isinstance(row, dict) else row[0]
-        return count
+    counts = [
+        text(f"SELECT count(*) AS n FROM {table} WHERE thread_id = :thread").bindparams(thread=thread_id)
+        for table in ("threads", "thread_messages", "thread_writes")
+    ]
+    return sum([(await database.execute(each))[0].n for each in counts])
 
 
-async def test_a_thread_goes_on_in_another_process(saver: Checkpoints, open_it: OpenDatabase) -> None:
+async def test_a_thread_goes_on_in_another_process(saver: ThreadSaver, open_it: OpenDatabase) -> None:
     await say(saver, "a", "one")
     async with open_it() as database, open_checkpoints(database) as other:
         assert await say(other, "a", "two") == [
@@ -110,7 +100,7 @@ MESSAGES: list[AnyMessage] = [
 
 
 async def test_every_kind_of_message_comes_back_as_it_was_without_a_warning(
-    saver: Checkpoints, caplog: pytest.LogCaptureFixture
+    saver: ThreadSaver, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
         await agent(saver).ainvoke({"messages": MESSAGES}, config("a"))
@@ -133,7 +123,7 @@ class Trap:
         return {"name": self.name}
 
 
-async def test_what_is_no_message_is_not_brought_to_life(saver: Checkpoints) -> None:
+async def test_what_is_no_message_is_not_brought_to_life(saver: ThreadSaver) -> None:
     """Who can write to the database could otherwise run any code here."""
     message = ToolMessage("x", tool_call_id="1", artifact=Trap("trap"))
     await agent(saver).ainvoke({"messages": [message]}, config("a"))
@@ -143,62 +133,63 @@ async def test_what_is_no_message_is_not_brought_to_life(saver: Checkpoints) -> 
     assert Trap.made == []
 
 
-@pytest.mark.parametrize("text", ["a\0b", "half \ud83d of it", "🙂"])
-async def test_whatever_is_said_can_be_stored(saver: Checkpoints, text: str) -> None:
-    await say(saver, "a", text)
+@pytest.mark.parametrize("words", ["a\0b", "half \ud83d of it", "🙂"])
+async def test_whatever_is_said_can_be_stored(saver: ThreadSaver, words: str) -> None:
+    await say(saver, "a", words)
     assert (await said(saver, "a"))[1].endswith(".")
 
 
-async def test_pruning_keeps_what_was_said_and_only_the_newest_step(saver: Checkpoints, database: Database) -> None:
-    await say(saver, "a", "one", "two", "three")
-    await say(saver, "b", "other")
-    everything, others = await said(saver, "a"), await rows_of(database, "b")
-    grown = await rows_of(database, "a")
-    await prune(saver, "a")
-    assert await kept(saver, "a") == 1
-    assert await rows_of(database, "a") < grown / 4
-    assert await said(saver, "a") == everything
-    (only,) = [each async for each in saver.alist(config("a"))]
-    assert only.parent_config is None
-    assert await rows_of(database, "b") == others
-    await prune(saver, "a")
-    assert (await say(saver, "a", "four"))[: len(everything)] == everything
+async def test_only_the_newest_step_is_kept(saver: ThreadSaver, database: Database) -> None:
+    for turns in range(1, 4):
+        await say(saver, "a", str(turns))
+        assert await rows_of(database, "a") == 1 + 3 * turns  # the checkpoint, and each message once
+        (only,) = [each async for each in saver.alist(config("a"))]
+        assert only.parent_config is None and not only.pending_writes
 
 
-async def test_a_thread_that_is_pruned_after_every_turn_grows_by_its_messages_alone(
-    saver: Checkpoints, database: Database
+async def test_a_message_that_changes_is_replaced_and_one_that_is_removed_is_gone(
+    saver: ThreadSaver, database: Database
 ) -> None:
-    rows = []
-    for n in range(4):
-        await say(saver, "a", str(n))
-        await prune(saver, "a")
-        rows.append(await rows_of(database, "a"))
-    assert rows[1] == rows[-1]
+    await say(saver, "a", "one", "two")
+    messages = (await agent(saver).aget_state(config("a"))).values["messages"]
+    changes = [messages[1].model_copy(update={"content": "Changed."}), RemoveMessage(id=messages[2].id)]
+    await agent(saver).aupdate_state(config("a"), {"messages": changes}, as_node="afterwards")
+    assert await said(saver, "a") == ["one", "Changed.", "two", "You said two.", "Anything else?"]
+    assert await rows_of(database, "a") == 6
 
 
-async def test_pruning_keeps_an_interrupted_turn_answerable(saver: Checkpoints) -> None:
+async def test_an_interrupted_turn_is_answered_in_another_process(saver: ThreadSaver, open_it: OpenDatabase) -> None:
     await say(saver, "a", "one", "review")
-    await prune(saver, "a")
-    state = await agent(saver).aget_state(config("a"))
-    assert [each.value for each in state.interrupts] == [{"ask": "review"}]
-    answered = await agent(saver).ainvoke(Command(resume="Agreed."), config("a"))
+    async with open_it() as database, open_checkpoints(database) as other:
+        state = await agent(other).aget_state(config("a"))
+        assert [each.value for each in state.interrupts] == [{"ask": "review"}]
+        answered = await agent(other).ainvoke(Command(resume="Agreed."), config("a"))
     assert [message.content for message in answered["messages"][-2:]] == ["Agreed.", "Anything else?"]
 
 
-async def test_pruning_a_thread_that_is_none_does_nothing(saver: Checkpoints) -> None:
-    await prune(saver, "unknown")
+async def test_an_unknown_thread_is_empty(saver: ThreadSaver) -> None:
     await delete_thread(saver, "unknown")
     assert await said(saver, "unknown") == []
+    assert await kept(saver, "unknown") == 0
 
 
-async def test_prunings_at_once_do_not_hinder_each_other(saver: Checkpoints) -> None:
-    await say(saver, "a", "one", "two")
-    await asyncio.gather(*[prune(saver, "a") for _ in range(5)])
-    assert await kept(saver, "a") == 1
-    assert len(await said(saver, "a")) == 6
+async def test_a_subgraph_that_waits_is_answered_and_leaves_nothing(saver: ThreadSaver, database: Database) -> None:
+    """A tool may run a graph of its own."""
+    inner = StateGraph(MessagesState)
+    inner.add_node("ask", lambda _: {"messages": [AIMessage(interrupt("sure?"))]})
+    inner.add_edge(START, "ask")
+    outer = StateGraph(MessagesState)
+    outer.add_node("inner", inner.compile())
+    outer.add_edge(START, "inner")
+    graph = outer.compile(checkpointer=saver)
+    await graph.ainvoke({"messages": [HumanMessage("Hi")]}, config("a"))
+    assert await rows_of(database, "a") > 3
+    answered = await graph.ainvoke(Command(resume="Yes."), config("a"))
+    assert [each.content for each in answered["messages"]] == ["Hi", "Yes."]
+    assert await rows_of(database, "a") == 3
 
 
-async def test_of_a_deleted_thread_nothing_is_left(saver: Checkpoints, database: Database) -> None:
+async def test_of_a_deleted_thread_nothing_is_left(saver: ThreadSaver, database: Database) -> None:
     await say(saver, "a", "one", "review")
     await say(saver, "b", "other")
     await delete_thread(saver, "a")
@@ -207,14 +198,14 @@ async def test_of_a_deleted_thread_nothing_is_left(saver: Checkpoints, database:
     assert len(await said(saver, "b")) == 3
 
 
-async def test_many_threads_at_once_do_not_hinder_each_other(saver: Checkpoints) -> None:
+async def test_many_threads_at_once_do_not_hinder_each_other(saver: ThreadSaver) -> None:
     async with asyncio.timeout(60):
-        everything = await asyncio.gather(*[say(saver, str(n), "one", "two") for n in range(30)])
+        everything = await asyncio.gather(*[say(saver, str(n), "one", "two") for n in range(100)])
     assert all(len(each) == 6 for each in everything)
 
 
 async def test_a_write_that_is_cancelled_does_not_keep_other_processes_out(
-    saver: Checkpoints, open_it: OpenDatabase
+    saver: ThreadSaver, open_it: OpenDatabase
 ) -> None:
     first = await saver.aput(
         {"configurable": {"thread_id": "a", "checkpoint_ns": ""}},
@@ -243,7 +234,7 @@ async def test_a_restart_of_postgres_is_survived(open_postgres: OpenDatabase, po
     async with open_postgres() as database, open_checkpoints(database) as saver:
         await say(saver, "a", "one")
         postgres.stop()
-        calls = [prune(saver, "a"), delete_thread(saver, "a"), *(guarded(saver) for _ in range(20))]
+        calls = [delete_thread(saver, "a"), *(guarded(saver) for _ in range(20))]
         async with asyncio.timeout(15):  # together, and not one after the other
             outcomes = await asyncio.gather(*calls, return_exceptions=True)
         assert {type(each) for each in outcomes} == {StorageUnavailable}
@@ -261,13 +252,6 @@ async def test_a_restart_that_nobody_was_there_to_see_is_not_even_noticed(
         assert len(await say(saver, "0", "two")) == 6
 
 
-async def guarded(saver: Checkpoints) -> None:
+async def guarded(saver: ThreadSaver) -> None:
     with storage_errors():
         await saver.aget_tuple(config("a"))
-
-
-async def test_sqlite_keeps_tables_and_threads_in_two_files(tmp_path: Any) -> None:
-    async with open_database(None, tmp_path / "data", 5, 0) as database, open_checkpoints(database) as saver:
-        await say(saver, "a", "one")
-    names = {each.name for each in (tmp_path / "data").iterdir()}
-    assert {"switchboard.db", "checkpoints.db"} <= names

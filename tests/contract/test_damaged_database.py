@@ -18,8 +18,8 @@ from langgraph.graph import START, MessagesState, StateGraph
 from agent.sessions.store import SessionStore
 from agent.storage.checkpoints import open_checkpoints
 from agent.storage.database import Database, open_database, storage_errors
+from agent.storage.earlier_checkpoints import CHECKPOINT_FORMAT
 from agent.storage.sqlite import FilePresence
-from agent.storage.sqlite_checkpoints import CHECKPOINT_FORMAT
 from config.errors import ConfigError, StorageUnavailable
 from tests.contract.conftest import OpenDatabase
 from tests.support.postgres_server import PostgresServer
@@ -89,20 +89,16 @@ def add_one_message(database: Database, saver: Any) -> Any:
 
 
 async def test_checkpoints_of_a_newer_version_are_refused(
-    open_it: OpenDatabase, database_url: str, monkeypatch: pytest.MonkeyPatch
+    open_it: OpenDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_it() as database:
         async with open_checkpoints(database) as saver:
             await add_one_message(database, saver)
             written = await saver.aget_tuple({"configurable": {"thread_id": "t"}})
             assert written is not None and written.checkpoint["v"] == CHECKPOINT_FORMAT
-        async with open_checkpoints(database) as saver:  # what this version wrote, it reads
-            newest = len(getattr(saver, "MIGRATIONS", ()))
-        if database_url.startswith("sqlite"):
-            monkeypatch.setattr("agent.storage.sqlite_checkpoints.CHECKPOINT_FORMAT", CHECKPOINT_FORMAT - 1)
-        else:
-            async with database.begin() as connection:
-                await connection.exec_driver_sql(f"INSERT INTO checkpoint_migrations (v) VALUES ({newest})")
+        async with open_checkpoints(database):
+            pass  # what this version wrote, it reads
+        monkeypatch.setattr("agent.storage.earlier_checkpoints.CHECKPOINT_FORMAT", CHECKPOINT_FORMAT - 1)
         with pytest.raises(ConfigError, match="a newer version of Switchboard wrote them"):
             async with open_checkpoints(database):
                 pass

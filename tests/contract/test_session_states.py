@@ -74,9 +74,8 @@ async def open_servers(
             await running.enter_async_context(states.running())
         stores.append(SessionStore(database, states=states, lease=lease))
         if len(stores) == 1:
-            event.listen(
-                database.engine.sync_engine, "before_cursor_execute", lambda *given: queries.append(str(given[2]))
-            )
+            for engine in (database.engine.sync_engine, *([database.thread.engine] if database.thread else [])):
+                event.listen(engine, "before_cursor_execute", lambda *given: queries.append(str(given[2])))
     return Servers(stores[0], stores[1], queries)
 
 

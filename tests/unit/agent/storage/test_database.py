@@ -111,9 +111,9 @@ async def test_more_callers_than_connections_are_told_to_come_back(
     async with open_database(None, tmp_path, 1, 0) as database:
         async with database.read():
             with pytest.raises(StorageUnavailable) as raised:
-                await SessionStore(database).find("u", "s")
+                await SessionStore(database).ids("u")
         assert raised.value.retry_after == 1.0
-        assert await SessionStore(database).find("u", "s") is None
+        assert await SessionStore(database).ids("u") == []
 
 
 async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
