@@ -49,7 +49,7 @@ bench-workers: $(READY)
 	$(BIN)/python -m bench --workers
 
 bench-sessions: $(READY)
-	$(BIN)/python -m bench.sessions
+	$(BIN)/python -m bench.sessions $(if $(PEERS),--peers)
 
 # Fails if a turn costs more than bench/baseline.json allows. UPDATE=1 writes the current cost to the baseline.
 bench-check: $(READY)

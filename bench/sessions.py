@@ -1,7 +1,10 @@
-"""Measure the cost of sessions: `python -m bench.sessions [postgresql://... [redis://...]]`.
+"""Measure the cost of sessions: `python -m bench.sessions [--peers] [postgresql://... [redis://...]]`.
 
 Prints the time to first token of `/agent/invoke/stream` and of `/v1/chat/completions` on the same server, the disk
 space of 50 turns (SQLite only), and the rate of session operations with 100,000 sessions stored.
+
+With `--peers` it compares turns instead: stateless, on sessions in SQLite and in PostgreSQL, and those of aegra and
+LangGraph's development server. Without a URL it starts a PostgreSQL of its own.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,7 +30,13 @@ from agent.sessions.sessions_table import sessions
 from agent.sessions.store import SessionStore
 from agent.storage.database import Database, open_database
 from api.log import configure_logging
+from bench.loads import UNPACED
+from bench.processes import Cores
 from bench.program import run_program
+from bench.servers import SWITCHBOARD, Server, run_provider
+from bench.session_peers import AEGRA, LANGGRAPH_DEV, aegra, install, langgraph_dev, write_agent
+from bench.session_turns import SessionFigures, langgraph_threads, measure_turns, stateless, switchboard_sessions
+from tests.support.postgres_server import postgres_server
 from tests.support.serving import fake, serving
 
 SESSIONS, USERS = 100_000, 1_000
@@ -153,13 +164,64 @@ async def measure_rate(
     print(f"{title}: {completed / seconds:.0f}/s with {SESSIONS} stored, {concurrency} at once")
 
 
+async def compare_turns(database_url: str | None, seconds: float) -> int:
+    """Print the cost of turns on each server, one after the other; return the exit status."""
+    cores = Cores.of_this_machine()
+    with ExitStack() as closing:
+        folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="switchboard-bench-")))
+        if database_url is None:
+            database_url = closing.enter_context(postgres_server()).new_database()
+        async with run_provider(folder, cores, [UNPACED]) as provider:
+            base_url = f"http://127.0.0.1:{provider.target.port}/v1"
+            write_agent(folder, base_url, UNPACED)
+            results = [
+                await measure_switchboard(folder, cores, None, seconds),
+                await measure_switchboard(folder, cores, database_url, seconds),
+                await measure_peer(folder, cores, "aegra", AEGRA, aegra(database_url), seconds),
+                await measure_peer(folder, cores, "langgraph-dev", LANGGRAPH_DEV, langgraph_dev(), seconds),
+            ]
+    return 1 if any(each.broken for figures in results for each in figures) else 0
+
+
+async def measure_switchboard(
+    folder: Path, cores: Cores, database_url: str | None, seconds: float
+) -> list[SessionFigures]:
+    """Measure turns with and without a session."""
+    name, environment = "SQLite", SWITCHBOARD.environment
+    if database_url is not None:
+        name, environment = "PostgreSQL", (*environment, ("SWITCHBOARD_DATABASE_URL", database_url))
+    async with replace(SWITCHBOARD, environment=environment).run(folder, cores.server, {UNPACED: "bench-0"}) as server:
+        stateless_turns = await measure_turns("switchboard, stateless", server, stateless(server), seconds)
+        print(stateless_turns)
+        figures = await measure_turns(f"switchboard, {name}", server, switchboard_sessions(server), seconds)
+        print(figures, f"({figures.cpu / stateless_turns.cpu:.1f} x the CPU of a stateless turn)")
+    return [stateless_turns, figures]
+
+
+async def measure_peer(
+    folder: Path, cores: Cores, name: str, packages: tuple[str, ...], peer: Server, seconds: float
+) -> list[SessionFigures]:
+    """Measure turns of a peer, or print why it cannot be had."""
+    if problem := await install(name, packages):
+        print(f"{name} cannot be installed here: {problem}")
+        return []
+    async with peer.run(folder, cores.server, {}) as server, server.client() as http:
+        figures = await measure_turns(name, server, langgraph_threads(server, http), seconds)
+        print(figures)
+    return [figures]
+
+
 def main() -> int:
     """Return the exit status: 0, or 2 if the measurement failed."""
     parser = argparse.ArgumentParser(prog="python -m bench.sessions", description=__doc__)
     parser.add_argument("database_url", nargs="?", help="default: an SQLite file in a temporary folder")
     parser.add_argument("redis_url", nargs="?", help="default: no Redis")
+    parser.add_argument("--peers", action="store_true", help="compare turns with aegra and langgraph dev")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each load of --peers; default: %(default)g")
     options = parser.parse_args()
     configure_logging("WARNING", as_json=False)
+    if options.peers:
+        return run_program(compare_turns(options.database_url, options.seconds))
     return run_program(measure_sessions(options.database_url, options.redis_url))
 
 
