@@ -29,9 +29,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="Chromium is not installed"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One server for all tests of the worker. Tests use users and personas of their own."""
+    """One server for all tests of a module. Tests use users and personas of their own.
+
+    It must not outlive the module: other tests wait until no connection to SQLite is open in their process.
+    """
     with running_in_thread(lambda: _lively(tmp_path_factory.mktemp("console"))) as served:
         yield served
 
