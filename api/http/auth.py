@@ -7,7 +7,6 @@ ask for a user and a password.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
@@ -93,7 +92,7 @@ def _password(credentials: str) -> str:
     """The password of HTTP Basic; empty if there is none."""
     try:
         return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # of base64, which has two errors for it, or of UTF-8
         return ""
 
 

@@ -277,11 +277,14 @@ async def test_openais_client_understands_the_errors(openai: AsyncOpenAI) -> Non
         (basic("any:wrong"), 401),
         (basic(b"\xff:\xff"), 401),
         ({"Authorization": "Basic !!"}, 401),
+        ({"Authorization": "Basic é".encode()}, 401),
         ({**basic("proxy:password"), "x-api-key": TOKEN}, 200),
     ],
 )
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/fake"])
-async def test_only_who_has_a_token_gets_in(server: Served, path: str, headers: dict[str, str], status: int) -> None:
+async def test_only_who_has_a_token_gets_in(
+    server: Served, path: str, headers: dict[str, str] | dict[str, bytes], status: int
+) -> None:
     async with httpx.AsyncClient(base_url=server.url, headers=headers) as http:
         response = await http.get(path)
     assert response.status_code == status
