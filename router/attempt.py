@@ -58,6 +58,7 @@ class Attempt:
         stats.in_flight += 1
         answer = AnswerCollector(provider_of(deployment), has_stop=bool(params.get("stop")))
         timeout = ChunkTimeout()
+        usage: Mapping[str, Any] | None = None
         try:
             async with aclosing(router.lanes.for_deployment(deployment).stream(request)) as stream:
                 while (chunk := await self._next(stream, timeout, began)) is not None:
@@ -68,16 +69,18 @@ class Attempt:
             self._turn.serving = record.model, deployment
             for chunk in final:
                 yield chunk
-            if answer.usage is None and (usage := self._usage(answer, request)):
-                yield {"choices": [], "usage": usage}
             record.outcome = "ok"
             trial.succeeded()
             stats.answered(record.first_token or router.clock() - began)
+            usage = self._usage(answer, request)
+            if answer.usage is None:
+                yield {"choices": [], "usage": usage}
         except AttemptError as exc:
             if exc.counts:
                 trial.failed(exc)
             record.outcome = stats.last_error = exc.code
-            if answer.has_text and (usage := self._usage(answer, request)):
+            usage = self._usage(answer, request)
+            if answer.has_text and usage:
                 # Another attempt continues the text, and the turn's usage is that of both.
                 yield {"choices": [], "usage": usage}
             raise
@@ -89,7 +92,7 @@ class Attempt:
             trial.cancelled()  # has no effect after any other end
             stats.in_flight -= 1
             record.seconds = router.clock() - began
-            self._count(self._usage(answer, request), params)
+            self._count(usage or self._usage(answer, request), params)
 
     async def _next(self, stream: AsyncIterator[Chunk], timeout: ChunkTimeout, began: float) -> Chunk | None:
         """The next chunk, within the first-token timeout or, after the first token, the stall timeout."""

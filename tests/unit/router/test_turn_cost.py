@@ -11,6 +11,7 @@ from config.errors import AllDeploymentsFailed, AnswerCut, ProviderOverloaded
 from config.models.deployments import Deployment
 from router.model_call import ModelCall
 from router.routed_turn import RoutedTurn
+from router.token_estimate import estimated_usage
 from tests.support.scripted_lane import HANG, ScriptedLane, delta, deployment, finish, router_over, text, usage
 
 PRICES = {"input_cost_per_token": 1, "output_cost_per_token": 10}
@@ -102,6 +103,26 @@ async def test_the_loser_without_a_price_leaves_the_cost_unknown_only_if_it_had_
 @pytest.mark.parametrize("script", [GOOD[:3], [*GOOD[:3], usage(0, 0)]], ids=["no usage", "an empty one"])
 async def test_an_answer_whose_tokens_nobody_counted_costs_an_estimate(script: list[Any]) -> None:
     assert await cost_of({"a": [script]}, priced("a")) == 4 + 10
+
+
+async def test_a_turn_reports_the_estimate_that_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    estimates: list[dict[str, int]] = []
+
+    def estimated(*arguments: Any) -> dict[str, int]:
+        estimates.append(estimated_usage(*arguments))
+        return estimates[-1]
+
+    monkeypatch.setattr("router.attempt.estimated_usage", estimated)
+    scripts = {"a": [[finish("length")], GOOD[:3], [text(WHOLE[:32]), AnswerCut("reset")]], "b": [GOOD[:3]]}
+    router = router_over(ScriptedLane(scripts), priced("a"), priced("b", 1), num_retries=0)
+    for attempts in (1, 1, 2):
+        turn = router.begin("main")
+        chunks = [chunk async for chunk in ModelCall(turn, [{"role": "user", "content": "Hi"}], {}).chunks()]
+        reported = [chunk["usage"] for chunk in chunks if chunk.get("usage")]
+        assert [each["prompt_tokens"] for each in reported] == [each.input_tokens for each in turn.record.attempts]
+        assert reported == estimates  # each attempt is estimated once
+        assert len(reported) == attempts
+        estimates.clear()
 
 
 async def test_an_estimate_without_a_price_costs_nothing_that_is_known() -> None:
