@@ -21,10 +21,10 @@ def in_thread(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
     @wraps(function)
     async def run(*args: Any, **kwargs: Any) -> Any:
         result: Future[Any] = Future()
+        result.set_running_or_notify_cancel()  # before the thread starts, since afterwards nothing can cancel it
         context = contextvars.copy_context()
 
         def work() -> None:
-            result.set_running_or_notify_cancel()
             try:
                 result.set_result(context.run(function, *args, **kwargs))
             except (StopIteration, SystemExit) as exc:  # which asyncio does not pass on, or takes for its own end
