@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from weakref import WeakSet
@@ -21,7 +21,6 @@ from agent.memory.trim import system_prompt_length
 from agent.memory.turn_memories import TurnMemories
 from agent.start_gate import StartGate
 from agent.statistics.statistics import Statistics
-from agent.storage.fence import ClaimedThread
 from agent.stream import AgentInput, AgentRun
 from agent.tools.caller_tools import CallerTool
 from agent.tools.choice import chosen_tools
@@ -29,9 +28,10 @@ from agent.tools.mcp.host import McpHost
 from agent.tools.tool_set import ToolSet, own_tool_names, tool_set
 from agent.turn import Turn
 from agent.turn_context import Prompt, TurnContext
+from agent.turn_request import ThreadRequest, TurnRequest
 from config.errors import ServerStopping
 from config.profile.agent_file import AgentProfile
-from router.failover import FailoverRouter, RoutingOverrides
+from router.failover import FailoverRouter
 from router.routed_turn import RoutedTurn
 from router.sized_cache import SizedCache
 
@@ -40,39 +40,6 @@ COMPILED_TOOL_SETS = 64
 
 COMPILED_TOOL_BYTES = 8 * 1024 * 1024
 """The size of the callers' tools, as JSON, whose graphs are kept. In memory they take about four times as much."""
-
-
-@dataclass(frozen=True, slots=True)
-class TurnRequest:
-    """What a caller asks for. `model` None means the default; `params` are OpenAI's sampling parameters.
-
-    `allowed_tools` are the names of the caller's tools that may be called; None for all. `hand_offs` says whether the
-    agent offers hand-offs of its own; None leaves that to the model group.
-
-    `session_key` names the call that the turn belongs to: a newer request on the same key supersedes the older one.
-    `fingerprint` is the same for a request that a client sends again. `overrides` are what the caller wants of the
-    routing. `user_id` is whose memories the turn may use, on a model that has them. Tools are told `user_id` and
-    `session_id`. `caller` is the id of the caller's token, for the statistics.
-
-    `system_prompt` takes the place of agent.yaml's, and messages never replace it. `agent_tools` are the names of the
-    agent's own tools, and patterns such as "mcp:*"; None means agent.yaml's with those of all MCP servers.
-    """
-
-    model: str | None
-    messages: Sequence[AnyMessage]
-    caller_tools: Sequence[CallerTool] = ()
-    tool_choice: str | Mapping[str, Any] | None = None
-    allowed_tools: frozenset[str] | None = None
-    hand_offs: bool | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
-    session_key: str | None = None
-    fingerprint: bytes | None = None
-    overrides: RoutingOverrides = field(default_factory=RoutingOverrides)
-    user_id: str | None = None
-    session_id: str | None = None
-    system_prompt: str | None = None
-    agent_tools: tuple[str, ...] | None = None
-    caller: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +56,6 @@ class _Running:
 
     def replaced_by(self, turn: Turn, fingerprint: bytes | None) -> _Running:
         return _Running(turn, fingerprint, self.superseded | ({self.fingerprint} if self.fingerprint else set()))
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadRequest:
-    """A turn on a stored thread: new `messages`, or the `answers` to its interrupts.
-
-    `prompt` says what the model is sent of the thread. `answered` are the ids of the tool calls that `answers` decide.
-    Tools are told `user_id` and `session_id`.
-    `params`, `agent_tools` and `caller` are those of TurnRequest.
-    """
-
-    model: str | None
-    thread: ClaimedThread
-    user_id: str
-    prompt: Prompt
-    messages: Sequence[AnyMessage] = ()
-    answers: Mapping[str, Any] | None = None
-    answered: frozenset[str] = frozenset()
-    session_id: str | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
-    agent_tools: tuple[str, ...] | None = None
-    caller: str | None = None
 
 
 class TurnService:

@@ -13,7 +13,8 @@ from agent.personas.prompt import in_front_of
 from agent.personas.store import PersonaStore
 from agent.personas.turn import PersonaTurn
 from agent.storage.database import Database
-from agent.turns import TurnRequest, TurnService
+from agent.turn_request import TurnRequest
+from agent.turns import TurnService
 from config.errors import ModelNotFound, PersonaNotFound
 
 

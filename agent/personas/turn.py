@@ -18,7 +18,8 @@ from agent.personas.prompt import conversation, is_enough, trims
 from agent.personas.shape import parse_shape
 from agent.sessions.tasks import run_shielded
 from agent.turn import Turn
-from agent.turns import TurnRequest, TurnService
+from agent.turn_request import TurnRequest
+from agent.turns import TurnService
 from config.errors import ConversationBusy
 from router.failover import RoutingOverrides
 

@@ -29,7 +29,8 @@ from agent.sessions.threads import Threads
 from agent.sessions.turn_outcome import TurnOutcome
 from agent.sessions.turn_response import TurnResponse
 from agent.turn import Turn
-from agent.turns import ThreadRequest, TurnService
+from agent.turn_request import ThreadRequest
+from agent.turns import TurnService
 from config.errors import LeaseLost, StorageUnavailable, SwitchboardError, TurnCancelled
 
 log = structlog.get_logger(__name__)

@@ -8,7 +8,8 @@ import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
 from agent.personas.service import PersonaService
-from agent.turns import TurnRequest, TurnService
+from agent.turn_request import TurnRequest
+from agent.turns import TurnService
 from api.chat import encode
 from api.chat.wire import ChatBody
 from api.http.auth import authenticate

@@ -7,7 +7,7 @@ from typing import Annotated
 from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from agent.turns import TurnRequest
+from agent.turn_request import TurnRequest
 from api.http.ids import ModelName
 
 

@@ -9,7 +9,8 @@ from typing import Final
 
 from langchain_core.messages import HumanMessage
 
-from agent.turns import TurnRequest, TurnService
+from agent.turn_request import TurnRequest
+from agent.turns import TurnService
 from api.http.errors import InvalidBody
 from config.models.deployments import Deployment, Registry, RouterSettings, Timeouts
 from config.profile.agent_file import AgentProfile

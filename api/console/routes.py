@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from agent.personas.service import PersonaService
-from agent.turns import TurnRequest, TurnService
+from agent.turn_request import TurnRequest
+from agent.turns import TurnService
 from api.console import encode
 from api.console.drill import FAULTS, drill
 from api.console.models_file import ModelsFile

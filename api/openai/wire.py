@@ -15,7 +15,7 @@ import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from agent.tools.caller_tools import CallerTool
-from agent.turns import TurnRequest
+from agent.turn_request import TurnRequest
 from api.http.ids import ModelName, is_valid_id
 from api.openai.messages import to_langchain
 from api.openai.tools import read_function, read_tool, read_tool_choice

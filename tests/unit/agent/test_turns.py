@@ -19,7 +19,8 @@ from agent.start_gate import StartGate
 from agent.stream import AgentInput, AgentRun
 from agent.tools.caller_tools import CallerTool
 from agent.turn_context import TurnContext
-from agent.turns import TurnRequest, TurnService
+from agent.turn_request import TurnRequest
+from agent.turns import TurnService
 from config.errors import (
     AllDeploymentsFailed,
     AnswerCut,

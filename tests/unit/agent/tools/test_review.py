@@ -12,7 +12,8 @@ from agent.events import Event, HandOff, ReviewRequested, ToolFinished, TurnFini
 from agent.storage.fence import ClaimedThread
 from agent.tools.review import DECLINED, ReviewResponse, resume_value
 from agent.tools.tool_set import SERVER_TOOLS
-from agent.turns import ThreadRequest, TurnService
+from agent.turn_request import ThreadRequest
+from agent.turns import TurnService
 from config.profile.agent_file import AgentProfile
 from tests.support.scripted_lane import Script, ScriptedLane, call, deployment, finish, router_over, text
 

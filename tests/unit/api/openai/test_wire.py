@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from agent.turns import TurnRequest
+from agent.turn_request import TurnRequest
 from api.http.body import validate_body
 from api.openai.wire import ChatCompletionRequest
 from config.errors import RequestError
