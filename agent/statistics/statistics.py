@@ -20,10 +20,9 @@ from config.errors import SwitchboardError
 from router.turn_record import TurnRecord
 
 MINUTE: Final = 60
-DAY_MINUTES: Final = 24 * 60
 
 TOTAL: Final = 0
-"""In place of a minute: everything that a process has counted under its id."""
+"""In place of a minute: everything that a process has counted."""
 
 MAX_NAMES: Final = 200
 """Different models, deployments or callers that a process counts apart: a wildcard has endless model names."""
@@ -40,19 +39,16 @@ MAX_UNSTORED: Final = 240
 MAX_RECENT: Final = 100
 """Turns that are kept one by one."""
 
-Key = tuple[str, int]
-"""The id of a process, and a minute since 1970 or TOTAL."""
-
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The counts of this process that may differ from the stored ones, and the turns that run under its id.
+    """What may differ from the stored rows of `process`: its counts by minute since 1970 or TOTAL, and running turns.
 
-    Each value replaces the stored one of the same key, so that storing it twice does no harm.
+    Each value replaces the stored one of the same minute, so that storing it twice does no harm.
     """
 
-    counts: Mapping[Key, Counts]
     process: str
+    counts: Mapping[int, Counts]
     running: int
     version: int
 
@@ -90,9 +86,8 @@ class Statistics:
         self._process = uuid4().hex
         self._minute = int(clock()) // MINUTE
         self._current = Counts()
-        self._total = Counts()  # of this id, without the current minute
-        self._earlier = Counts()  # of this process under earlier ids
-        self._ended: dict[Key, Counts] = {}
+        self._total = Counts()  # without the current minute
+        self._ended: dict[int, Counts] = {}  # minutes that are not stored
         self._version = self._stored = 0
         self._turns = 0
         self.running = 0
@@ -139,10 +134,10 @@ class Statistics:
     @property
     def since_start(self) -> Counts:
         """Everything that this process has counted."""
-        return Counts.sum(self._earlier, self._total, self._current)
+        return Counts.sum(self._total, self._current)
 
     def is_stored(self) -> bool:
-        """Whether the database has everything. Also closes the minute and the day when they are over."""
+        """Whether the database has everything. Also closes the minute when it is over."""
         self._begin_minute()
         return self._version == self._stored
 
@@ -151,17 +146,17 @@ class Statistics:
         self._begin_minute()
         counts = dict(self._ended)
         if self._current:
-            counts[self._process, self._minute] = Counts.sum(self._current)
-        if total := Counts.sum(self._total, self._current):
-            counts[self._process, TOTAL] = total
-        return Snapshot(counts, self._process, self.running, self._version)
+            counts[self._minute] = Counts.sum(self._current)
+        if total := self.since_start:
+            counts[TOTAL] = total
+        return Snapshot(self._process, counts, self.running, self._version)
 
     def stored(self, snapshot: Snapshot) -> None:
         """The database has all of `snapshot`."""
         self._stored = max(self._stored, snapshot.version)
-        for key, counts in snapshot.counts.items():
-            if self._ended.get(key) is counts:  # otherwise more was counted meanwhile
-                del self._ended[key]
+        for minute, counts in snapshot.counts.items():
+            if self._ended.get(minute) is counts:  # otherwise it was the current minute, and more was counted since
+                del self._ended[minute]
 
     def _begin_minute(self) -> None:
         """Close the current minute when it is over. A clock that goes back changes nothing."""
@@ -170,20 +165,8 @@ class Statistics:
             return
         before, self._minute = self._minute, minute
         if self._current:
-            self._ended[self._process, before] = self._current
+            self._ended[before] = self._current
             self._total.add(self._current)
             self._current = Counts()
-        if minute // DAY_MINUTES > before // DAY_MINUTES:
-            self._begin_day()
-        unstored = [key for key in self._ended if key[1] != TOTAL]
-        for key in unstored[:-MAX_UNSTORED]:
-            del self._ended[key]
-
-    def _begin_day(self) -> None:
-        """Go on under a new id: the row of the old one never changes again, and can be folded into others."""
-        if self._total:
-            self._ended[self._process, TOTAL] = self._total
-            self._earlier.add(self._total)
-            self._total = Counts()
-            self._version += 1
-        self._process = uuid4().hex
+        for each in list(self._ended)[:-MAX_UNSTORED]:
+            del self._ended[each]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
+from sqlalchemy import Row as SqlRow
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agent.statistics.counts import Counts
 from agent.statistics.row_writer import Row, WriteRows, open_row_writer
-from agent.statistics.statistics import MINUTE, TOTAL, Key, Snapshot
+from agent.statistics.statistics import MINUTE, TOTAL, Snapshot
 from agent.statistics.statistics_tables import resets, statistics
 from agent.storage.database import Database
 
@@ -26,8 +27,8 @@ MINUTES_KEPT: Final = 2 * 24 * 60
 """Minutes that are kept one by one."""
 
 FOLD_AFTER: Final = 7 * 24 * 60 * 60
-"""Totals that did not change for so many seconds become one row. A process changes its own for a day at most, see
-`Statistics`; only one that waits longer than this for the database would be counted twice.
+"""Totals that were not written for so many seconds become one row. A running process writes its own before each sweep;
+only one that waits longer than this for the database would be counted twice.
 """
 
 
@@ -59,8 +60,8 @@ class StatisticsStore:
         """Store what one process has counted."""
         seen = int(now.timestamp())
         rows = [
-            Row(process, minute, seen, snapshot.running if process == snapshot.process else 0, counts.to_json())
-            for (process, minute), counts in snapshot.counts.items()
+            Row(snapshot.process, minute, seen, snapshot.running, counts.to_json())
+            for minute, counts in snapshot.counts.items()
         ]
         if rows:
             await self._write_rows(rows)
@@ -72,21 +73,17 @@ class StatisticsStore:
             newest = select(resets).order_by(resets.c.id.desc()).limit(1)
             reset = (await connection.execute(newest)).one()
             rows = await _rows(connection, TOTAL, TOTAL)
-        live = {key: counts for key, counts in own.counts.items() if key[1] == TOTAL}
-        others = [
-            row for row in rows.values() if row.process != own.process and abs(now.timestamp() - row.seen) <= STALE
-        ]
-        whole = await asyncio.to_thread(_summed, {key: row.counts for key, row in rows.items()}, live)
+        alive = [row for row in rows if row.process != own.process and abs(now.timestamp() - row.seen) <= STALE]
+        running = own.running + sum(row.running for row in alive)
+        whole = (await asyncio.to_thread(_summed, rows, own, TOTAL, TOTAL)).get(TOTAL, Counts())
         since = await asyncio.to_thread(whole.without, Counts.from_json(reset.counts))
-        running = own.running + sum(row.running for row in others)
         return Totals(since, running, Reset(reset.time, reset.caller))
 
     async def minutes(self, own: Snapshot, first: int, last: int) -> dict[int, Counts]:
         """The counts of each minute since 1970 from `first` to `last`, without those in which nothing was counted."""
         async with self._database.read() as connection:
             rows = await _rows(connection, first, last)
-        live = {key: counts for key, counts in own.counts.items() if first <= key[1] <= last}
-        return await asyncio.to_thread(_by_minute, {key: row.counts for key, row in rows.items()}, live)
+        return await asyncio.to_thread(_summed, rows, own, first, last)
 
     async def reset(self, caller: str | None, now: datetime) -> Reset:
         """Let `totals` count from now on. Nothing is erased: the totals until now are recorded.
@@ -95,7 +92,7 @@ class StatisticsStore:
         """
         async with self._database.begin() as connection:
             rows = await _rows(connection, TOTAL, TOTAL)
-            until_now = _summed({key: row.counts for key, row in rows.items()}, {})
+            until_now = Counts.sum(*(Counts.from_json(row.counts) for row in rows))
             await connection.execute(resets.insert().values(time=now, caller=caller, counts=until_now.to_json()))
         return Reset(now, caller)
 
@@ -125,24 +122,16 @@ async def open_statistics_store(database: Database) -> AsyncIterator[StatisticsS
         yield StatisticsStore(database, write_rows)
 
 
-async def _rows(connection: AsyncConnection, first: int, last: int) -> dict[Key, Any]:
-    found = await connection.execute(select(statistics).where(statistics.c.minute.between(first, last)))
-    return {(row.process, row.minute): row for row in found}
+async def _rows(connection: AsyncConnection, first: int, last: int) -> Sequence[SqlRow[Any]]:
+    return (await connection.execute(select(statistics).where(statistics.c.minute.between(first, last)))).all()
 
 
-def _summed(stored: Mapping[Key, str], live: Mapping[Key, Counts]) -> Counts:
-    whole = Counts.sum(*live.values())
-    for key, text in stored.items():
-        if key not in live:
-            whole.add(Counts.from_json(text))
-    return whole
-
-
-def _by_minute(stored: Mapping[Key, str], live: Mapping[Key, Counts]) -> dict[int, Counts]:
-    minutes: dict[int, Counts] = {}
-    for key in {**stored, **live}:
-        counts = live[key] if key in live else Counts.from_json(stored[key])
-        minutes.setdefault(key[1], Counts()).add(counts)
+def _summed(rows: Sequence[SqlRow[Any]], own: Snapshot, first: int, last: int) -> dict[int, Counts]:
+    """The sum over all processes of each minute, with this process's as they are in `own`."""
+    minutes = {minute: Counts.sum(counts) for minute, counts in own.counts.items() if first <= minute <= last}
+    for row in rows:
+        if row.process != own.process or row.minute not in own.counts:
+            minutes.setdefault(row.minute, Counts()).add(Counts.from_json(row.counts))
     return minutes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -32,6 +33,7 @@ class StatisticsWriter:
     def __init__(self, statistics: Statistics, store: StatisticsStore) -> None:
         self.statistics = statistics
         self._store = store
+        self._writing = asyncio.Lock()
         self._written = 0.0
         self._pause = WRITE_INTERVAL
 
@@ -50,10 +52,11 @@ class StatisticsWriter:
 
     async def write(self) -> None:
         """Store everything now. Raises StorageUnavailable."""
-        snapshot = self.statistics.snapshot()
-        await self._store.write(snapshot, utc_now())
-        self.statistics.stored(snapshot)
-        self._written = time.monotonic()
+        async with self._writing:  # or an older snapshot might replace a newer one
+            snapshot = self.statistics.snapshot()
+            await self._store.write(snapshot, utc_now())
+            self.statistics.stored(snapshot)
+            self._written = time.monotonic()
 
     async def totals(self) -> Totals:
         """The totals of all servers since the last reset, with the newest of this process. Raises as `write` does."""
@@ -88,4 +91,5 @@ class StatisticsWriter:
 
     async def _sweep(self) -> None:
         with suppress(StorageUnavailable):
+            await self.write()  # so that the total of a quiet process does not count as that of an earlier one
             await self._store.sweep(utc_now())

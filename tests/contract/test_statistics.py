@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from agent.statistics.counts import Counts
-from agent.statistics.statistics import MINUTE, TOTAL, Statistics
+from agent.statistics.statistics import MINUTE, TOTAL, Snapshot, Statistics
 from agent.statistics.statistics_tables import resets, statistics
 from agent.statistics.store import FOLD_AFTER, MINUTES_KEPT, STALE, StatisticsStore, open_statistics_store
 from agent.statistics.writer import StatisticsWriter
@@ -183,6 +183,20 @@ async def test_old_totals_become_one_row_and_stay_exact(database: Database, stor
         assert turns(Counts.sum(*map(Counts.from_json, texts))) == 15
 
 
+async def test_the_total_of_a_quiet_process_stays_its_own(
+    database: Database, store: StatisticsStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.statistics.writer.SWEEP_INTERVAL", 0.01)
+    writer, long_ago = StatisticsWriter(Server(store).count(2).statistics, store), NOW - timedelta(days=365)
+    snapshot = writer.statistics.snapshot()
+    await store.write(snapshot, long_ago)
+    writer.statistics.stored(snapshot)
+    async with writer.running(), asyncio.timeout(5):
+        while await rows(database, THIS_MINUTE):  # a sweep deletes it, for it is old by now
+            await asyncio.sleep(0.01)
+    assert await Server(store).turns() == 2
+
+
 async def test_old_minutes_are_deleted_and_totals_kept(database: Database, store: StatisticsStore) -> None:
     here = Server(store).count(2)
     await here.write()
@@ -204,6 +218,29 @@ async def test_the_writer_writes_in_the_background_and_at_the_end(store: Statist
         writer.statistics.turn_began()
         writer.statistics.turn_ended(ended())
     assert await other.turns() == 2
+
+
+class SlowStore(StatisticsStore):
+    """The first write arrives after the second, if both are on their way at once."""
+
+    def __init__(self) -> None:
+        self.turns: list[int] = []
+
+    async def write(self, snapshot: Snapshot, now: datetime) -> None:
+        for _ in range(10 if turns(snapshot.counts[TOTAL]) == 1 else 1):
+            await asyncio.sleep(0)
+        self.turns.append(turns(snapshot.counts[TOTAL]))
+
+
+async def test_no_older_counts_replace_newer_ones() -> None:
+    store = SlowStore()
+    writer = StatisticsWriter(Statistics(), store)
+    async with asyncio.TaskGroup() as writes:
+        for _ in range(2):
+            writer.statistics.turn_ended(ended())
+            writes.create_task(writer.write())
+            await asyncio.sleep(0)
+    assert store.turns == [1, 2]
 
 
 async def test_an_outage_of_the_database_loses_nothing(open_postgres: OpenDatabase, postgres: PostgresServer) -> None:

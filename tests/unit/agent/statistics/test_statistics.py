@@ -8,15 +8,15 @@ from agent.statistics.counts import Counts
 from agent.statistics.statistics import MAX_NAMES, MAX_RECENT, MAX_UNSTORED, OTHER, TOTAL, Statistics
 from tests.support.counted_turns import answered, ended, failed
 
-NOON = 29_000_000 // 1440 * 1440 + 720
-"""A minute since 1970, in the middle of a day."""
+NOON = 29_000_880
+"""A minute since 1970."""
 
 
 class Rig:
     def __init__(self) -> None:
         self.minute = NOON
         self.statistics = Statistics(clock=lambda: self.minute * 60.0)
-        self.stored: dict[tuple[str, int], Counts] = {}
+        self.stored: dict[int, Counts] = {}
 
     def count(self, turns: int = 1) -> None:
         for _ in range(turns):
@@ -30,10 +30,10 @@ class Rig:
 
     @property
     def total(self) -> int:
-        return turns(*(counts for (_, minute), counts in self.stored.items() if minute == TOTAL))
+        return self.in_minute(TOTAL)
 
     def in_minute(self, minute: int) -> int:
-        return turns(*(counts for (_, each), counts in self.stored.items() if each == minute))
+        return turns(self.stored.get(minute, Counts()))
 
 
 def turns(*counts: Counts) -> int:
@@ -170,23 +170,6 @@ def test_a_long_outage_loses_the_oldest_minutes_but_no_total() -> None:
     assert sum(rig.in_minute(NOON + each) for each in range(MAX_UNSTORED + 10)) == MAX_UNSTORED
     assert rig.in_minute(NOON) == 0
     assert rig.total == MAX_UNSTORED + 10
-
-
-def test_each_day_has_a_row_of_its_own_for_the_total() -> None:
-    rig = Rig()
-    rig.count(2)
-    rig.store()
-    first = set(rig.stored)
-    rig.minute += 1440
-    assert not rig.statistics.is_stored()
-    rig.store()
-    rig.count()
-    rig.store()
-    processes = {process for process, minute in rig.stored if minute == TOTAL}
-    assert len(processes) == 2
-    assert {process for process, _ in first} < processes
-    assert rig.total == 3
-    assert turns(rig.statistics.since_start) == 3
 
 
 def test_a_clock_that_goes_back_does_not_split_a_minute() -> None:
