@@ -17,6 +17,9 @@ from router.stream.chunk_timeout import ChunkTimeout
 from router.token_estimate import estimated_usage
 from router.turn_record import AttemptRecord
 
+MAX_NAME: Final = 64
+"""Characters of a service tier or a fingerprint."""
+
 _TOKENS: Final = ("content", "tool_calls", "reasoning_content", "reasoning")
 
 
@@ -133,7 +136,7 @@ class Attempt:
             return
         record.input_tokens, record.output_tokens = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
         self._turn.router.rate_limits.count_tokens(self.deployment, record.input_tokens + record.output_tokens)
-        record.cost = cost(self.deployment, usage, record.service_tier or params.get("service_tier"))
+        record.cost = cost(self.deployment, usage, record.service_tier or _name(params.get("service_tier")))
 
 
 def has_token(chunk: Chunk) -> bool:
@@ -142,4 +145,5 @@ def has_token(chunk: Chunk) -> bool:
 
 
 def _name(value: object) -> str | None:
-    return value if isinstance(value, str) and value.isascii() else None
+    """`value` if it can be a name of OpenAI's. Callers and providers send it, and prices are cached by it."""
+    return value if isinstance(value, str) and value.isascii() and len(value) <= MAX_NAME else None

@@ -149,3 +149,12 @@ async def test_the_service_tier_that_the_provider_names_has_its_price() -> None:
     flex = {**usage(1000, 0), "service_tier": "flex"}
     scripts = {"openai/gpt-5": [[text("Hi"), finish(), flex]]}
     assert await cost_of(scripts, deployment("openai/gpt-5")) == pytest.approx(1000 * 6.25e-7)
+
+
+@pytest.mark.parametrize("tier", [["flex"], 1])
+async def test_a_service_tier_that_cannot_be_one_has_the_usual_price(tier: Any) -> None:
+    scripts = {"openai/gpt-5": [[text("Hi"), finish(), usage(1000, 0)]]}
+    turn = router_over(ScriptedLane(scripts), deployment("openai/gpt-5")).begin("main")
+    async for _ in ModelCall(turn, [{"role": "user", "content": "Hi"}], {"service_tier": tier}).chunks():
+        pass
+    assert turn.record.cost == pytest.approx(1000 * 1.25e-6)
