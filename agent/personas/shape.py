@@ -141,34 +141,38 @@ def _schema_check(schema: dict[str, Any]) -> Check | None:
     except (SchemaError, RecursionError):
         return None
 
+    references = _References()
+    keywords: dict[str, Any] = {each: references.counted(each) for each in ("$ref", "$dynamicRef")}
+    # `pattern` is not checked, because a caller's regular expression may take for ever.
+    keywords["pattern"] = lambda *_: ()
+    # The empty registry keeps the library from fetching a reference over the network.
+    validator = validators.extend(Draft202012Validator, keywords)(schema, registry=Registry())
+
     def check(value: Any) -> str | None:
-        # The empty registry keeps the library from fetching a reference over the network.
-        validator = validators.extend(Draft202012Validator, _keywords())(schema, registry=Registry())
+        references.followed = 0
         error: ValidationError | None = next(validator.iter_errors(value), None)
         return None if error is None else f"{error.json_path}: {error.message}"
 
     return check
 
 
-def _keywords() -> dict[str, Any]:
-    """The keywords of one check that differ from the library's: `pattern` is not checked, because a caller's regular
-    expression may take for ever, and references are counted.
-    """
-    followed = 0
+class _References:
+    """Counts the references that one check follows."""
 
-    def counted(keyword: str) -> Callable[..., Iterator[ValidationError]]:
+    def __init__(self) -> None:
+        self.followed = 0
+
+    def counted(self, keyword: str) -> Callable[..., Iterator[ValidationError]]:
+        """The library's check of `keyword`, which raises _TooManyReferences after `MAX_REFERENCES`."""
         follow = Draft202012Validator.VALIDATORS[keyword]
 
         def reference(*arguments: Any) -> Iterator[ValidationError]:
-            nonlocal followed
-            followed += 1
-            if followed > MAX_REFERENCES:
+            self.followed += 1
+            if self.followed > MAX_REFERENCES:
                 raise _TooManyReferences
             yield from follow(*arguments) or ()
 
         return reference
-
-    return {"pattern": lambda *_: (), "$ref": counted("$ref"), "$dynamicRef": counted("$dynamicRef")}
 
 
 def _has_key(value: Any, key: str) -> bool:

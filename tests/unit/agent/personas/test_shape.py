@@ -128,6 +128,16 @@ def test_a_schema_that_never_ends_is_given_up() -> None:
     assert problem(json.dumps({"$defs": {**doubling, "d60": {}}, "$ref": "#/$defs/d0"}), {}) is None
 
 
+def test_the_references_of_each_answer_count_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.personas.shape.MAX_REFERENCES", 3)
+    shape = parse_shape('{"type": "array", "items": {"$ref": "#/$defs/n"}, "$defs": {"n": {"type": "integer"}}}')
+    assert shape is not None
+    for _ in range(3):
+        assert shape.problem("[1, 2, 3]") is None
+        assert shape.problem('[1, 2, "3"]') is not None
+        assert shape.problem('[1, 2, 3, "4"]') is None  # one reference too many
+
+
 def test_a_regular_expression_that_takes_for_ever_does_not_run() -> None:
     assert problem('{"type": "string", "pattern": "^(a+)+$"}', '"' + "a" * 60 + 'b"') is None
 
