@@ -43,6 +43,8 @@ _RECALL: Final = re.compile(
     r"我是谁|我叫什么|记得我|知道我|你记得|\bwho am i\b|\bwhat is my name\b|\bdo you (?:know|remember)\b", re.IGNORECASE
 )
 _KNOWN: Final = re.compile(r"What you know about this user.*\n((?:- .*(?:\n|$))+)")
+_MAX_SAID: Final = 500
+"""Characters of a message that the patterns are tried on: their time grows with its square."""
 _CHINESE: Final = re.compile("[\u4e00-\u9fff]")
 
 
@@ -50,7 +52,8 @@ def assistant_answer(messages: Sequence[Message], params: Mapping[str, Any], tok
     """The actions of one step, as `fake_answer.answer` returns them. A script is followed as there."""
     last = max((at for at, each in enumerate(messages) if each.get("role") == "user"), default=-1)
     said = text_of(messages[last]) if last >= 0 else ""
-    if tokens is not None or read_script(said) is not None or params.get("tool_choice") not in (None, "auto"):
+    plays = len(said) <= _MAX_SAID and params.get("tool_choice") in (None, "auto")
+    if tokens is not None or read_script(said) is not None or not plays:
         return answer(messages, params, tokens)
     offered = frozenset(str(each.get("function", {}).get("name", "")) for each in params.get("tools") or ())
     results = _newest_results(messages[last + 1 :])

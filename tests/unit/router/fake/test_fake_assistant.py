@@ -133,3 +133,8 @@ def test_a_script_and_a_tool_choice_are_followed_as_by_the_echo() -> None:
 def test_an_answer_goes_on_after_a_prefill() -> None:
     begun = {"role": "assistant", "content": "Which hotel"}
     assert played(user("Please book a hotel."), begun) == " shall I book?"
+
+
+def test_a_long_message_is_echoed_because_the_patterns_would_hold_up_the_server() -> None:
+    said = f"What is the weather in Rome? {'x' * 500}"
+    assert played(user(said)) == answer([user(said)], {})[0].text  # type: ignore[union-attr]
