@@ -59,8 +59,8 @@ TURN: Final = Times.named("turn")
 class EndedTurn:
     """A turn that has ended. `outcome` is its finish reason, "cancelled" or an error code; times are in seconds.
 
-    `first_token` is the time from the beginning of the turn to the first text or hand-off; None when there was none. It
-    `began` at that time of the router's clock.
+    `first_token` is the time from the beginning of the turn to the first text, hand-off or review; None when there was
+    none. It `began` at that time of the router's clock.
     """
 
     model: str

@@ -60,7 +60,7 @@ OUTCOMES: Final[tuple[tuple[str, str, Group, str, str], ...]] = (
 HISTOGRAMS: Final[tuple[tuple[str, str, Group, Times, tuple[float, ...]], ...]] = (
     (
         "switchboard_first_token_seconds",
-        "From the beginning of a turn to its first text or hand-off.",
+        "From the beginning of a turn to its first text, hand-off or review.",
         "models",
         FIRST_TOKEN,
         FIRST_TOKEN_BOUNDS,
@@ -118,7 +118,7 @@ class WorkerCollector(Collector):
 
 def _tokens(counts: Counts) -> Metric:
     metric = CounterMetricFamily(
-        "switchboard_tokens", "Tokens that the providers report.", labels=["model", "direction"]
+        "switchboard_tokens", "Tokens that the providers report, or estimates.", labels=["model", "direction"]
     )
     for model, fields in counts.group("models").items():
         metric.add_metric([model, "input"], fields[INPUT_TOKENS])
