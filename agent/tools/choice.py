@@ -26,7 +26,8 @@ def chosen_tools(
     names: Sequence[str], profile: AgentProfile, mcp_tools: Sequence[McpTool]
 ) -> tuple[AgentProfile, tuple[McpTool, ...]]:
     """The profile with the chosen tools, and the chosen tools of MCP servers. What does not exist is left out."""
-    chosen = tuple(each for each in names if each in choosable_tools(profile))
+    known = choosable_tools(profile)
+    chosen = tuple(each for each in names if each in known)
     of_servers = tuple(each for each in mcp_tools if is_reviewed(names, each.mcp_name, each.server))
     return replace(profile, tools=chosen), of_servers
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote
 
 import httpx
@@ -100,7 +101,7 @@ async def _exchange(client: httpx.AsyncClient, request: httpx.Request, tool: Htt
     response = await client.send(request, stream=True)
     try:
         status = response.status_code
-        if response.is_redirect or 300 <= status < 400:
+        if 300 <= status < 400:
             raise _failure(
                 tool,
                 f"The tool's service answered with a redirect (HTTP status {status}), which is not followed.",
@@ -122,10 +123,12 @@ async def _text(response: httpx.Response) -> str:
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         return "[a compressed answer, which cannot be read here]"
     read = bytearray()
-    async for part in response.aiter_raw():
-        read += part
-        if len(read) > MAX_ANSWER:
-            break
+    body = cast(AsyncGenerator[bytes, None], response.aiter_raw())  # httpx types it as an iterator
+    async with aclosing(body) as parts:
+        async for part in parts:
+            read += part
+            if len(read) > MAX_ANSWER:
+                break
     try:
         text = bytes(read[:MAX_ANSWER]).decode(response.charset_encoding or "utf-8", errors="replace")
     except LookupError:  # an unknown encoding
