@@ -68,5 +68,7 @@ def is_enough(past: Sequence[Exchange], limits: Sequence[Trim]) -> bool:
 def _messages(past: Sequence[Exchange]) -> list[AnyMessage]:
     said: list[AnyMessage] = []
     for each in past:
-        said += [HumanMessage(each.user_message), AIMessage(each.agent_message)]
+        said.append(HumanMessage(each.user_message))
+        if each.agent_message.strip():  # a turn may have nothing but a hand-off
+            said.append(AIMessage(each.agent_message))
     return said

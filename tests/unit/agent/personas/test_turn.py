@@ -186,6 +186,12 @@ def test_the_oldest_exchanges_are_dropped_and_the_persona_stays() -> None:
     ]
 
 
+def test_an_answer_without_text_is_left_out() -> None:
+    silent = Exchange("", "", 1, None, "Connect me.", "")  # type: ignore[arg-type]
+    sent = conversation(CHEF, [silent], "Still there?", [])
+    assert [each.content for each in sent] == ["Hello!", "Connect me.", "Be brief.", "Still there?"]
+
+
 @asynccontextmanager
 async def rows_of_statements(database: Database) -> AsyncIterator[list[str]]:
     statements: list[str] = []
