@@ -13,9 +13,9 @@ from agent.turns import TurnService
 from api.chat import encode
 from api.chat.wire import ChatBody
 from api.http.auth import authenticate
-from api.http.body import read_json_object, request_body, validate_body
-from api.http.errors import InvalidBody
+from api.http.body import request_body
 from api.http.sse import EVENTS, EventStream, cancel_on_disconnect
+from api.sessions.routes import count_request, read_body
 from config.settings import Settings
 
 routes = APIRouter(prefix="/chat", tags=["chat"], dependencies=[Depends(authenticate)])
@@ -55,11 +55,7 @@ async def chat_stream(request: Request) -> Response:
 
 async def _turn_request(request: Request) -> TurnRequest:
     """The turn that the request asks for; the request is counted in the statistics."""
-    settings: Settings = request.state.settings
-    turns: TurnService = request.state.turns
     personas: PersonaService = request.state.personas
-    caller: str = request.state.caller
-    turns.statistics.count_request(caller)
-    value = await read_json_object(request, limit=settings.max_body_bytes)
-    turn_request = validate_body(ChatBody, value, error=InvalidBody).turn_request
-    return await personas.resolve(replace(turn_request, caller=caller))
+    caller = count_request(request)
+    body = await read_body(request, ChatBody)
+    return await personas.resolve(replace(body.turn_request, caller=caller))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel
 
 from agent.personas.checks import model_problem
 from agent.personas.service import PersonaService
@@ -15,19 +14,18 @@ from agent.tools.choice import choice_problem
 from agent.turns import TurnService
 from api.chat import encode as chat
 from api.http.auth import authenticate
-from api.http.body import read_json_object, request_body, validate_body
+from api.http.body import request_body
 from api.http.errors import InvalidBody
 from api.http.sse import EVENTS, EventStream, cancel_on_disconnect
 from api.personas import encode
 from api.personas.wire import ChatAgentBody, CreateAgentBody, CreateConversationBody, UpdateAgentBody
-from api.sessions.routes import forbid_caching
+from api.sessions.routes import count_request, forbid_caching, read_body
 from config.settings import Settings
 
 GREETING = "Hello there conversational ai!"
 
 routes = APIRouter(prefix="/agents", tags=["agents"], dependencies=[Depends(authenticate), Depends(forbid_caching)])
 
-B = TypeVar("B", bound=BaseModel)
 Limit = Annotated[int | None, Query(ge=1, le=1_000_000)]
 Offset = Annotated[int, Query(ge=0, le=1_000_000_000)]
 
@@ -41,7 +39,7 @@ async def greeting() -> dict[str, str]:
 @routes.post("/create-agent", summary="Create an agent", openapi_extra=request_body(CreateAgentBody))
 async def create_agent(request: Request) -> dict[str, Any]:
     """The agent with its id."""
-    body = await _read_body(request, CreateAgentBody)
+    body = await read_body(request, CreateAgentBody)
     fields = body.fields
     _check(request, fields.model, fields.tools)
     return encode.agent(await _personas(request).store.create(fields))
@@ -56,7 +54,7 @@ async def get_agents(request: Request, limit: Limit = None, offset: Offset = 0) 
 @routes.post("/create-conversation", summary="Begin a conversation", openapi_extra=request_body(CreateConversationBody))
 async def create_conversation(request: Request) -> dict[str, str]:
     """404 if there is no such agent."""
-    body = await _read_body(request, CreateConversationBody)
+    body = await read_body(request, CreateConversationBody)
     return encode.conversation(await _personas(request).conversations.create(body.agent_id))
 
 
@@ -113,7 +111,7 @@ async def chat_agent_stream(request: Request) -> Response:
 @routes.patch("/{agent_id}", summary="Change an agent", openapi_extra=request_body(UpdateAgentBody))
 async def update_agent(request: Request, agent_id: str) -> dict[str, Any]:
     """Only the fields that are sent change. Answers from now on follow them, also in older conversations."""
-    changes = (await _read_body(request, UpdateAgentBody)).changes
+    changes = (await read_body(request, UpdateAgentBody)).changes
     _check(request, changes.get("model"), changes.get("tools"))
     return encode.agent(await _personas(request).store.update(agent_id, changes))
 
@@ -134,16 +132,9 @@ async def delete_conversation(request: Request, conversation_id: str) -> dict[st
 
 async def _begin(request: Request) -> PersonaTurn:
     """The turn that the request asks for; the request is counted in the statistics."""
-    turns: TurnService = request.state.turns
-    caller: str = request.state.caller
-    turns.statistics.count_request(caller)
-    body = await _read_body(request, ChatAgentBody)
+    caller = count_request(request)
+    body = await read_body(request, ChatAgentBody)
     return await _personas(request).begin(body.conversation_id, body.message, caller)
-
-
-async def _read_body(request: Request, model: type[B]) -> B:
-    settings: Settings = request.state.settings
-    return validate_body(model, await read_json_object(request, limit=settings.max_body_bytes), error=InvalidBody)
 
 
 def _check(request: Request, model: str | None, tools: tuple[str, ...] | None) -> None:
