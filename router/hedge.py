@@ -51,7 +51,8 @@ async def raced(
         winner, item = await _first_token(waiting)
         for stream, task in waiting:
             if stream is not winner:
-                await _stop(task)  # this also ends the stream, because the task is inside it
+                await _stop(task)
+                await stream.aclose()  # if the task was done, it did not end the stream
         while item is not None:
             yield item
             item = await anext(winner, None)
