@@ -63,6 +63,8 @@ class RedisStates(SessionStates):
     answer, the database is read instead. Raises ValueError when `url` is not a Redis URL.
     """
 
+    kept = True
+
     def __init__(self, url: str, lease: float, *, timeout: float = TIMEOUT) -> None:
         pool = BlockingConnectionPool.from_url(
             url,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from agent.sessions.record import SessionRecord
 
@@ -36,6 +37,9 @@ class SessionStates:
 
     A writer calls `mark` before it commits and `put` afterwards, except for the end of a turn, which only needs `put`.
     """
+
+    kept: ClassVar[bool] = False
+    """Whether `put` keeps the state that it is given."""
 
     async def find(self, key: SessionKey, load: LoadState) -> SessionRecord | None:
         """The session. `load` reads it from the database."""

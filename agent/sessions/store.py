@@ -49,7 +49,7 @@ OTHER_LEASES: Final = timedelta(minutes=1)
 
 NEWEST_FIRST = (sessions.c.updated.desc(), sessions.c.thread_id)
 
-RELEASE: Final = update(sessions).where(sessions.c.turn_id == bindparam("ended_turn")).returning(sessions)
+RELEASE: Final = update(sessions).where(sessions.c.turn_id == bindparam("ended_turn"))
 """Sets the columns for which it is given parameters."""
 
 
@@ -72,6 +72,9 @@ class SessionStore:
     ) -> None:
         self._database = database
         self._states = states or SessionStates()
+        # Reading all columns of a row takes longer than the update itself.
+        kept = (sessions,) if self._states.kept else (sessions.c.gone, sessions.c.expires_at)
+        self._release = RELEASE.returning(*kept)
         self._clock = clock or time.time
         self._lease = timedelta(seconds=lease)
         lease_time = lease_clock(database) if clock is None else self._now
@@ -299,13 +302,14 @@ class SessionStore:
     async def _end(self, turn_id: str, values: dict[str, Any]) -> bool:
         now = self._now()
         values |= {"updated": now, "turn_id": None, "lease_until": None, "stop_asked": False}
-        rows = await self._database.execute(RELEASE, {"ended_turn": turn_id, **values})
+        rows = await self._database.execute(self._release, {"ended_turn": turn_id, **values})
         if not rows or rows[0].gone or has_expired(rows[0], now):
             return False
-        row = rows[0]
-        # A released claim on a crashed turn leaves the stored status "running".
-        state = None if row.status == "running" else LiveState(stored_record(row))
-        await self._states.put((row.user_id, row.session_id), turn_id, state)
+        if self._states.kept:
+            row = rows[0]
+            # A released claim on a crashed turn leaves the stored status "running".
+            state = None if row.status == "running" else LiveState(stored_record(row))
+            await self._states.put((row.user_id, row.session_id), turn_id, state)
         return True
 
     def _select(self) -> Select[Any]:

@@ -38,7 +38,9 @@ class TurnResponse:
 
     def stored(self) -> str:
         """The response as text, for `read_response`."""
-        return json.dumps({_KEY: asdict(self)})
+        # `asdict` of the whole copies all messages first, which takes three times as long.
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return json.dumps({_KEY: {**values, "usage": asdict(self.usage)}})
 
 
 def read_response(stored: str, updated: datetime) -> TurnResponse:

@@ -7,7 +7,7 @@ import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -49,13 +49,20 @@ POLL_INTERVAL: Final = 0.5
 class Database:
     """`engine` is for the tables. `backend` opens further connections, up to `pool_size`.
 
-    On SQLite, `thread` runs what a turn does: it is several times cheaper than a connection of `engine`.
+    `reading` and `writing` are the engine with the options of the backend. On SQLite, `thread` runs what a turn does:
+    it is several times cheaper than a connection of `engine`.
     """
 
     engine: AsyncEngine
     backend: Sqlite | Postgres
     pool_size: int
     thread: SqliteThread | None = None
+    reading: AsyncEngine = field(init=False)
+    writing: AsyncEngine = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reading", self.engine.execution_options(**self.backend.read_options))
+        object.__setattr__(self, "writing", self.engine.execution_options(**self.backend.write_options))
 
     async def run(self, work: Callable[[Connection], T], *, read_only: bool = False) -> T:
         """Run `work`, a function without `await`, in a transaction. Raises as `begin` does."""
@@ -84,14 +91,13 @@ class Database:
         Raises:
             StorageUnavailable: the database is unreachable, locked or full.
         """
-        engine = self.engine.execution_options(**self.backend.write_options)
-        async with self._connection(engine) as connection, connection.begin():
+        async with self._connection(self.writing) as connection, connection.begin():
             yield connection
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection for read-only statements. Raises as `begin` does."""
-        async with self._connection(self.engine.execution_options(**self.backend.read_options)) as connection:
+        async with self._connection(self.reading) as connection:
             yield connection
 
     @asynccontextmanager
@@ -135,7 +141,7 @@ async def open_database(
             if isinstance(backend, Sqlite):
                 await _open_files(backend)
             with _start_errors(backend):
-                await _upgrade(database.engine.execution_options(**backend.write_options), str(backend))
+                await _upgrade(database.writing, str(backend))
         yield database
     finally:
         if thread is not None:

@@ -28,7 +28,7 @@ from config.errors import MemoryDisabled, MemoryNotFound, RequestError, SessionN
 from config.settings import Settings
 
 
-def forbid_caching(response: Response) -> None:
+async def forbid_caching(response: Response) -> None:
     """A dependency: no cache may keep what a user said."""
     response.headers["cache-control"] = "no-store"
 
