@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,9 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ["LITELLM_MODE"] = "PRODUCTION"  # otherwise LiteLLM reads the developer's .env on import
 for name in [each for each in os.environ if each.endswith("_API_KEY") or each.startswith("SWITCHBOARD_")]:
     del os.environ[name]  # the developer's keys must not affect the tests
+
+# Nobody needs a certificate on the loopback, and each HTTP client reads all that the system trusts in 25 ms.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "support" / "one_certificate.pem")
 
 settings.register_profile("default", deadline=None)
 settings.load_profile("default")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.storage.database import Database, open_database
+from tests.support.migrated import copy_migrated
 from tests.support.postgres_server import PostgresServer, postgres_server
 from tests.support.sqlite_threads import sqlite_connections_closed
 
@@ -30,15 +31,24 @@ def postgres(postgres_for_all: PostgresServer) -> PostgresServer:
     return postgres_for_all
 
 
+@pytest.fixture
+def migrated() -> bool:
+    """Whether `database_url` has its tables. Override it for a test of the migrations."""
+    return True
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    """The address of an empty database; the test runs once on each kind, and may leave no connection open."""
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path, migrated: bool) -> AsyncIterator[str]:
+    """The address of a database without rows; the test runs once on each kind, and may leave no connection open."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/data/switchboard.db"
+        path = tmp_path / "data" / "switchboard.db"
+        if migrated:
+            copy_migrated(path)
+        yield f"sqlite:///{path}"
         await sqlite_connections_closed()
     else:
         server: PostgresServer = request.getfixturevalue("postgres")
-        yield server.new_database()
+        yield server.migrated_database() if migrated else server.new_database()
 
 
 @pytest.fixture
@@ -55,4 +65,4 @@ async def database(open_it: OpenDatabase) -> AsyncIterator[Database]:
 @pytest.fixture
 def open_postgres(postgres: PostgresServer, tmp_path: Path) -> OpenDatabase:
     """For a test that takes PostgreSQL away."""
-    return partial(open_database, postgres.new_database(), tmp_path, 5, 10.0)
+    return partial(open_database, postgres.migrated_database(), tmp_path, 5, 10.0)

@@ -42,6 +42,11 @@ asyncio.run(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))
 """
 
 
+@pytest.fixture
+def migrated() -> bool:
+    return False
+
+
 async def test_several_processes_start_at_once_on_an_empty_database(
     open_it: OpenDatabase, database_url: str, tmp_path: Path
 ) -> None:

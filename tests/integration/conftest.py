@@ -22,14 +22,14 @@ def postgres_for_all() -> Iterator[PostgresServer]:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SecretStr]:
-    """The address of an empty database for `serving`; the test runs once on each kind."""
+    """The address of a database without rows for `serving`; the test runs once on each kind."""
     if request.param == "sqlite":
         yield SecretStr(f"sqlite:///{tmp_path}/data/switchboard.db")
         await sqlite_connections_closed()
     else:
         server: PostgresServer = request.getfixturevalue("postgres_for_all")
         server.start()  # a test before this one may have left it stopped
-        yield SecretStr(server.new_database())
+        yield SecretStr(server.migrated_database())
 
 
 @pytest.fixture

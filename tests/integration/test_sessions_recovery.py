@@ -42,7 +42,7 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path_factory.mktemp('data')}/switchboard.db"
     else:
-        yield request.getfixturevalue("postgres_for_all").new_database()
+        yield request.getfixturevalue("postgres_for_all").migrated_database()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

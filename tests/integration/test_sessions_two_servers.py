@@ -52,7 +52,7 @@ async def two(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     async with AsyncExitStack() as closing:
         provider = await closing.enter_async_context(FakeProvider())
         if "postgres" in request.param:
-            settings["database_url"] = request.getfixturevalue("postgres_for_all").new_database()
+            settings["database_url"] = request.getfixturevalue("postgres_for_all").migrated_database()
         if "redis" in request.param:
             settings["redis_url"] = (await closing.enter_async_context(redis_server())).url
         models = (fake(), direct("silent", provider.base_url, "fake-silent", first_token_timeout=30))

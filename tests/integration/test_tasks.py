@@ -67,7 +67,7 @@ async def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         )
         settings: dict[str, Any] = {}
         if request.param == "celery":
-            url = request.getfixturevalue("postgres_for_all").new_database()
+            url = request.getfixturevalue("postgres_for_all").migrated_database()
             redis = await closing.enter_async_context(redis_server())
             settings = {"database_url": url, "redis_url": redis.url, "task_queue": "celery", "drain_time": 0.1}
             worker = worker_of(server_in(folder, *models, agent=AGENT, **settings))

@@ -63,7 +63,7 @@ async def on_both_queues(
     folders = [tmp_path_factory.mktemp(f"tasks-{queue}") for queue in QUEUES]
     async with AsyncExitStack() as closing:
         redis = await closing.enter_async_context(redis_server())
-        database_url = request.getfixturevalue("postgres_for_all").new_database()
+        database_url = request.getfixturevalue("postgres_for_all").migrated_database()
         celery = {"database_url": database_url, "redis_url": redis.url, "task_queue": "celery"}
         yield dict(
             zip(

@@ -16,6 +16,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.support.migrated import migrate
+
 COMMAND_TIMEOUT = 60.0
 """Seconds."""
 
@@ -29,7 +31,7 @@ class PostgresServer:
     def __init__(self, binaries: Path, folder: Path, user: str | None) -> None:
         self._binaries, self._folder, self._user = binaries, folder, user
         self._numbers = count(1)
-        self.running = False
+        self.running = self._has_template = False
         self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 
     def url(self, database: str = "postgres") -> str:
@@ -39,6 +41,16 @@ class PostgresServer:
         """Create an empty database and return its URL."""
         name = f"test_{next(self._numbers)}"
         self.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def migrated_database(self) -> str:
+        """Create a database with the product's tables, and return its URL."""
+        if not self._has_template:
+            self.execute("CREATE DATABASE migrated")
+            migrate(self.url("migrated"), self._folder)
+            self._has_template = True
+        name = f"test_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE migrated")
         return self.url(name)
 
     def execute(self, statement: str, database: str = "postgres") -> None:

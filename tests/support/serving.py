@@ -16,9 +16,12 @@ from blockbuster import blockbuster_ctx
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from agent.storage.database import DEFAULT_FILE
 from api.app import create_app
 from api.http.guarded_protocol import GuardedProtocol
+from config.database_url import SQLITE_PREFIX
 from config.settings import Settings
+from tests.support.migrated import copy_migrated
 
 TOKEN = "test-token"
 
@@ -47,6 +50,27 @@ def direct(name: str, base_url: str, model: str, **params: Any) -> dict[str, Any
 def through_litellm(name: str, base_url: str, model: str, **params: Any) -> dict[str, Any]:
     """Return a deployment on the LiteLLM lane."""
     return {**direct(name, base_url, model, **params), "model_info": {"lane": "litellm"}}
+
+
+class _Server(uvicorn.Server):
+    """`ready` is set once the server has started or has failed to."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+def _sqlite_file(settings: Mapping[str, Any]) -> Path | None:
+    """The file that the server would create and migrate; None if its database is another."""
+    url: SecretStr | None = settings.get("database_url")
+    if url is None:
+        return Path(settings["data_dir"]) / DEFAULT_FILE
+    text = url.get_secret_value()
+    return Path(text.removeprefix(SQLITE_PREFIX)) if text.startswith(SQLITE_PREFIX) else None
 
 
 @contextmanager
@@ -81,20 +105,22 @@ async def serving(
         agent_file.write_text(yaml.safe_dump({"system_prompt": "Be kind.", **agent}))
         settings["agent_file"] = agent_file
     settings.setdefault("data_dir", folder / "data")
+    if path := _sqlite_file(settings):
+        copy_migrated(path)
     app = create_app(Settings(api_tokens=(SecretStr(TOKEN),), models_file=models_file, _env_file=None, **settings))
     # Without an explicit protocol, asyncio leaves Nagle's algorithm on, which delays every answer by 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             app, http=GuardedProtocol, ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=1
         )
     )
     running = asyncio.create_task(server.serve(sockets=[listener]))
+    running.add_done_callback(lambda _: server.ready.set())
     try:
-        while not server.started:
-            assert not running.done(), "the server did not start"
-            await asyncio.sleep(0)
+        await server.ready.wait()
+        assert server.started, "the server did not start"
         with _blocking_calls_fail() if finds_blocking else nullcontext():
             yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", app)
     finally:
