@@ -69,9 +69,7 @@ class SqliteThreadRows:
         await self._delete([f"DELETE FROM {table} WHERE {HERE}" for table in TABLES], places)  # noqa: S608
 
     async def newest_format(self) -> int:
-        return await self._database.run(
-            lambda connection: _driver(connection).execute(NEWEST_FORMAT).fetchone()[0] or 0
-        )
+        return await self._database.run(_newest_format, read_only=True)
 
     async def _delete(self, statements: Sequence[str], parameters: list[Any]) -> None:
         def delete(connection: Connection) -> None:
