@@ -100,7 +100,7 @@ class ThreadMemory:
 
     def get(self, place: Place, claim: int | None) -> KnownThread | None:
         """The thread, unless another process may have written to it: all claims up to `claim` were this process's."""
-        known = self._unstored.get(place) or self._stored.get(place)
+        known = self._find(place)
         if known is None or claim is None:
             return None
         if known.claim == claim or (known.claim == claim - 1 and known.is_stored):
@@ -109,15 +109,24 @@ class ThreadMemory:
         return None
 
     def keep(self, place: Place, known: KnownThread) -> None:
+        """Remember the thread, unless a newer claim of this process has it: the older turn may still be ending."""
+        if self._is_newer(place, known.claim):
+            return
         if known.is_stored:
             self._unstored.pop(place, None)
             self._stored.put(place, known, known.size)
         else:
             self._unstored[place] = known
 
-    def forget(self, place: Place) -> None:
-        self._unstored.pop(place, None)
-        self._stored.drop(place)
+    def forget(self, place: Place, claim: int | None = None) -> None:
+        """Forget the thread as `claim` and older ones left it; None means all."""
+        if claim is None or not self._is_newer(place, claim):
+            self._unstored.pop(place, None)
+            self._stored.drop(place)
 
-    def forget_thread(self, thread_id: str) -> None:
-        self.forget(Place(thread_id))
+    def _find(self, place: Place) -> KnownThread | None:
+        return self._unstored.get(place) or self._stored.get(place)
+
+    def _is_newer(self, place: Place, claim: int) -> bool:
+        known = self._find(place)
+        return known is not None and known.claim > claim

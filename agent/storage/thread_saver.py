@@ -122,7 +122,8 @@ class ThreadSaver(BaseCheckpointSaver[str]):
             await self._store(place, claim, known)
 
     async def adelete_thread(self, thread_id: str) -> None:
-        self._memory.forget_thread(thread_id)
+        for each in ("", *self._subgraphs.pop(thread_id, ())):
+            self._memory.forget(Place(thread_id, each))
         await self._rows.delete(thread_id)
         if self._earlier is not None:
             await self._earlier.adelete_thread(thread_id)
@@ -178,7 +179,7 @@ class ThreadSaver(BaseCheckpointSaver[str]):
             try:
                 await self._apply(change)
             except BaseException:
-                self._memory.forget(place)  # what the database has now is not known
+                self._memory.forget(place, claim)  # what the database has now is not known
                 raise
             known.stored_writes |= keys
             known.size += sum(len(content) for _, content in changed.values())

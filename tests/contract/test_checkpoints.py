@@ -49,6 +49,17 @@ def agent(saver: ThreadSaver) -> Any:
     return graph.compile(checkpointer=saver)
 
 
+def agent_with_subgraph(saver: ThreadSaver) -> Any:
+    """Asks a person in a graph of its own, as a tool may."""
+    inner = StateGraph(MessagesState)
+    inner.add_node("ask", lambda _: {"messages": [AIMessage(interrupt("sure?"))]})
+    inner.add_edge(START, "ask")
+    outer = StateGraph(MessagesState)
+    outer.add_node("inner", inner.compile())
+    outer.add_edge(START, "inner")
+    return outer.compile(checkpointer=saver)
+
+
 async def say(saver: ThreadSaver, thread_id: str, *words: str) -> list[str]:
     """All that has been said in the thread."""
     state: dict[str, Any] = {"messages": []}
@@ -174,14 +185,7 @@ async def test_an_unknown_thread_is_empty(saver: ThreadSaver) -> None:
 
 
 async def test_a_subgraph_that_waits_is_answered_and_leaves_nothing(saver: ThreadSaver, database: Database) -> None:
-    """A tool may run a graph of its own."""
-    inner = StateGraph(MessagesState)
-    inner.add_node("ask", lambda _: {"messages": [AIMessage(interrupt("sure?"))]})
-    inner.add_edge(START, "ask")
-    outer = StateGraph(MessagesState)
-    outer.add_node("inner", inner.compile())
-    outer.add_edge(START, "inner")
-    graph = outer.compile(checkpointer=saver)
+    graph = agent_with_subgraph(saver)
     await graph.ainvoke({"messages": [HumanMessage("Hi")]}, config("a"))
     assert await rows_of(database, "a") > 3
     answered = await graph.ainvoke(Command(resume="Yes."), config("a"))

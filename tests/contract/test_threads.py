@@ -22,22 +22,26 @@ from agent.storage.sqlite import Sqlite
 from agent.storage.sqlite_thread_rows import SqliteThreadRows
 from agent.storage.thread_rows import Place, StoredThread, ThreadChange, ThreadRows
 from agent.storage.thread_saver import ThreadSaver
-from config.errors import ConfigError
+from config.errors import ConfigError, LeaseLost
 from tests.contract.conftest import OpenDatabase
-from tests.contract.test_checkpoints import agent, config, rows_of, said, say
+from tests.contract.test_checkpoints import agent, agent_with_subgraph, config, rows_of, said, say
+from tests.support.session_rig import eventually
 
 
 @dataclass(slots=True)
 class CountedRows:
-    """Counts what is read and written."""
+    """Counts what is read and written. What is read arrives once `arrives` is set."""
 
     rows: ThreadRows
+    arrives: asyncio.Event
     loads: int = 0
     changes: list[ThreadChange] = field(default_factory=list)
 
     async def load(self, place: Place) -> StoredThread | None:
+        stored = await self.rows.load(place)
         self.loads += 1
-        return await self.rows.load(place)
+        await self.arrives.wait()
+        return stored
 
     async def store(self, change: ThreadChange) -> bool:
         self.changes.append(change)
@@ -96,7 +100,8 @@ async def process(database: Database) -> AsyncIterator[Process]:
             from agent.storage.postgres_thread_rows import PostgresThreadRows
 
             rows = PostgresThreadRows(await closing.enter_async_context(database.backend.pool(2)))
-        counted = CountedRows(rows)
+        counted = CountedRows(rows, asyncio.Event())
+        counted.arrives.set()
         saver = ThreadSaver(counted, None, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
         yield Process(SessionStore(database), counted, saver)
 
@@ -159,6 +164,37 @@ async def test_a_thread_is_read_again_once_another_process_had_it(one: Process, 
     await one.turn("four")
     assert (one.rows.loads, other.rows.loads) == (2, 1)
     assert (await other.said())[::2] == ["one", "two", "three", "four"]
+
+
+async def test_an_older_turn_that_is_still_ending_hides_nothing_from_the_newer_one(one: Process) -> None:
+    await one.turn("one")
+    before = await one.store.claim("u", "s", "newer", None)
+    older, newer = (ClaimedThread(before.thread_id, before.claims + n).config() for n in (0, 1))
+    graph = agent(one.saver)
+    await graph.aget_state(newer)
+    one.rows.arrives.clear()
+    late = asyncio.create_task(graph.aget_state(older))
+    await eventually(lambda: one.rows.loads == 2)
+    await graph.aupdate_state(newer, {"messages": [AIMessage("New.")]}, as_node="afterwards")
+    one.rows.arrives.set()
+    await late
+    with pytest.raises(LeaseLost):
+        await graph.aupdate_state(older, {"messages": [AIMessage("Late.")]}, as_node="afterwards")
+    one.rows.loads = 0
+    messages = (await graph.aget_state(newer)).values["messages"]
+    assert [each.content for each in messages] == ["one", "You said one.", "New."]
+    assert one.rows.loads == 0
+
+
+async def test_of_a_deleted_thread_the_subgraphs_are_forgotten_too(one: Process) -> None:
+    before = await one.store.claim("u", "s", "turn", None)
+    thread = ClaimedThread(before.thread_id, before.claims + 1).config()
+    await agent_with_subgraph(one.saver).ainvoke({"messages": [HumanMessage("Hi")]}, thread)
+    [place] = {each.place for each in one.rows.changes if each.place.checkpoint_ns}
+    waiting: Any = {"configurable": {**thread["configurable"], **place.by_name()}}
+    assert await one.saver.aget_tuple(waiting) is not None
+    await one.saver.adelete_thread(before.thread_id)
+    assert await one.saver.aget_tuple(waiting) is None
 
 
 async def test_a_session_does_not_wait_for_the_checkpoint_of_another(open_postgres: OpenDatabase) -> None:
