@@ -12,6 +12,7 @@ from agent.sessions.record import SessionRecord, Status
 from agent.sessions.requests import OnBusy
 from agent.sessions.signals import Signals, stop_topic, turn_ended_topic
 from agent.sessions.store import SessionStore
+from agent.sessions.task_turn import are_of_one_task
 from agent.sessions.tasks import run_shielded
 from agent.sessions.turn_response import TurnResponse
 from agent.storage.fence import ClaimedThread
@@ -31,6 +32,11 @@ class Claim:
     @property
     def thread(self) -> ClaimedThread:
         return ClaimedThread(self.before.thread_id, self.before.claims + 1)
+
+    @property
+    def continues(self) -> bool:
+        """Whether the turn before died, and was an earlier attempt of this turn's task."""
+        return are_of_one_task(self.before.turn_id, self.turn_id)
 
 
 class Claims:
@@ -88,10 +94,14 @@ class Claims:
     async def release(self, claim: Claim, last_response: TurnResponse | None = None) -> None:
         """Give up the claim without a turn and restore the session.
 
-        If the turn before crashed, the session still reads as an error, and the next turn closes the crashed one.
+        If the turn before crashed, the session still reads as an error, and the next turn closes the crashed one. One
+        that was an earlier attempt of this turn's task can still be continued by the next attempt.
         """
         before = claim.before
-        await self._store.release(claim.turn_id, before, last_response)
+        if claim.continues:
+            await self._store.abandon(claim.turn_id)
+        else:
+            await self._store.release(claim.turn_id, before, last_response)
         await self._signals.publish(turn_ended_topic(before.thread_id))
 
     async def stop(self, record: SessionRecord) -> str | None:

@@ -111,8 +111,7 @@ class SessionRunner:
                 )
             )
         except BaseException:
-            give_up = self._store.abandon(claim.turn_id) if continues else self._claims.release(claim)
-            await run_shielded(give_up)
+            await run_shielded(self._claims.release(claim))
             raise
         running = _RunningTurn(claim, turn, query, answered, TurnOutcome(earlier))
         try:

@@ -23,11 +23,15 @@ class TaskTurn:
 
     def continues(self, turn_id: str | None) -> bool:
         """Whether the turn `turn_id` is another attempt of this task."""
-        return turn_id is not None and is_of_task(turn_id) and message_id(turn_id) == self.task_id
+        return are_of_one_task(turn_id, self.turn_id)
 
 
 def is_of_task(turn_id: str) -> bool:
     return "-" in turn_id
+
+
+def are_of_one_task(turn_id: str | None, other_id: str) -> bool:
+    return turn_id is not None and is_of_task(turn_id) and message_id(turn_id) == message_id(other_id)
 
 
 def message_id(turn_id: str) -> str:
