@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
@@ -103,6 +104,15 @@ class Claims:
         else:
             await self._store.release(claim.turn_id, before, last_response)
         await self._signals.publish(turn_ended_topic(before.thread_id))
+
+    @asynccontextmanager
+    async def released_on_error(self, claim: Claim) -> AsyncIterator[None]:
+        """Release the claim when the block raises: its turn does not begin."""
+        try:
+            yield
+        except BaseException:
+            await run_shielded(self.release(claim))
+            raise
 
     async def stop(self, record: SessionRecord) -> str | None:
         """Ask the running turn to end; returns its id, None when none runs."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from agent.personas.store import PersonaStore
+from agent.sessions.admission import Admission
 from agent.sessions.claims import Claims
 from agent.sessions.leases import RENEW_INTERVAL, Leases
 from agent.sessions.runner import SessionRunner
@@ -41,11 +42,11 @@ async def open_sessions(
     threads = Threads(turns, checkpoints)
     leases = Leases(store, interval=min(RENEW_INTERVAL, lease / 4))
     claims = Claims(store, signals)
+    admission = Admission(turns, store, threads, claims, PersonaStore(database), ttl=ttl)
     background = BackgroundTasks()
     runner = SessionRunner(turns, store, threads, claims, leases, signals, background)
     async with AsyncExitStack() as running:
         await running.enter_async_context(leases.running())
         await running.enter_async_context(Sweeper(store, threads).running())
         running.push_async_callback(background.aclose)
-        personas = PersonaStore(database)
-        yield SessionService(turns, store, threads, claims, runner, signals, personas, ttl=ttl)
+        yield SessionService(turns, store, threads, claims, admission, runner, signals)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from langchain_core.messages import AIMessage, HumanMessage
@@ -15,6 +15,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from agent.events import TurnFailed
 from agent.memory.summary import RunningSummary, update_summary
 from agent.personas.persona import Persona
+from agent.sessions.admission import Admitted
 from agent.sessions.claims import Claim, Claims
 from agent.sessions.events import SessionEnded, SessionEvent, SessionOpened
 from agent.sessions.leases import Leases
@@ -75,25 +76,17 @@ class SessionRunner:
 
     async def run(
         self,
-        claim: Claim,
+        admitted: Admitted,
         *,
-        query: HumanMessage | None = None,
-        answers: Mapping[str, Any] | None = None,
-        answered: frozenset[str] = frozenset(),
         model: str | None = None,
         system_message: str | None = None,
-        persona: Persona | None = None,
         caller: str | None = None,
-        continues: bool = False,
     ) -> AsyncGenerator[SessionEvent, None]:
-        """The turn's events. Closing the iterator cancels the turn; the text delivered until then is stored.
-
-        The turn begins with the user's `query`, or with the `answers` to the reviews of the tool calls `answered`. One
-        that `continues` began so in a process that died, and goes on from its last complete step.
-        """
+        """The turn's events. Closing the iterator cancels the turn; the text delivered until then is stored."""
+        claim, query, persona, continues = admitted.claim, admitted.query, admitted.persona, admitted.continues
         before = claim.before
-        try:
-            earlier = await self._threads.reopen(claim.thread, query, answered) if continues else None
+        async with self._claims.released_on_error(claim):
+            earlier = await self._threads.reopen(claim.thread, query, admitted.answered) if continues else None
             prompt = self._prompt(before, system_message, persona)
             turn = self._turns.begin_on_thread(
                 ThreadRequest(
@@ -102,20 +95,17 @@ class SessionRunner:
                     user_id=before.user_id,
                     prompt=prompt,
                     messages=[query] if query and not continues else (),
-                    answers=answers,
-                    answered=answered,
+                    answers=admitted.answers,
+                    answered=admitted.answered,
                     session_id=before.session_id,
                     params=persona.params if persona else {},
                     agent_tools=persona.tools if persona else None,
                     caller=caller,
                 )
             )
-        except BaseException:
-            await run_shielded(self._claims.release(claim))
-            raise
-        running = _RunningTurn(claim, turn, query, answered, TurnOutcome(earlier))
+        running = _RunningTurn(claim, turn, query, admitted.answered, TurnOutcome(earlier))
         try:
-            async with aclosing(self._events(running, resumes=continues or answers is not None)) as events:
+            async with aclosing(self._events(running, resumes=continues or admitted.answers is not None)) as events:
                 async for event in events:
                     yield event
         finally:

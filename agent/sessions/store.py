@@ -127,6 +127,13 @@ class SessionStore:
         state = await self._load(user_id, session_id)
         return None if state is None else state.record
 
+    async def get(self, user_id: str, session_id: str) -> SessionRecord:
+        """`find`. Raises SessionNotFound."""
+        record = await self.find(user_id, session_id)
+        if record is None:
+            raise _not_found()
+        return record
+
     async def status(self, user_id: str, session_id: str) -> SessionRecord | None:
         """`find` for clients that poll, from `states` if possible: without model, system message and summary."""
         return await self._states.find((user_id, session_id), lambda: self._load(user_id, session_id))

@@ -63,3 +63,23 @@ async def test_a_message_that_gives_up_its_claim_continues_nothing(store: Sessio
     after = await store.find("u", "s")
     assert after is not None and after.turn_id is None
     assert (after.status, after.last_query) == ("error", "Hi")
+
+
+@pytest.mark.parametrize("error", [ValueError(), asyncio.CancelledError()])
+async def test_a_claim_is_released_when_its_turn_does_not_begin(store: SessionStore, error: BaseException) -> None:
+    before = await store.create("u", "s")
+    claims = Claims(store, Signals())
+    claim = await claims.claim(before, "Hi")
+    with pytest.raises(type(error)):
+        async with claims.released_on_error(claim):
+            raise error
+    after = await store.get("u", "s")
+    assert (after.status, after.turn_id, after.last_query) == ("idle", None, None)
+
+
+async def test_a_claim_is_kept_for_a_turn_that_begins(store: SessionStore) -> None:
+    claims = Claims(store, Signals())
+    claim = await claims.claim(await store.create("u", "s"), "Hi")
+    async with claims.released_on_error(claim):
+        pass
+    assert (await store.get("u", "s")).turn_id == claim.turn_id
