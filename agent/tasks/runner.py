@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from functools import partial
 from typing import Final
 from uuid import uuid4
@@ -49,6 +49,7 @@ class TaskRunner:
         self._encoder = encoder
         self._runs: dict[str, TaskRun] = {}
         self._is_stopping = False
+        self._working = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -65,16 +66,17 @@ class TaskRunner:
         if self._is_stopping:
             return
         claim_id = uuid4().hex
-        record = await self._store.claim(task_id, claim_id)
-        if record is not None:
-            await self._run_claimed(record, claim_id)
+        with self._counted():
+            record = await self._store.claim(task_id, claim_id)
+            if record is not None:
+                await self._run_claimed(record, claim_id)
 
     async def drain(self, seconds: float, end_turns: Callable[[], None]) -> None:
         """Begin no more tasks, and wait for those that run. After `seconds`, `end_turns`, and hand the tasks back."""
         self._is_stopping = True
         await self._wait_until_idle(seconds)
-        if self._runs:
-            log.warning("tasks_handed_back", count=len(self._runs))
+        if self._working:
+            log.warning("tasks_handed_back", count=self._working)
             end_turns()
             for run in self._runs.values():
                 run.stop()
@@ -91,15 +93,12 @@ class TaskRunner:
         events = EventLog(partial(self._store_progress, task_id, claim_id), record.events, record.steps)
         run = TaskRun(record, claim_id, self._sessions, self._encoder, events)
         self._runs[claim_id] = run
-        self._idle.clear()
         try:
             with self._signals.subscribe(cancel_topic(task_id), lambda: run.cancel(self._signals)):
                 outcome = await run.run()
             await run_shielded(self._store_outcome(record, claim_id, outcome, events.progress))
         finally:
             del self._runs[claim_id]
-            if not self._runs:
-                self._idle.set()
 
     async def _store_progress(self, task_id: str, claim_id: str, progress: Progress) -> None:
         await self._store.append(claim_id, progress)
@@ -139,6 +138,18 @@ class TaskRunner:
                 run.cancel(self._signals)
             elif run is not None and state == "lost":
                 run.lose()
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """`drain` waits for what is inside: also for a claim, whose task would otherwise begin during the shutdown."""
+        self._working += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._working -= 1
+            if not self._working:
+                self._idle.set()
 
     async def _wait_until_idle(self, seconds: float) -> None:
         with suppress(TimeoutError):

@@ -22,11 +22,11 @@ from agent.sessions.signals import Signals
 from agent.sessions.task_turn import TaskTurn
 from agent.sessions.turn_response import TurnResponse
 from agent.storage.database import Database, open_database
-from agent.tasks import event_log, recovery, task_run
+from agent.tasks import event_log, lifespan, recovery, task_run
 from agent.tasks.event_log import EventLog
 from agent.tasks.lifespan import Tasks, open_tasks
 from agent.tasks.process_queue import ProcessQueue
-from agent.tasks.record import Progress
+from agent.tasks.record import Progress, TaskRecord
 from agent.tasks.requests import TaskRequest, from_json, to_json
 from agent.tasks.store import TaskStore
 from agent.tools.review import ReviewResponse
@@ -169,6 +169,28 @@ async def test_drained_it_finishes_what_runs_and_begins_nothing(database: Databa
         rig.sessions.release.set()
         await draining
         assert [await rig.status(each) for each in (runs, waits)] == ["completed", "queued"]
+
+
+async def test_drained_it_waits_for_a_task_that_it_is_claiming(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claiming, claimed = asyncio.Event(), asyncio.Event()
+
+    class SlowStore(TaskStore):
+        async def claim(self, task_id: str, claim_id: str) -> TaskRecord | None:
+            claiming.set()
+            await claimed.wait()
+            return await super().claim(task_id, claim_id)
+
+    monkeypatch.setattr(lifespan, "TaskStore", SlowStore)
+    async with opened(database) as rig:
+        task_id = await rig.submit("Hi")
+        await claiming.wait()
+        draining = asyncio.create_task(rig.tasks.runner.drain(20, lambda: None))
+        await asyncio.sleep(0)
+        claimed.set()
+        await draining
+        assert await rig.status(task_id) == "completed"
 
 
 async def test_what_a_stopped_process_left_is_taken_up_at_the_next_start(
