@@ -110,6 +110,7 @@ class TaskService:
             deadline = asyncio.get_running_loop().time() + CANCEL_TIMEOUT
             while record.finished is None and asyncio.get_running_loop().time() < deadline:
                 await _wait_for(changed)
+                changed.clear()
                 record = await self._store.get(task_id)
         await self._runner.send_next(record.user_id, record.session_id)
         return record

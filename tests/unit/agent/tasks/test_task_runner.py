@@ -22,7 +22,7 @@ from agent.sessions.signals import Signals
 from agent.sessions.task_turn import TaskTurn
 from agent.sessions.turn_response import TurnResponse
 from agent.storage.database import Database, open_database
-from agent.tasks import event_log, lifespan, recovery, task_run
+from agent.tasks import event_log, lifespan, recovery, service, task_run
 from agent.tasks.event_log import EventLog
 from agent.tasks.lifespan import Tasks, open_tasks
 from agent.tasks.process_queue import ProcessQueue
@@ -107,8 +107,8 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 @asynccontextmanager
 async def opened(database: Database, lease: float = 10.0) -> AsyncIterator[Rig]:
     sessions, queue = ScriptedSessions(), ProcessQueue(CONCURRENCY)
-    service = cast(SessionService, sessions)
-    async with open_tasks(service, database, Signals(), queue, SessionFormats(), ttl=60, lease=lease) as tasks:
+    scripted = cast(SessionService, sessions)
+    async with open_tasks(scripted, database, Signals(), queue, SessionFormats(), ttl=60, lease=lease) as tasks:
         async with queue.consumed_by(tasks.runner.run):
             yield Rig(tasks, sessions, TaskStore(database))
 
@@ -191,6 +191,28 @@ async def test_drained_it_waits_for_a_task_that_it_is_claiming(
         claimed.set()
         await draining
         assert await rig.status(task_id) == "completed"
+
+
+async def test_a_caller_that_waits_for_the_end_of_a_cancelled_task_looks_at_it_now_and_then(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "CANCEL_TIMEOUT", 2 * service.POLL_INTERVAL)
+    looks = 0
+
+    class CountingStore(TaskStore):
+        async def get(self, task_id: str) -> TaskRecord:
+            nonlocal looks
+            looks += 1
+            return await super().get(task_id)
+
+    monkeypatch.setattr(lifespan, "TaskStore", CountingStore)
+    async with opened(database) as rig:
+        task_id = await rig.submit("hold")
+        await eventually(lambda: rig.sessions.running)
+        assert (await rig.tasks.service.cancel(task_id)).status == "running"
+        assert looks <= 5
+        rig.sessions.release.set()
+        await rig.ended(task_id)
 
 
 async def test_what_a_stopped_process_left_is_taken_up_at_the_next_start(
