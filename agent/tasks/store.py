@@ -155,15 +155,19 @@ class TaskStore:
         Raises TaskNotFound. A task that has ended stays as it is.
         """
         one = and_(tasks.c.task_id == task_id, unfinished)
-        values = {"status": "cancelled", "answer": answer, "finished": self._now(), "cancel_asked": True}
         async with self._database.begin() as connection:
-            at = self._lease_time()
-            asked = update(tasks).where(one).values(cancel_asked=True)
-            await connection.execute(asked)
+            await connection.execute(update(tasks).where(one).values(cancel_asked=True))
             end = (
                 update(tasks)
-                .where(one, unclaimed(at))
-                .values({**values, "claim_id": None, "lease_until": None, "events": tasks.c.events + 1})
+                .where(one, unclaimed(self._lease_time()))
+                .values(
+                    status="cancelled",
+                    answer=answer,
+                    finished=self._now(),
+                    claim_id=None,
+                    lease_until=None,
+                    events=tasks.c.events + 1,
+                )
             )
             ended = (await connection.execute(end.returning(tasks.c.events))).one_or_none()
             if ended is not None:
