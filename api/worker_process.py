@@ -100,6 +100,9 @@ def create_worker_app(settings: Settings) -> Celery:
 
         requires = ("celery.worker.components:Pool",)
 
+        def create(self, _: Any) -> WorkerProcess:
+            return process  # Celery stops it, also when it quits
+
         def start(self, worker: Any) -> None:
             if worker.pool_cls.__module__.rpartition(".")[2] not in ("thread", "solo"):
                 _refuse(f"the pool must be {' or '.join(POOLS)}: leave out --pool")
@@ -107,9 +110,6 @@ def create_worker_app(settings: Settings) -> Celery:
                 process.start()
             except (ConfigError, SwitchboardError) as exc:
                 _refuse(str(exc))
-
-        def stop(self, worker: Any) -> None:
-            process.stop()
 
     @setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
     def use_our_format(**_: Any) -> None:

@@ -6,6 +6,8 @@ At the end, only Celery: a worker that is stopped, and a Redis that is away.
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
@@ -324,6 +326,14 @@ async def test_without_redis_a_task_is_refused_and_nothing_is_left(rig: CeleryRi
     await rig.redis.start()
     assert (await client.ended(await client.submit("after")))["status"] == "completed"
     assert [text for role, text in await client.transcript() if role == "user"] == ["before", "after"]
+
+
+@celery_only
+async def test_a_worker_that_is_told_to_quit_ends(rig: CeleryRig) -> None:
+    assert rig.worker.process is not None
+    os.kill(rig.worker.process.pid, signal.SIGQUIT)
+    async with asyncio.timeout(10):
+        await rig.worker.ended()
 
 
 async def assert_refused(client: TaskClient) -> None:
