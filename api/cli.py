@@ -115,7 +115,7 @@ def worker(
     import asyncio
 
     from api import garbage_collection
-    from config.settings import load_environment, load_settings, require_worker_queue
+    from config.settings import load_environment, load_settings, queue_url, require_worker_queue
 
     garbage_collection.pause()  # the worker resumes it once its components are built
     try:
@@ -127,10 +127,9 @@ def worker(
         _exit_with(exc.problems)
     _wait_for_database(settings)
     from agent.tasks.celery_queue import wait_for_broker
-    from api.tasks.lifespan import redis_url
 
     try:
-        asyncio.run(wait_for_broker(redis_url(settings), settings.startup_wait))
+        asyncio.run(wait_for_broker(queue_url(settings), settings.startup_wait))
     except ConfigError as exc:
         _exit_with(exc.problems)
     from api.worker_process import serve_tasks

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import structlog
 from celery import Celery, bootsteps
+from celery.concurrency import get_implementation
 from celery.signals import setup_logging
 
 from agent.tasks.celery_queue import RUN_TASK, CeleryQueue, celery_app
@@ -22,9 +23,9 @@ from agent.tasks.lifespan import Tasks
 from api import garbage_collection
 from api.components import open_components
 from api.log import configure_logging
-from api.tasks.lifespan import components_tasks, redis_url
-from config.errors import ConfigError, StorageUnavailable, SwitchboardError
-from config.settings import Settings
+from api.tasks.lifespan import components_tasks
+from config.errors import StorageUnavailable, SwitchboardError
+from config.settings import Settings, queue_url, require_worker_queue
 
 log = structlog.get_logger(__name__)
 
@@ -86,9 +87,10 @@ def create_worker_app(settings: Settings) -> Celery:
     """The Celery app of a worker. Its components are built when the worker starts.
 
     Raises:
-        ConfigError: there is no Redis.
+        ConfigError: the servers send no tasks to Celery, or there is no Redis.
     """
-    app = celery_app(redis_url(settings), settings.task_concurrency)
+    require_worker_queue(settings)
+    app = celery_app(queue_url(settings), settings.task_concurrency)
     process = WorkerProcess(settings, app)
 
     @app.task(name=RUN_TASK)  # type: ignore[untyped-decorator]  # Celery has no types
@@ -104,11 +106,11 @@ def create_worker_app(settings: Settings) -> Celery:
             return process  # Celery stops it, also when it quits
 
         def start(self, worker: Any) -> None:
-            if worker.pool_cls.__module__.rpartition(".")[2] not in ("thread", "solo"):
+            if worker.pool_cls not in map(get_implementation, POOLS):
                 _refuse(f"the pool must be {' or '.join(POOLS)}: leave out --pool")
             try:
                 process.start()
-            except (ConfigError, SwitchboardError) as exc:
+            except SwitchboardError as exc:
                 _refuse(str(exc))
 
     @setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]

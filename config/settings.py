@@ -158,10 +158,17 @@ def require_tokens(settings: Settings) -> None:
         raise ConfigError([Problem(f"no API token is set. {remedy}Add this line to .env:\n\n    {line}\n")])
 
 
+def queue_url(settings: Settings) -> str:
+    """The address of Celery's Redis. Raises ConfigError without one."""
+    if settings.redis_url is None:
+        raise ConfigError([Problem("Celery needs Redis: set its address", key=f"{PREFIX}REDIS_URL")])
+    return settings.redis_url.get_secret_value()
+
+
 def require_queue(settings: Settings) -> None:
     """Raise ConfigError if the queue of background tasks is on Celery, and there is no Redis for it."""
-    if settings.task_queue == "celery" and settings.redis_url is None:
-        raise ConfigError([Problem("Celery needs Redis: set its address", key=f"{PREFIX}REDIS_URL")])
+    if settings.task_queue == "celery":
+        queue_url(settings)
 
 
 def require_worker_queue(settings: Settings) -> None:
@@ -169,7 +176,7 @@ def require_worker_queue(settings: Settings) -> None:
     if settings.task_queue != "celery":
         problem = "must be celery, for the servers too: otherwise no task comes to a worker"
         raise ConfigError([Problem(problem, key=f"{PREFIX}TASK_QUEUE")])
-    require_queue(settings)
+    queue_url(settings)
 
 
 def load_environment(env_file: Path | None = ENV_FILE) -> dict[str, str]:

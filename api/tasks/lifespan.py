@@ -12,7 +12,7 @@ from agent.tasks.queue import TaskQueue
 from agent.tasks.service import TaskService
 from api.components import Components
 from api.tasks.encode import SessionFormats
-from config.settings import Settings, require_queue
+from config.settings import Settings, queue_url
 
 TIME_TO_FINISH: Final = 2.0
 """Seconds that a stopping server waits for the tasks in its process. The next start goes on with the others."""
@@ -24,7 +24,7 @@ async def server_tasks(settings: Settings, components: Components) -> AsyncItera
     if settings.task_queue == "celery":
         from agent.tasks.celery_queue import CeleryQueue, celery_app  # Celery takes 20 MB
 
-        celery = celery_app(redis_url(settings), settings.task_concurrency)
+        celery = celery_app(queue_url(settings), settings.task_concurrency)
         async with components_tasks(settings, components, CeleryQueue(celery)) as tasks:
             yield tasks.service
         return
@@ -49,9 +49,3 @@ async def components_tasks(settings: Settings, components: Components, queue: Ta
         lease=settings.session_lease,
     ) as tasks:
         yield tasks
-
-
-def redis_url(settings: Settings) -> str:
-    """The address of Celery's Redis. Raises ConfigError without one."""
-    require_queue(settings)
-    return settings.redis_url.get_secret_value() if settings.redis_url else ""
