@@ -57,7 +57,10 @@ def serve(settings: Settings, sockets: Sequence[socket.socket], ready: Callable[
     if settings.workers > 1:
         with tempfile.TemporaryDirectory(prefix="switchboard-", dir=settings.metrics_dir) as shared:
             os.environ["SWITCHBOARD_METRICS_DIR"] = shared  # the workers read their settings from the environment
-            _Workers(config, list(sockets), ready).run()
+            workers = _Workers(config, list(sockets), ready)
+            workers.run()
+        if any(each.exitcode == STARTUP_FAILURE for each in workers.processes):
+            sys.exit(STARTUP_FAILURE)
         return
     server = _Server(config, ready)
     with suppress(KeyboardInterrupt):

@@ -9,10 +9,25 @@ from pathlib import Path
 import pytest
 
 from api.garbage_collection import THRESHOLD
+from api.server import STARTUP_FAILURE
 from tests.support.server_process import STARTUP_TIMEOUT, running, server_in
 
 ROOT = Path(__file__).parents[2]
 MODELS = "model_list:\n  - {model_name: fast, litellm_params: {model: fake/echo}}\n"
+
+LOADS_ONCE = """\
+from pathlib import Path
+
+loaded = Path(__file__).with_suffix(".loaded")
+if loaded.exists():
+    raise RuntimeError("again")
+loaded.touch()
+
+
+def ping() -> str:
+    \"\"\"Answers.\"\"\"
+    return "pong"
+"""
 
 
 def printed(code: str, directory: Path, **variables: str) -> str:
@@ -95,6 +110,15 @@ def test_open_telemetry_sees_requests_where_the_environment_names_it(
         "print(sorted(set(tracers)))"
     )
     assert printed(code, tmp_path, SWITCHBOARD_API_TOKENS="token", SWITCHBOARD_DATA_DIR="data", **named) == seen
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_server_that_cannot_start_ends_with_an_error(workers: int, tmp_path: Path) -> None:
+    server = server_in(tmp_path / "server", agent={"tools": ["once:ping"]}, workers=workers)
+    (server.folder / "once.py").write_text(LOADS_ONCE)  # the command line loads it, and then the server
+    await server.begin()
+    assert await server.ended() == STARTUP_FAILURE
+    assert "once.py" in server.log
 
 
 @pytest.mark.parametrize("workers", [1, 2])
