@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import DirectoryPath, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from config.database_url import INVALID_DATABASE_URL, is_database_url
@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     database_pool_size: int = Field(default=10, ge=1)
     metrics_public: bool = False
-    metrics_dir: Path | None = None
+    metrics_dir: DirectoryPath | None = None
     startup_wait: float = Field(default=30.0, ge=0, allow_inf_nan=False)
     session_ttl: int | None = Field(default=None, ge=1)
     session_lease: float = Field(default=10.0, ge=1, allow_inf_nan=False)
