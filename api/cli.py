@@ -6,7 +6,6 @@ Slow imports are inside the commands that need them, so that `check` and `--help
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
@@ -16,7 +15,6 @@ import typer
 from config.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from config.models.deployments import Deployment, Registry
     from config.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -77,6 +75,7 @@ def serve(
 ) -> None:
     """Serve the API."""
     from api import garbage_collection
+    from api.file_checks import require_valid_files
     from api.listening import bind, port_of
     from config.settings import load_environment, load_settings, require_queue, require_tokens
 
@@ -86,7 +85,7 @@ def serve(
         require_tokens(settings)
         require_queue(settings)
         sockets = bind(settings.host, settings.port)
-        registry = _check_files(settings)
+        registry = require_valid_files(settings)
         # LiteLLM reads some variables itself when it sends a request, and workers read the settings again.
         os.environ.update(load_environment())
     except ConfigError as exc:
@@ -115,13 +114,14 @@ def worker(
     import asyncio
 
     from api import garbage_collection
+    from api.file_checks import require_valid_files
     from config.settings import load_environment, load_settings, queue_url, require_worker_queue
 
     garbage_collection.pause()  # the worker resumes it once its components are built
     try:
         settings = load_settings(models_file=models, agent_file=agent, task_concurrency=concurrency)
         require_worker_queue(settings)
-        _check_files(settings)
+        require_valid_files(settings)
         os.environ.update(load_environment())
     except ConfigError as exc:
         _exit_with(exc.problems)
@@ -149,25 +149,13 @@ def check(
 
         typer.echo(schema_text(), nl=False)
         return
-    from api.start_summary import default_model
-    from config.models.models_file import check_models
-    from config.settings import load_environment, load_settings, unknown_settings
+    from api.check_report import print_report
+    from config.settings import load_environment, load_settings
 
     try:
-        settings, environ = load_settings(models_file=file, agent_file=agent), load_environment()
+        print_report(load_settings(models_file=file, agent_file=agent), load_environment())
     except ConfigError as exc:
         _exit_with(exc.problems)
-    registry, problems = check_models(settings.models_file, environ)
-    problems += _check_agent(settings.agent_file, environ)
-    _print_deployments(registry)
-    _print_addresses(environ)
-    for warning in [*unknown_settings(environ), *registry.warnings]:
-        typer.echo(f"warning: {warning}")
-    if problems:
-        _exit_with(problems)
-    default = default_model(registry)
-    verdict = f"Default model: {default}" if default else "No model is ready: set a provider's key."
-    typer.echo(f"{settings.models_file} and {settings.agent_file} are valid. {verdict}")
 
 
 @app.command()
@@ -229,46 +217,6 @@ def _first_token() -> str:
     return tokens[0].get_secret_value()
 
 
-def _check_files(settings: Settings) -> Registry:
-    """Load and check models.yaml and agent.yaml before the server starts. Raises ConfigError."""
-    from config.models.models_file import check_models
-    from config.settings import load_environment, unknown_settings
-
-    if not settings.models_file.exists():
-        remedy = "Run `switchboard init`, which writes one, or name yours with --models"
-        raise ConfigError([Problem(f"the file does not exist. {remedy}", file=settings.models_file)])
-    environ = load_environment()
-    registry, problems = check_models(settings.models_file, environ)
-    problems += _check_agent(settings.agent_file, environ)
-    if problems:
-        raise ConfigError(problems)
-    for warning in [*unknown_settings(environ), *registry.warnings]:
-        typer.echo(f"warning: {warning}", err=True)
-    return registry
-
-
-def _check_agent(file: Path, environ: Mapping[str, str]) -> tuple[Problem, ...]:
-    """The problems of agent.yaml and of the tools that it declares. Runs the Python files of the tools."""
-    from config.profile.agent_file import check_agent
-
-    profile, problems = check_agent(file, environ)
-    if profile is None or not profile.own_tools:
-        return problems
-    import asyncio
-
-    from agent.tools.own.loader import ToolLoader  # takes a second
-
-    os.environ.update(environ)  # Python tools read their keys there
-    loader = ToolLoader(file)
-    try:
-        loader.load(profile)
-    except ConfigError as exc:
-        return exc.problems
-    finally:
-        asyncio.run(loader.aclose())
-    return ()
-
-
 def _wait_for_database(settings: Settings) -> str:
     """The database's name, once it can be used.
 
@@ -295,36 +243,6 @@ def _to_environment(settings: Settings) -> dict[str, str]:
         "SWITCHBOARD_PORT": str(settings.port),
         "SWITCHBOARD_WORKERS": str(settings.workers),
     }
-
-
-def _print_deployments(registry: Registry) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    if not registry.deployments:
-        return
-    table = Table("model name", "deployment", "state")
-    for each in registry.deployments:
-        table.add_row(Text(each.group), Text(each.model), _state(each))
-    Console().print(table)
-
-
-def _print_addresses(environ: Mapping[str, str]) -> None:
-    """What comes from variables and is not in the files."""
-    from config.models.provider_keys import OTHER_BASES
-    from config.parsing.urls import origin
-    from config.profile.mcp_servers import MCP_URL, MCP_URL_SERVER
-
-    for provider, names in OTHER_BASES.items():
-        if variable := next((name for name in names if environ.get(name)), None):
-            typer.echo(f"{variable}: {provider}/ without an api_base is at {origin(environ[variable])}")
-    if url := environ.get(MCP_URL):
-        typer.echo(f"{MCP_URL}: MCP server {MCP_URL_SERVER} at {origin(url)}")
-
-
-def _state(deployment: Deployment) -> str:
-    return f"[yellow]left out: needs {', '.join(deployment.missing)}" if deployment.missing else "[green]ready"
 
 
 def _exit_with(problems: tuple[Problem, ...]) -> NoReturn:
