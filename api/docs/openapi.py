@@ -13,7 +13,7 @@ ERRORS: Final[dict[int, tuple[str, str, str]]] = {
     400: ("The request is invalid; `param` names the field.", "invalid_request_error", "invalid_request"),
     401: ("The token is missing or not valid.", "authentication_error", "invalid_api_key"),
     404: (
-        "The model, session, memory, agent, conversation or path does not exist.",
+        "The model, session, task, memory, agent, conversation or path does not exist.",
         "invalid_request_error",
         "model_not_found",
     ),
@@ -47,10 +47,7 @@ def _described(app: FastAPI) -> dict[str, Any]:
     schemas.update(SCHEMAS)
     for path, operations in description["paths"].items():
         for method, operation in operations.items():
-            if call := CALLS.get((method, path)):
-                _describe(operation, call, schemas)
-            else:
-                operation["responses"].pop("422", None)  # FastAPI's shape, which is never sent
+            _describe(operation, CALLS[method, path], schemas)
     health = description["paths"]["/health"]["get"]["responses"]
     health["503"] = _answer("No deployment is ready.", "Health", {**HEALTH, "status": "no_deployment_ready"})
     ready = description["paths"]["/health/ready"]["get"]["responses"]
