@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -69,11 +70,7 @@ class ForkServer:
                 self._running.pop(answer["pid"]).end.set_result(answer["code"])
 
 
-_server: list[ForkServer] = []
-
-
+@cache
 def fork_server() -> ForkServer:
     """Started with the first server that a test needs."""
-    if not _server:
-        _server.append(ForkServer())
-    return _server[0]
+    return ForkServer()
