@@ -7,7 +7,9 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.docs.answers import CALLS, HEALTH, SCHEMAS, Call, ref
+from api.docs.calls import CALLS, Call
+from api.docs.examples import HEALTH
+from api.docs.schemas import SCHEMAS, ref
 
 ERRORS: Final[dict[int, tuple[str, str, str]]] = {
     400: ("The request is invalid; `param` names the field.", "invalid_request_error", "invalid_request"),

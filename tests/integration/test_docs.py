@@ -11,7 +11,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
-from api.docs.answers import CALLS
+from api.docs.calls import CALLS
 from router.fake.server.fake_provider import FakeProvider
 from tests.support.serving import Served, direct, fake, serving
 

@@ -1,0 +1,139 @@
+"""Every call for openapi.json: its answer, an example of it, and its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from api.docs.examples import (
+    AGENT,
+    AGENT_ANSWER,
+    ASKED,
+    CHAT_EVENTS,
+    CHAT_USAGE,
+    CHUNK,
+    COMPLETION,
+    CONVERSATION,
+    EMBEDDINGS,
+    EXCHANGE,
+    FIGURES,
+    HEALTH,
+    MEMORY,
+    MESSAGE,
+    METRICS,
+    MODEL,
+    MOMENT,
+    NEW_AGENT,
+    SESSION_EVENT,
+    STATUS,
+    SUBMITTED,
+    TASK,
+    TURN,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: the name of its answer's schema with an example, an example request, and the errors it may have.
+
+    `events` is an example of the answer's server-sent events, `text` one of a plain text; such a call may have `schema`
+    None. `status` is that of success.
+    """
+
+    schema: str | None
+    example: Any = None
+    asked: Any = None
+    errors: tuple[int, ...] = (401,)
+    events: str | None = None
+    text: str | None = None
+    status: int = 200
+
+
+_TURN_ERRORS: Final = (400, 401, 404, 409, 413, 422, 502, 503, 504)
+_SUBMIT_ERRORS: Final = (400, 401, 404, 409, 413, 422, 503)
+_STORED: Final = (401, 422, 503)
+_CHANGED: Final = (401, 404, 422, 503)
+_WRITTEN: Final = (400, 401, 413, 422, 503)
+_CHAT: Final = {"message": "Hi"}
+_CHAT_ERRORS: Final = (400, 401, 404, 413, 422, 429, 502, 503, 504)
+_CHAT_AGENT: Final = {"conversation_id": CONVERSATION["id"], "message": EXCHANGE["user_message"]}
+_INVOKE: Final = {"user_id": "ada", "query": "Hi"}
+_RESUME: Final = {"user_id": "ada", "session_id": "s1", "response_type": "accept"}
+
+CALLS: Final[Mapping[tuple[str, str], Call]] = {
+    ("post", "/v1/chat/completions"): Call(
+        "ChatCompletion",
+        COMPLETION,
+        {"model": "default", "messages": [{"role": "user", "content": "Hi"}]},
+        (400, 401, 404, 413, 429, 502, 503, 504),
+        events=CHUNK,
+    ),
+    ("post", "/v1/embeddings"): Call(
+        "Embeddings", EMBEDDINGS, {"model": "vectors", "input": ["Hi"]}, (400, 401, 404, 413, 503)
+    ),
+    ("get", "/v1/models"): Call("Models", {"object": "list", "data": [MODEL]}),
+    ("get", "/v1/models/{name}"): Call("Model", MODEL, errors=(401, 404)),
+    ("post", "/chat"): Call("ChatAnswer", {"response": "Hello.", "usage": CHAT_USAGE}, _CHAT, _CHAT_ERRORS),
+    ("post", "/chat/stream"): Call(None, None, _CHAT, (400, 401, 404, 413, 422, 503), events=CHAT_EVENTS),
+    ("post", "/agent/invoke"): Call("Turn", TURN, _INVOKE, _TURN_ERRORS),
+    ("post", "/agent/invoke/stream"): Call(None, None, _INVOKE, _TURN_ERRORS, events=SESSION_EVENT),
+    ("post", "/agent/resume"): Call("Turn", TURN, _RESUME, _TURN_ERRORS),
+    ("post", "/agent/resume/stream"): Call(None, None, _RESUME, _TURN_ERRORS, events=SESSION_EVENT),
+    ("post", "/agent/cancel/{user_id}/{session_id}"): Call(
+        "SessionStatus", STATUS, {"heard": "Hello."}, (400, 401, 404, 409, 413, 422, 503)
+    ),
+    ("get", "/agent/sessionids/{user_id}"): Call("SessionIds", {"session_ids": ["s1"]}, errors=_STORED),
+    ("get", "/agent/active/sessionid/{user_id}"): Call("ActiveSession", {"active_session_id": "s1"}, errors=_STORED),
+    ("get", "/agent/status/{user_id}/{session_id}"): Call("SessionStatus", STATUS, errors=_STORED),
+    ("get", "/agent/history/{user_id}/{session_id}"): Call(
+        "History",
+        {"session_id": "s1", "total": 2, "offset": 0, "messages": [ASKED, MESSAGE]},
+        errors=_CHANGED,
+    ),
+    ("patch", "/agent/session/{user_id}/{session_id}"): Call(
+        "SessionStatus", STATUS, {"ttl": 3600}, (400, 401, 404, 413, 422, 503)
+    ),
+    ("delete", "/agent/session/{user_id}/{session_id}"): Call("Success", {"success": True}, errors=_CHANGED),
+    ("post", "/agent/write/longterm"): Call(
+        "StoredMemory",
+        {"success": True, "user_id": "ada", "message": "The memory is stored.", "memory": MEMORY},
+        {"user_id": "ada", "memory_info": MEMORY["content"]},
+        (*_WRITTEN, 409),
+    ),
+    ("get", "/agent/longterm/{user_id}"): Call("Memories", {"memories": [MEMORY]}, errors=_STORED),
+    ("delete", "/agent/longterm/{user_id}/{memory_id}"): Call("Success", {"success": True}, errors=_CHANGED),
+    ("get", "/agents/"): Call("Greeting", {"message": "Hello there conversational ai!"}),
+    ("post", "/agents/create-agent"): Call("Agent", AGENT, NEW_AGENT, (*_WRITTEN[:2], 409, *_WRITTEN[2:])),
+    ("get", "/agents/get-agents"): Call("Agents", [AGENT], errors=_STORED),
+    ("post", "/agents/create-conversation"): Call(
+        "Conversation", CONVERSATION, {"agent_id": AGENT["id"]}, (400, 401, 404, 413, 422, 503)
+    ),
+    ("get", "/agents/get-conversations"): Call("Conversations", [CONVERSATION], errors=_CHANGED),
+    ("get", "/agents/get-messages"): Call("Messages", [EXCHANGE], errors=_CHANGED),
+    ("post", "/agents/chat-agent"): Call("AgentAnswer", AGENT_ANSWER, _CHAT_AGENT, (*_TURN_ERRORS, 429)),
+    ("post", "/agents/chat-agent/stream"): Call(None, None, _CHAT_AGENT, _TURN_ERRORS, events=CHAT_EVENTS),
+    ("patch", "/agents/{agent_id}"): Call("Agent", AGENT, {"temperature": 0.2}, (400, 401, 404, 409, 413, 422, 503)),
+    ("delete", "/agents/{agent_id}"): Call("Success", {"success": True}, errors=(401, 404, 409, 422, 503)),
+    ("delete", "/agents/conversations/{conversation_id}"): Call("Success", {"success": True}, errors=_CHANGED),
+    ("get", "/stats"): Call(
+        "Statistics", {"since": MOMENT, "reset_by": None, "running": 2, **FIGURES}, errors=(401, 503)
+    ),
+    ("get", "/stats/timeseries"): Call(
+        "Timeseries", {"minutes": 1, "points": [{"minute": MOMENT, **FIGURES}]}, errors=_STORED
+    ),
+    ("post", "/reset-stats"): Call(
+        "Reset", {"success": True, "since": MOMENT, "reset_by": "4c5dc9b77089"}, errors=(401, 503)
+    ),
+    ("get", "/metrics"): Call(None, text=METRICS),
+    ("post", "/agent/invoke/async"): Call("Submitted", SUBMITTED, _INVOKE, _SUBMIT_ERRORS, status=202),
+    ("post", "/agent/resume/async"): Call("Submitted", SUBMITTED, _RESUME, _SUBMIT_ERRORS, status=202),
+    ("get", "/agent/task/{task_id}"): Call("Task", TASK, errors=(401, 404, 503)),
+    ("delete", "/agent/task/{task_id}"): Call("Task", TASK, errors=(401, 404, 503)),
+    ("get", "/agent/task/{task_id}/events"): Call(None, None, errors=_CHANGED, events="id: 1\n" + SESSION_EVENT),
+    ("get", "/agent/tasks/{user_id}"): Call("Tasks", {"tasks": [TASK]}, errors=_STORED),
+    ("get", "/health"): Call("Health", HEALTH, errors=()),
+    ("get", "/health/live"): Call("Probe", {"status": "ok"}, errors=()),
+    ("get", "/health/ready"): Call("Probe", {"status": "ready"}, errors=()),
+}
+"""Every documented call."""
