@@ -15,8 +15,8 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from api.terminal import render
-from api.terminal.conversation import Update, Waiting
 from api.terminal.turn_parts import CallPart, Outcome, Part, TextPart, settled
+from api.terminal.updates import Update, Waiting
 
 FRAMES_PER_SECOND = 15
 LINES_AROUND = 4

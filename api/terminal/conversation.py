@@ -10,16 +10,8 @@ from typing import Any, Final, Literal
 from uuid import uuid4
 
 from api.terminal.agent_api import AgentApi, ClientError, ConnectionLost
-from api.terminal.turn_parts import (
-    CallPart,
-    Json,
-    Outcome,
-    TextPart,
-    call_of_event,
-    outcome_of_answer,
-    outcome_of_status,
-    pending_in,
-)
+from api.terminal.turn_parts import Json, outcome_of_answer, outcome_of_status, pending_in
+from api.terminal.updates import Update, Waiting, read_events
 
 Mode = Literal["stream", "normal"]
 
@@ -29,17 +21,6 @@ LONGEST_PAUSE: Final = 5.0
 
 POLL_INTERVAL: Final = 0.3
 """Seconds between two looks at a turn that runs elsewhere."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """The turn's answer is late for this reason. The client keeps trying."""
-
-    reason: str
-
-
-Update = TextPart | CallPart | Waiting | Outcome
-"""What a turn yields while it runs. The last is the Outcome."""
 
 
 @dataclass
@@ -162,24 +143,3 @@ class Conversation:
             time.sleep(POLL_INTERVAL)
             status = yield from self._reachable_status()
         yield outcome_of_status(status)
-
-
-def read_events(events: Iterator[Json]) -> Generator[Update, None, None]:
-    """The updates in the events of a stream, to its end. Raises ConnectionLost if the stream breaks off."""
-    for event in events:
-        match event.get("type"):
-            case "text_chunk":
-                yield TextPart(str(event.get("content") or ""))
-            case "tool_call":
-                for call in (event.get("data") or {}).get("tool_calls") or ():
-                    yield call_of_event(call)
-            case "interrupt":
-                yield Outcome("interrupted", interrupts=pending_in(event))
-                return
-            case "completed":
-                yield outcome_of_answer(event.get("data") or {})
-                return
-            case "error":
-                yield Outcome("error", str(event.get("error_message") or "The turn failed."))
-                return
-    raise ConnectionLost("The connection to the server broke.", sent=True)

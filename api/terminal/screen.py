@@ -12,8 +12,8 @@ from rich.text import Text
 
 from api.terminal import render
 from api.terminal.answer_view import AnswerView, LiveAnswer, PlainAnswer, print_parts
-from api.terminal.conversation import Update
 from api.terminal.turn_parts import Outcome, Part
+from api.terminal.updates import Update
 
 
 def is_terminal() -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from api.terminal import render
-from api.terminal.conversation import Conversation, read_events
+from api.terminal.conversation import Conversation
 from api.terminal.screen import Screen
 from api.terminal.turns import Turns
+from api.terminal.updates import read_events
 from api.terminal.vocabulary import Vocabulary
 
 

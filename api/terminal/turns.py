@@ -7,10 +7,11 @@ from typing import Final
 
 from api.terminal import render
 from api.terminal.agent_api import ApiError
-from api.terminal.conversation import Conversation, Update
+from api.terminal.conversation import Conversation
 from api.terminal.review_dialogue import ReviewDialogue
 from api.terminal.screen import Screen
 from api.terminal.turn_parts import Json, Outcome, outcome_of_status, pending_in, settled
+from api.terminal.updates import Update
 
 CUT_OFF: Final = "The answer was stopped. `history` shows what came of it."
 

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from api.terminal import render
 from api.terminal.answer_view import LiveAnswer, PlainAnswer
-from api.terminal.conversation import Update, Waiting
 from api.terminal.turn_parts import CallPart, Outcome, TextPart
+from api.terminal.updates import Update, Waiting
 
 DONE = Outcome("completed", parts=[TextPart("Hello, **Ada**.")], usage={"total_tokens": 3}, model="fast")
 

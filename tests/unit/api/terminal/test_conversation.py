@@ -9,8 +9,9 @@ import pytest
 
 from api.terminal import conversation
 from api.terminal.agent_api import ConnectionLost
-from api.terminal.conversation import Conversation, Mode, Update, Waiting
+from api.terminal.conversation import Conversation, Mode
 from api.terminal.turn_parts import Outcome, TextPart
+from api.terminal.updates import Update, Waiting
 
 ANSWER = {
     "status": "completed",

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from api.terminal.agent_api import ApiError
-from api.terminal.conversation import Update
 from api.terminal.review_dialogue import ReviewDecision
 from api.terminal.turn_parts import Outcome
 from api.terminal.turns import Turns
+from api.terminal.updates import Update
 
 ASKED = Outcome("interrupted", interrupts=[{"interrupt_id": "r1"}])
 
