@@ -127,33 +127,27 @@ def print_parts(console: Console, parts: Iterable[Part]) -> None:
 
 
 class PlainAnswer:
-    """A turn as plain text, for pipes and files."""
+    """A turn as plain text, for pipes and files.
+
+    A call is printed when text follows it or the turn ends: only then is it known whether it is a hand-off.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._turn = _Turn()
+        self._calls: list[CallPart] = []
         self._in_line = False
 
     def follow(self, updates: Iterable[Update]) -> Outcome:
-        turn, picked_up = self._turn, False
+        turn = self._turn
         try:
             for update in updates:
-                if isinstance(update, Waiting):
-                    picked_up = True
-                    if update.reason != turn.waiting:
-                        self._line(update.reason)
                 self._show(update)
                 turn.add(update)
         finally:
+            self._print_calls()
             self._end_line()
         outcome = turn.ended()
-        if picked_up or not turn.parts:
-            for part in outcome.parts:
-                self._show(part)
-            self._end_line()
-        for call in outcome.parts:
-            if isinstance(call, CallPart) and call.handed_off:
-                self._line(f"Hand-off: {call.name} {render.compact(call.arguments)}")
         if outcome.status == "completed":
             self._console.print(render.status_line(outcome, turn.first, turn.elapsed))
         return outcome
@@ -161,10 +155,33 @@ class PlainAnswer:
     def _show(self, update: Update) -> None:
         match update:
             case TextPart(text):
+                self._print_calls()
                 self._console.out(render.clean(text), end="", highlight=False)
                 self._in_line = True
             case CallPart():
-                self._line(f"Tool: {update.name} {render.compact(update.arguments)}")
+                self._calls.append(update)
+            case Waiting(reason):
+                self._print_calls()
+                if reason != self._turn.waiting:
+                    self._line(reason)
+            case Outcome():
+                self._show_rest(update)
+
+    def _show_rest(self, outcome: Outcome) -> None:
+        """Show the whole answer if it did not stream to its end, or else which of the last calls are hand-offs."""
+        if self._turn.waiting or not self._turn.parts:
+            for part in outcome.parts:
+                self._show(part)
+            return
+        handed_off = {each.call_id for each in outcome.parts if isinstance(each, CallPart) and each.handed_off}
+        for call in self._calls:
+            call.handed_off = call.call_id in handed_off
+
+    def _print_calls(self) -> None:
+        for call in self._calls:
+            kind = "Hand-off" if call.handed_off else "Tool"
+            self._line(f"{kind}: {call.name} {render.compact(call.arguments)}")
+        self._calls.clear()
 
     def _line(self, text: str) -> None:
         self._end_line()

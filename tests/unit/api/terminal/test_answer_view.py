@@ -45,6 +45,37 @@ def test_a_pipe_gets_the_whole_answer_after_a_lost_connection() -> None:
     assert said[:3] == ["Hel", "The connection broke.", "Hello, **Ada**."]
 
 
+def test_a_pipe_gets_an_answer_once_that_streams_after_an_attempt_that_reached_nobody() -> None:
+    said = piped(Waiting("The server cannot be reached."), TextPart("Hello, "), TextPart("**Ada**."), DONE)
+    assert said.splitlines()[:2] == ["The server cannot be reached.", "Hello, **Ada**."]
+    assert said.count("Hello") == 1
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_pipe_gets_each_call_once_and_is_told_which_are_hand_offs(streamed: bool) -> None:
+    transfer = CallPart("c2", "transferCall", {"to": "desk"}, result="Transferred.", handed_off=True)
+    parts = [CallPart("c1", "multiply", {"a": 6}, result="42"), TextPart("It is 42."), transfer]
+    events = [
+        CallPart("c1", "multiply", {"a": 6}),
+        TextPart("It is 42."),
+        CallPart("c2", "transferCall", {"to": "desk"}),
+    ]
+    said = piped(*(events if streamed else []), Outcome("completed", parts=parts)).splitlines()
+    assert said[:3] == ["Tool: multiply a: 6", "It is 42.", "Hand-off: transferCall to: desk"]
+    assert len(said) == 4
+
+
+def test_a_pipe_gets_the_calls_of_a_turn_that_was_stopped() -> None:
+    def stopped() -> Iterator[Update]:
+        yield CallPart("c1", "multiply", {"a": 6})
+        raise KeyboardInterrupt
+
+    file = StringIO()
+    with pytest.raises(KeyboardInterrupt):
+        PlainAnswer(Console(file=file, theme=render.THEME, soft_wrap=True)).follow(stopped())
+    assert file.getvalue() == "Tool: multiply a: 6\n"
+
+
 def test_the_screen_keeps_the_answer_as_markdown() -> None:
     assert "Hello, \x1b[1mAda\x1b[0m." in on_screen(TextPart("Hello, "), TextPart("**Ada**."), DONE)
 
