@@ -62,13 +62,15 @@ class Conversation:
 
     def ask(self, query: str) -> Iterator[Update]:
         """Send a message and follow its turn to the end. Raises ApiError."""
-        body: dict[str, Any] = {"query": query, "on_busy": "enqueue"}
-        if self.persona:
-            body["agent_id"] = str(self.persona["id"])
-        if self.ttl is not None:
-            body["ttl"] = self.ttl
+        body = {**self._message(query), "on_busy": "enqueue"}
         yield from self._turn("invoke", body, taken=lambda status: status.get("last_query") == query)
         self.ttl = None
+
+    def submit(self, query: str) -> Json:
+        """Send a message as a background task, and return `{task_id, session_id}`. Raises ApiError."""
+        task: Json = self.api.post("agent", "invoke", "async", body=self._body(self._message(query)))
+        self.ttl = None
+        return task
 
     def decide(self, interrupt: Json, decision: str, args: Any = None) -> Iterator[Update]:
         """Answer a review and follow the rest of its turn. Raises ApiError."""
@@ -96,9 +98,7 @@ class Conversation:
         self, kind: str, fields: Mapping[str, Any], taken: Callable[[Json], bool]
     ) -> Generator[Update, None, None]:
         """Follow one turn over lost connections. The request is sent again unless the session's status shows it."""
-        body = {"user_id": self.user_id, "session_id": self.session_id, **fields}
-        if self.model is not None:
-            body["model"] = self.model
+        body = self._body(fields)
         pause = FIRST_PAUSE
         while True:
             begun = False
@@ -117,6 +117,18 @@ class Conversation:
                 return
             time.sleep(pause)  # a proxy may answer the status and refuse the turn
             pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _message(self, query: str) -> dict[str, Any]:
+        fields: dict[str, Any] = {"query": query}
+        if self.persona:
+            fields["agent_id"] = str(self.persona["id"])
+        if self.ttl is not None:
+            fields["ttl"] = self.ttl
+        return fields
+
+    def _body(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        model = {} if self.model is None else {"model": self.model}
+        return {"user_id": self.user_id, "session_id": self.session_id, **model, **fields}
 
     def _request(self, kind: str, body: Mapping[str, Any]) -> Generator[Update, None, None]:
         if self.mode == "normal":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from api.terminal import render
 from api.terminal.conversation import Conversation
 from api.terminal.screen import Screen
@@ -37,16 +35,12 @@ class TaskCommands:
                 self._screen.problem("Use `task`, `task run TEXT`, `task show N` or `task cancel N`.")
 
     def _submit(self, query: str) -> None:
-        body: dict[str, Any] = {"user_id": self._talk.user_id, "session_id": self._talk.session_id, "query": query}
-        if self._talk.model is not None:
-            body["model"] = self._talk.model
-        task = self._talk.api.post("agent", "invoke", "async", body=body)
+        task = self._talk.submit(query)
         self._vocabulary.listed.setdefault("task", []).insert(0, task)
         self._screen.note(f"Task {task['task_id']} runs in the background. `task show 1` follows it.")
 
     def _list(self) -> None:
-        answer = self._talk.api.get("agent", "tasks", self._talk.user_id)
-        tasks = answer["tasks"] if isinstance(answer, dict) else answer
+        tasks = self._talk.api.get("agent", "tasks", self._talk.user_id)["tasks"]
         self._vocabulary.listed["task"] = tasks
         if not tasks:
             self._screen.note("You have no tasks. `task run TEXT` starts one.")

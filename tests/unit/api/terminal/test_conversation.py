@@ -38,7 +38,7 @@ class ScriptedApi:
     def get(self, *path: str) -> dict[str, Any]:
         return _step(self.statuses.pop(0))
 
-    def post(self, *path: str, body: dict[str, Any], wait: bool) -> dict[str, Any]:
+    def post(self, *path: str, body: dict[str, Any], wait: bool = False) -> dict[str, Any]:
         return dict(list(self.events("POST", body=body))[-1]["data"])
 
     def events(self, *path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -133,3 +133,12 @@ def test_model_persona_and_expiry_go_with_the_message() -> None:
     list(talk.ask("Ho"))
     assert [api.sent[0].get(name) for name in ("model", "agent_id", "ttl")] == ["fast", "p1", 60]
     assert "ttl" not in api.sent[1]
+
+
+def test_a_background_task_has_the_same_model_persona_and_expiry() -> None:
+    api = ScriptedApi([[{"data": {"task_id": "t1"}}]], [])
+    talk = Conversation(api, "ann", model="fast", persona={"id": "p1"}, ttl=60)  # type: ignore[arg-type]
+    assert talk.submit("Hi") == {"task_id": "t1"}
+    session = {"user_id": "ann", "session_id": talk.session_id}
+    assert api.sent == [{**session, "model": "fast", "query": "Hi", "agent_id": "p1", "ttl": 60}]
+    assert talk.ttl is None
