@@ -7,7 +7,7 @@ from typing import Final
 from api.terminal import render
 from api.terminal.agent_api import ApiError, NotServed
 from api.terminal.conversation import Conversation
-from api.terminal.input_line import COMMANDS, MODES, Command, read_ttl
+from api.terminal.input_line import COMMANDS, MODES, NEVER, Command, read_ttl
 from api.terminal.memory_commands import MemoryCommands
 from api.terminal.persona_commands import PersonaCommands
 from api.terminal.screen import Screen
@@ -179,8 +179,9 @@ class Commands:
         except ApiError as error:
             if error.code != "session_not_found":
                 raise
-            talk.ttl = ttl
-            self._screen.note("The session begins with your next message, and expires that long after it.")
+            talk.ttl = NEVER if ttl is None else ttl
+            expiry = "never expires" if ttl is None else "expires that long after it"
+            self._screen.note(f"The session begins with your next message, and {expiry}.")
             return
         self._screen.note(f"The session expires {render.moment(status.get('expires_at')) or 'never'}.")
 

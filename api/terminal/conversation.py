@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from uuid import uuid4
 
 from api.terminal.agent_api import AgentApi, ClientError, ConnectionLost
+from api.terminal.input_line import NEVER
 from api.terminal.turn_parts import Json, outcome_of_answer, outcome_of_status, pending_in
 from api.terminal.updates import Update, Waiting, read_events
 
@@ -25,14 +26,14 @@ POLL_INTERVAL: Final = 0.3
 
 @dataclass
 class Conversation:
-    """`model`, `persona` and `ttl` go with the next message; None leaves them to the server."""
+    """`model`, `persona` and `ttl` (seconds, or "never") go with the next message; None leaves them to the server."""
 
     api: AgentApi
     user_id: str
     mode: Mode = "stream"
     model: str | None = None
     persona: Mapping[str, Any] | None = None
-    ttl: int | None = None
+    ttl: int | str | None = None
     session_id: str = field(default="", init=False)
 
     def open_latest(self) -> Json | None:
@@ -123,7 +124,7 @@ class Conversation:
         if self.persona:
             fields["agent_id"] = str(self.persona["id"])
         if self.ttl is not None:
-            fields["ttl"] = self.ttl
+            fields["ttl"] = None if self.ttl == NEVER else self.ttl
         return fields
 
     def _body(self, fields: Mapping[str, Any]) -> dict[str, Any]:

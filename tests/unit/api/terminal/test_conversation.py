@@ -135,6 +135,12 @@ def test_model_persona_and_expiry_go_with_the_message() -> None:
     assert "ttl" not in api.sent[1]
 
 
+def test_a_session_that_never_expires_says_so_to_the_server() -> None:
+    api = ScriptedApi([[COMPLETED]], [])
+    list(Conversation(api, "ann", ttl="never").ask("Hi"))  # type: ignore[arg-type]
+    assert api.sent[0]["ttl"] is None
+
+
 def test_a_background_task_has_the_same_model_persona_and_expiry() -> None:
     api = ScriptedApi([[{"data": {"task_id": "t1"}}]], [])
     talk = Conversation(api, "ann", model="fast", persona={"id": "p1"}, ttl=60)  # type: ignore[arg-type]
