@@ -86,15 +86,24 @@ class AgentApi:
         """The answer to DELETE."""
         return self._call("DELETE", path)
 
-    def events(self, method: str, *path: str, body: Mapping[str, Any] | None = None) -> Generator[Json, None, None]:
-        """The events of a stream as they arrive. Close the generator to hang up."""
-        with _errors(), self._http.stream(method, _path(path), json=body) as response:
+    def events(
+        self, method: str, *path: str, body: Mapping[str, Any] | None = None, after: str | None = None
+    ) -> Generator[Json, None, None]:
+        """The events of a stream as they arrive. Close the generator to hang up.
+
+        An event that the server numbers has `event_id`. `after` is the id of the last event that is known.
+        """
+        headers = {"last-event-id": after} if after is not None else None
+        with _errors(), self._http.stream(method, _path(path), json=body, headers=headers) as response:
             if response.status_code >= 400:
                 response.read()
                 raise _refusal(response)
+            number: Json = {}
             for line in response.iter_lines():
-                if line.startswith("data: "):
-                    yield orjson.loads(line[6:])
+                if line.startswith("id: "):
+                    number = {"event_id": line[4:]}
+                elif line.startswith("data: "):
+                    yield {**orjson.loads(line[6:]), **number}
 
     def _call(
         self,

@@ -73,6 +73,27 @@ class Conversation:
         self.ttl = None
         return task
 
+    def follow_task(self, task_id: str) -> Iterator[Update]:
+        """Follow a background task to its end. A lost connection repeats nothing. Raises ApiError."""
+        last: str | None = None
+        pauses = _pauses()
+
+        def events() -> Generator[Json, None, None]:
+            nonlocal last, pauses
+            with closing(self.api.events("GET", "agent", "task", task_id, "events", after=last)) as stream:
+                for event in stream:
+                    last, pauses = event.get("event_id", last), _pauses()
+                    yield event
+
+        while True:
+            try:
+                with closing(events()) as numbered:
+                    yield from read_events(numbered)
+                return
+            except ConnectionLost as lost:
+                yield Waiting(f"{lost} Trying again.")
+            time.sleep(next(pauses))
+
     def decide(self, interrupt: Json, decision: str, args: Any = None) -> Iterator[Update]:
         """Answer a review and follow the rest of its turn. Raises ApiError."""
         interrupt_id = interrupt.get("interrupt_id")
@@ -99,8 +120,7 @@ class Conversation:
         self, kind: str, fields: Mapping[str, Any], taken: Callable[[Json], bool]
     ) -> Generator[Update, None, None]:
         """Follow one turn over lost connections. The request is sent again unless the session's status shows it."""
-        body = self._body(fields)
-        pause = FIRST_PAUSE
+        body, pauses = self._body(fields), _pauses()
         while True:
             begun = False
             try:
@@ -116,8 +136,7 @@ class Conversation:
             if begun or (sent and taken(status)):
                 yield from self._picked_up(status)
                 return
-            time.sleep(pause)  # a proxy may answer the status and refuse the turn
-            pause = min(2 * pause, LONGEST_PAUSE)
+            time.sleep(next(pauses))  # a proxy may answer the status and refuse the turn
 
     def _message(self, query: str) -> dict[str, Any]:
         fields: dict[str, Any] = {"query": query}
@@ -140,14 +159,14 @@ class Conversation:
 
     def _reachable_status(self) -> Generator[Update, None, Json]:
         """The session's status as soon as the server can be reached."""
-        pause = FIRST_PAUSE
+        pauses = _pauses()
         while True:
             try:
                 return self.status()
             except ConnectionLost as lost:
+                pause = next(pauses)
                 yield Waiting(f"{lost} Trying again in {pause:.1f} s.")
                 time.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
 
     def _picked_up(self, status: Json) -> Generator[Update, None, None]:
         """The outcome of the session's last turn, once it has ended."""
@@ -156,3 +175,11 @@ class Conversation:
             time.sleep(POLL_INTERVAL)
             status = yield from self._reachable_status()
         yield outcome_of_status(status)
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds to wait between attempts, ever longer."""
+    pause = FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(2 * pause, LONGEST_PAUSE)

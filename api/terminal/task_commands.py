@@ -6,7 +6,6 @@ from api.terminal import render
 from api.terminal.conversation import Conversation
 from api.terminal.screen import Screen
 from api.terminal.turns import Turns
-from api.terminal.updates import read_events
 from api.terminal.vocabulary import Vocabulary
 
 
@@ -58,7 +57,7 @@ class TaskCommands:
             self._talk.open(task["session_id"])
             self._screen.note(f"Opened {task['session_id']}, the session of the task.")
         self._screen.note(f"Task {task_id}: {task['status']}.")
-        self._turns.watch(read_events(self._talk.api.events("GET", "agent", "task", task_id, "events")))
+        self._turns.watch(self._talk.follow_task(task_id))
 
     def _id(self, name: str) -> str:
         task = self._vocabulary.pick("task", name)

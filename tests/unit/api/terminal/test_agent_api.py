@@ -73,3 +73,10 @@ def test_a_lost_connection_says_whether_the_request_may_have_arrived(
 def test_events_are_read_without_the_comments(respx_mock: respx.MockRouter) -> None:
     respx_mock.post(f"{URL}/agent/invoke/stream").respond(text=': keep-alive\n\ndata: {"type": "x"}\n\n')
     assert list(api().events("POST", "agent", "invoke", "stream", body={})) == [{"type": "x"}]
+
+
+def test_numbered_events_go_on_after_the_last_one(respx_mock: respx.MockRouter) -> None:
+    route = respx_mock.get(f"{URL}/agent/task/t1/events").respond(text='id: 8\ndata: {"type": "x"}\n\n')
+    events = api().events("GET", "agent", "task", "t1", "events", after="7")
+    assert list(events) == [{"type": "x", "event_id": "8"}]
+    assert route.calls[0].request.headers["last-event-id"] == "7"

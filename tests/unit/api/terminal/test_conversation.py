@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -34,6 +34,7 @@ class ScriptedApi:
         self.turns = turns
         self.statuses = statuses
         self.sent: list[dict[str, Any]] = []
+        self.after: list[str | None] = []
 
     def get(self, *path: str) -> dict[str, Any]:
         return _step(self.statuses.pop(0))
@@ -41,8 +42,11 @@ class ScriptedApi:
     def post(self, *path: str, body: dict[str, Any], wait: bool = False) -> dict[str, Any]:
         return dict(list(self.events("POST", body=body))[-1]["data"])
 
-    def events(self, *path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        self.sent.append(body)
+    def events(
+        self, *path: str, body: dict[str, Any] | None = None, after: str | None = None
+    ) -> Generator[dict[str, Any], None, None]:
+        self.sent.append(body or {})
+        self.after.append(after)
         for each in self.turns.pop(0):
             yield _step(each)
 
@@ -148,3 +152,18 @@ def test_a_background_task_has_the_same_model_persona_and_expiry() -> None:
     session = {"user_id": "ann", "session_id": talk.session_id}
     assert api.sent == [{**session, "model": "fast", "query": "Hi", "agent_id": "p1", "ttl": 60}]
     assert talk.ttl is None
+
+
+def numbered(*events: Step) -> list[Step]:
+    return [each if isinstance(each, Exception) else {**each, "event_id": str(n)} for n, each in enumerate(events, 1)]
+
+
+def test_a_task_is_followed_from_its_last_event_after_a_lost_connection(pauses: list[float]) -> None:
+    first, rest = numbered(chunk("Hel"), chunk("lo"), BROKEN), numbered(chunk(""), chunk(""), chunk("."), COMPLETED)[2:]
+    api = ScriptedApi([[REFUSED], first, [REFUSED], [REFUSED], rest], [])
+    talk = Conversation(api, "ann")  # type: ignore[arg-type]
+    updates = [each for each in talk.follow_task("t1") if not isinstance(each, Waiting)]
+    assert updates[:3] == [TextPart("Hel"), TextPart("lo"), TextPart(".")]
+    assert isinstance(updates[3], Outcome) and updates[3].status == "completed"
+    assert api.after == [None, None, "2", "2", "2"]
+    assert pauses == [0.2, 0.2, 0.4, 0.8]
