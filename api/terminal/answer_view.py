@@ -16,7 +16,7 @@ from rich.text import Text
 
 from api.terminal import render
 from api.terminal.turn_parts import CallPart, Outcome, Part, TextPart, settled
-from api.terminal.updates import Update, Waiting
+from api.terminal.updates import Restarted, Update, Waiting
 
 FRAMES_PER_SECOND = 15
 LINES_AROUND = 4
@@ -42,10 +42,12 @@ class _Turn:
         self.first: float | None = None
 
     def add(self, update: Update) -> None:
+        if isinstance(update, Waiting):
+            self.waiting = update.reason
+            if isinstance(update, Restarted) and self.parts and isinstance(self.parts[-1], TextPart):
+                self.parts.pop()
+            return
         match update:
-            case Waiting(reason):
-                self.waiting = reason
-                return
             case Outcome():
                 self.outcome = update
             case TextPart(text) if self.parts and isinstance(last := self.parts[-1], TextPart):

@@ -16,6 +16,10 @@ class Waiting:
     reason: str
 
 
+class Restarted(Waiting):
+    """The worker of a task stopped. Another one repeats the text since the last tool call."""
+
+
 Update = TextPart | CallPart | Waiting | Outcome
 """What a turn yields while it runs. The last is the Outcome."""
 
@@ -29,6 +33,8 @@ def read_events(events: Iterator[Json]) -> Generator[Update, None, None]:
             case "tool_call":
                 for call in (event.get("data") or {}).get("tool_calls") or ():
                     yield call_of_event(call)
+            case "restarted":
+                yield Restarted(str(event.get("message") or "Another worker repeats the text of this step."))
             case "interrupt":
                 yield Outcome("interrupted", interrupts=pending_in(event))
                 return

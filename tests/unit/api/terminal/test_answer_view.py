@@ -11,7 +11,7 @@ from rich.console import Console
 from api.terminal import render
 from api.terminal.answer_view import LiveAnswer, PlainAnswer
 from api.terminal.turn_parts import CallPart, Outcome, TextPart
-from api.terminal.updates import Update, Waiting
+from api.terminal.updates import Restarted, Update, Waiting
 
 DONE = Outcome("completed", parts=[TextPart("Hello, **Ada**.")], usage={"total_tokens": 3}, model="fast")
 
@@ -74,6 +74,26 @@ def test_a_pipe_gets_the_calls_of_a_turn_that_was_stopped() -> None:
     with pytest.raises(KeyboardInterrupt):
         PlainAnswer(Console(file=file, theme=render.THEME, soft_wrap=True)).follow(stopped())
     assert file.getvalue() == "Tool: multiply a: 6\n"
+
+
+def restarted(outcome: Outcome) -> Iterator[Update]:
+    yield CallPart("c1", "multiply", {"a": 6})
+    yield TextPart("It is")
+    yield Restarted("The worker stopped.")
+    yield TextPart("It is ")
+    yield TextPart("42.")
+    yield outcome
+
+
+def test_the_screen_drops_the_text_that_another_worker_repeats() -> None:
+    said = on_screen(*restarted(Outcome("error", "It failed.")))
+    assert said.rpartition("\x1b[?25h")[2].count("It is") == 1 and "multiply" in said
+
+
+def test_a_pipe_is_told_why_a_text_is_repeated() -> None:
+    said = piped(*restarted(Outcome("completed", parts=[TextPart("It is 42.")]))).splitlines()
+    assert said[:4] == ["Tool: multiply a: 6", "It is", "The worker stopped.", "It is 42."]
+    assert len(said) == 5
 
 
 def test_the_screen_keeps_the_answer_as_markdown() -> None:

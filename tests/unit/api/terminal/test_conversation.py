@@ -11,7 +11,7 @@ from api.terminal import conversation
 from api.terminal.agent_api import ConnectionLost
 from api.terminal.conversation import Conversation, Mode
 from api.terminal.turn_parts import Outcome, TextPart
-from api.terminal.updates import Update, Waiting
+from api.terminal.updates import Restarted, Update, Waiting
 
 ANSWER = {
     "status": "completed",
@@ -167,3 +167,9 @@ def test_a_task_is_followed_from_its_last_event_after_a_lost_connection(pauses: 
     assert isinstance(updates[3], Outcome) and updates[3].status == "completed"
     assert api.after == [None, None, "2", "2", "2"]
     assert pauses == [0.2, 0.2, 0.4, 0.8]
+
+
+def test_a_worker_that_stopped_is_told() -> None:
+    api = ScriptedApi([numbered(chunk("Hel"), {"type": "restarted", "message": "The worker stopped."}, COMPLETED)], [])
+    updates = list(Conversation(api, "ann").follow_task("t1"))  # type: ignore[arg-type]
+    assert updates[:2] == [TextPart("Hel"), Restarted("The worker stopped.")]
