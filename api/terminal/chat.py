@@ -98,12 +98,10 @@ class _Chat:
             self._screen.note("Stopped.")
             self._screen.space()
         except Postponed as postponed:
-            session_id = self._talk.session_id
+            self._screen.note("The call waits. `status` asks for the decision again.")
+            self._screen.space()
             if postponed.command:
-                self._attempt(partial(self._commands.run, postponed.command))
-            if self._talk.session_id == session_id:
-                self._screen.note("The call waits. `status` asks for the decision again.")
-                self._screen.space()
+                self._attempt(partial(self._run, postponed.command))
         except ClientError as error:
             self._turns.failed = True
             self._screen.problem(str(error))
@@ -112,8 +110,7 @@ class _Chat:
     def _take(self, line: str) -> None:
         match read_line(line, self._words.models):
             case Command() as command:
-                self._commands.run(command)
-                self._screen.space()
+                self._run(command)
             case Unknown(word, meant):
                 self._screen.problem(
                     f"There is no command {word}. Did you mean {meant}? A line with a space in front is sent as it is."
@@ -123,6 +120,10 @@ class _Chat:
                 pass
             case message:
                 self._turns.ask(str(message))
+
+    def _run(self, command: Command) -> None:
+        self._commands.run(command)
+        self._screen.space()
 
     def _user_id(self) -> str:
         default = _login_name()

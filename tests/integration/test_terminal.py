@@ -106,12 +106,15 @@ def test_a_killed_client_comes_back_to_its_review(server: Running, tmp_path: Pat
     with server.chat(tmp_path, "test3") as terminal:
         terminal.expect("Review: book_hotel")
         terminal.expect(CHOICES)
-        terminal.say("mode normal", "Mode: normal.", "The call waits.")
+        terminal.say("mode normal", "The call waits.", "Mode: normal.")
         terminal.expect("test3 › ")
         terminal.send("another message")
         terminal.expect("Your message was not sent.")
         terminal.expect(CHOICES)
-        terminal.say("yes", "已为您预订：如家。", "test3 › ")
+        terminal.say("status", "interrupted", CHOICES)
+        terminal.send("yes")
+        terminal.expect("已为您预订：如家。")
+        assert "The call waits" not in terminal.expect("test3 › ")
     with server.chat(tmp_path, "test3b") as terminal:
         terminal.expect("test3b › ")
         terminal.send("如家")
