@@ -1,6 +1,6 @@
 """A client of Switchboard's HTTP API: JSON calls and event streams, with errors for people.
 
-SwitchboardError
+ClientError
 ├── ApiError          the server refused the request; carries `status`, `code` and `param`
 │   └── NotServed     the server has no such route: it is older than this client
 └── ConnectionLost    the server cannot be reached, or the connection broke; carries `sent`

@@ -102,14 +102,14 @@ def hand_off_card(call: CallPart) -> RenderableType:
     return _card(f"Hand-off: {clean(call.name)}", [_fields(call.arguments or {})], "magenta")
 
 
-def review_card(interrupt: Json, number: int, total: int) -> RenderableType:
-    """A tool call that waits for a decision."""
+def review_card(interrupt: Json, waiting: int) -> RenderableType:
+    """A tool call that waits for a decision, the first of `waiting`."""
     name, arguments = reviewed_call(interrupt)
     rows: list[RenderableType] = []
     if description := interrupt.get("description"):
         rows += [plain(description, "note"), Text()]
     rows.append(_fields(arguments) if arguments else Text("no arguments", "note"))
-    title = f"Review: {clean(name)}" + (f" ({number} of {total})" if total > 1 else "")
+    title = f"Review: {clean(name)}" + (f" (1 of {waiting})" if waiting > 1 else "")
     return _card(title, rows, "yellow")
 
 

@@ -9,7 +9,7 @@ import orjson
 
 from api.terminal import render
 from api.terminal.input_line import Command, read_line
-from api.terminal.keyboard import Keyboard
+from api.terminal.keyboard import Check, Keyboard
 from api.terminal.reviews import (
     DECISIONS,
     Answer,
@@ -50,8 +50,9 @@ class ReviewDialogue:
         self._screen = screen
         self._keyboard = keyboard
 
-    def decide(self, interrupt: Json, number: int = 1, total: int = 1) -> ReviewDecision:
-        self._screen.show(render.review_card(interrupt, number, total))
+    def decide(self, interrupt: Json, waiting: int) -> ReviewDecision:
+        """Ask for a decision on the first of `waiting` calls."""
+        self._screen.show(render.review_card(interrupt, waiting))
         answer = self._read_answer(allowed_choices(interrupt))
         match answer:
             case Answer("edit", ""):
@@ -92,7 +93,7 @@ class ReviewDialogue:
             self._screen.problem("The agent needs a text.")
         return text
 
-    def _ask(self, prompt: str, default: str = "", check: Any = None) -> str:
+    def _ask(self, prompt: str, default: str = "", check: Check | None = None) -> str:
         try:
             return self._keyboard.answer(prompt, default, check)
         except KeyboardInterrupt:

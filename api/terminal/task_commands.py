@@ -29,7 +29,7 @@ class TaskCommands:
                 self._show(self._id(rest))
             case "cancel" if rest:
                 task = self._talk.api.delete("agent", "task", self._id(rest))
-                self._screen.note(f"Task {render.clean(self._id(rest))}: {task.get('status', 'cancelled')}.")
+                self._screen.note(f"Task {task['task_id']}: {task['status']}.")
             case _:
                 self._screen.problem("Use `task`, `task run TEXT`, `task show N` or `task cancel N`.")
 

@@ -79,7 +79,7 @@ class Turns:
     def _decide(self, interrupts: Sequence[Json]) -> Outcome:
         """Ask for one decision and run the rest of the turn. A refused decision is asked for again."""
         first = interrupts[0]
-        decision = self._dialogue.decide(first, 1, len(interrupts))
+        decision = self._dialogue.decide(first, len(interrupts))
         while True:
             try:
                 return self._run(self._talk.decide(first, decision.response_type, decision.args))
@@ -93,4 +93,4 @@ class Turns:
             if decision.response_type == "edit":
                 decision = self._dialogue.edit(first, decision.args)
             else:
-                decision = self._dialogue.decide(first, 1, len(interrupts))
+                decision = self._dialogue.decide(first, len(interrupts))

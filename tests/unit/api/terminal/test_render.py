@@ -27,7 +27,7 @@ def review(**arguments: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("width", [24, 40, 100])
 def test_the_frame_of_a_card_is_straight_around_wide_characters(width: int) -> None:
-    lines = shown(render.review_card(review(hotel_name=HOTEL * 3, nights=2), 1, 2), width).splitlines()
+    lines = shown(render.review_card(review(hotel_name=HOTEL * 3, nights=2), 2), width).splitlines()
     assert {cell_len(line) for line in lines} == {cell_len(lines[0])}
     assert cell_len(lines[0]) <= width
     assert HOTEL[:4] in "".join(lines)
@@ -41,13 +41,13 @@ def test_a_table_shows_all_columns_in_a_narrow_terminal() -> None:
 
 
 def test_a_card_says_which_of_several_it_is() -> None:
-    assert "Review: book_hotel (1 of 2)" in shown(render.review_card(review(hotel_name="Ritz"), 1, 2))
+    assert "Review: book_hotel (1 of 2)" in shown(render.review_card(review(hotel_name="Ritz"), 2))
 
 
 @pytest.mark.parametrize("text", ["\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "a\rb", "a\u202eb"])
 def test_a_text_of_the_server_cannot_steer_the_terminal(text: str) -> None:
     call = CallPart("c1", f"tool{text}", {"x": text}, result=text)
-    cards = render.review_card(review(hotel_name=text), 1, 1), render.call_line(call), render.hand_off_card(call)
+    cards = render.review_card(review(hotel_name=text), 1), render.call_line(call), render.hand_off_card(call)
     for each in (*cards, render.markdown(text), render.plain(text), render.table("a", rows=[[text]])):
         assert not render.CONTROL.search(shown(each))
 

@@ -64,7 +64,7 @@ class FakeDialogue:
         self.decisions = list(decisions)
         self.edited: list[Any] = []
 
-    def decide(self, interrupt: Any, number: int, total: int) -> ReviewDecision:
+    def decide(self, interrupt: Any, waiting: int) -> ReviewDecision:
         return self.decisions.pop(0)
 
     def edit(self, interrupt: Any, arguments: Any) -> ReviewDecision:
