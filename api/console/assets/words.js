@@ -21,7 +21,6 @@ const locale = language === "zh" ? "zh-CN" : undefined;
 const number = new Intl.NumberFormat(locale);
 const short = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 });
 
-export const count = (value) => number.format(value);
 export const compact = (value) => (Math.abs(value) < 10_000 ? number.format(value) : short.format(value));
 export const time = (seconds) => new Date(seconds * 1000).toLocaleString(locale, { dateStyle: "medium", timeStyle: "short" });
 

@@ -26,7 +26,7 @@ export const IconButton = ({ icon, label, ...rest }) =>
   html`<button type="button" class="quiet icon-only" title=${label} aria-label=${label} ...${rest}><${Icon} name=${icon} size=${16} /></button>`;
 
 /** A tool call: its arguments, and its result when it is there. */
-export function ToolCard({ name, args, result, ok, live }) {
+function ToolCard({ name, args, result, ok, live }) {
   const state = ok === false ? t("failed") : result !== undefined ? t("done") : live ? t("running") : "";
   return html`<details class=${`tool-card ${ok === false ? "failed" : ""}`}>
     <summary><${Icon} name="tool" size=${15} /><b>${name}</b><code>${oneLine(args)}</code><span class="muted">${state}</span></summary>
@@ -36,15 +36,15 @@ export function ToolCard({ name, args, result, ok, live }) {
 }
 
 /** A call that whoever runs the phone line carries out, such as a transfer. */
-export const HandOffCard = ({ name, args }) => html`<div class="hand-off card">
+const HandOffCard = ({ name, args }) => html`<div class="hand-off card">
   <${Icon} name="phone" /><div><b>${name}</b><p class="muted">${t("For whoever runs the line: the turn ends here.")}</p><${Arguments} args=${args} /></div></div>`;
 
-export const Arguments = ({ args }) => html`<dl>${Object.entries(args ?? {}).map(
+const Arguments = ({ args }) => html`<dl>${Object.entries(args ?? {}).map(
   ([key, value]) => html`<dt>${key}</dt><dd dir="auto">${typeof value === "string" ? value : JSON.stringify(value)}</dd>`,
 )}</dl>`;
 
 /** The parts of an answer in their order: text, tools, hand-offs, and where another provider went on. */
-export function Parts({ parts, live = false }) {
+function Parts({ parts, live = false }) {
   return parts.map((part, index) => {
     switch (part.type) {
       case "text":
@@ -80,7 +80,7 @@ export const Answer = ({ answer, children }) => html`<article class="message age
 export const failedAttempts = (attempts) => attempts.filter(({ outcome }) => outcome !== "ok" && outcome !== "cancelled").length;
 
 /** Who served an answer, how fast, and what it cost. */
-export function Facts({ facts }) {
+function Facts({ facts }) {
   if (!facts) return null;
   const { model, deployment, first_token_ms: first, ms, usage } = facts;
   const failed = failedAttempts(facts.attempts ?? []);

@@ -3,8 +3,8 @@ import { html, useState } from "../vendor/preact.js";
 import { t } from "../words.js";
 import { Icon } from "./icons.js";
 
-/** `onAnswer({ response_type, args })` is called once; the card is disabled while `busy`. */
-export function ReviewCard({ interrupt, busy, onAnswer }) {
+/** `onAnswer({ response_type, args })` is called with the decision. */
+export function ReviewCard({ interrupt, onAnswer }) {
   const [mode, setMode] = useState("ask");
   const { action, args } = interrupt.action_request;
   const allowed = interrupt.config;
@@ -14,20 +14,20 @@ export function ReviewCard({ interrupt, busy, onAnswer }) {
     ${mode === "ask" &&
     html`<dl>${Object.entries(args).map(([name, value]) => html`<dt>${name}</dt><dd>${shown(value)}</dd>`)}</dl>
       <div class="buttons">
-        ${allowed.allow_ignore && html`<button class="danger" disabled=${busy} onClick=${() => onAnswer({ response_type: "reject" })}>${t("Reject")}</button>`}
-        ${allowed.allow_respond && html`<button disabled=${busy} onClick=${() => setMode("respond")}>${t("Answer in words")}</button>`}
-        ${allowed.allow_edit && html`<button disabled=${busy} onClick=${() => setMode("edit")}>${t("Edit")}</button>`}
-        ${allowed.allow_accept && html`<button class="primary" disabled=${busy} onClick=${() => onAnswer({ response_type: "accept" })}>${t("Accept")}</button>`}
+        ${allowed.allow_ignore && html`<button class="danger" onClick=${() => onAnswer({ response_type: "reject" })}>${t("Reject")}</button>`}
+        ${allowed.allow_respond && html`<button onClick=${() => setMode("respond")}>${t("Answer in words")}</button>`}
+        ${allowed.allow_edit && html`<button onClick=${() => setMode("edit")}>${t("Edit")}</button>`}
+        ${allowed.allow_accept && html`<button class="primary" onClick=${() => onAnswer({ response_type: "accept" })}>${t("Accept")}</button>`}
       </div>`}
-    ${mode === "edit" && html`<${ArgumentsForm} args=${args} schema=${interrupt.args_schema} busy=${busy} onBack=${() => setMode("ask")}
+    ${mode === "edit" && html`<${ArgumentsForm} args=${args} schema=${interrupt.args_schema} onBack=${() => setMode("ask")}
       onSend=${(edited) => onAnswer({ response_type: "edit", args: edited })} />`}
-    ${mode === "respond" && html`<${WordsForm} busy=${busy} onBack=${() => setMode("ask")}
+    ${mode === "respond" && html`<${WordsForm} onBack=${() => setMode("ask")}
       onSend=${(words) => onAnswer({ response_type: "response", args: words })} />`}
   </section>`;
 }
 
 /** One field for each argument; its control follows the tool's JSON schema. */
-function ArgumentsForm({ args, schema, busy, onBack, onSend }) {
+function ArgumentsForm({ args, schema, onBack, onSend }) {
   const properties = schema?.properties ?? Object.fromEntries(Object.entries(args).map(([name, value]) => [name, { type: typeOf(value) }]));
   const required = new Set(schema?.required ?? []);
   const [texts, setTexts] = useState(() => Object.fromEntries(Object.keys(properties).map((name) => [name, name in args ? asText(args[name]) : ""])));
@@ -53,7 +53,7 @@ function ArgumentsForm({ args, schema, busy, onBack, onSend }) {
         <${Field} property=${property} value=${texts[name]} invalid=${name in problems} onInput=${(value) => setTexts({ ...texts, [name]: value })} />
         ${problems[name] && html`<span class="bad">${problems[name]}</span>`}</label>`,
     )}
-    <${FormButtons} busy=${busy} onBack=${onBack} action=${t("Run with these arguments")} />
+    <${FormButtons} onBack=${onBack} action=${t("Run with these arguments")} />
   </form>`;
 }
 
@@ -73,17 +73,17 @@ function Field({ property, value, invalid, onInput }) {
   }
 }
 
-function WordsForm({ busy, onBack, onSend }) {
+function WordsForm({ onBack, onSend }) {
   const [words, setWords] = useState("");
   return html`<form class="stack" onSubmit=${(event) => (event.preventDefault(), onSend(words.trim()))}>
     <label>${t("What the agent is told instead of a result")}
       <textarea rows="3" required autofocus value=${words} onInput=${(event) => setWords(event.target.value)}></textarea></label>
-    <${FormButtons} busy=${busy || !words.trim()} onBack=${onBack} action=${t("Send")} />
+    <${FormButtons} disabled=${!words.trim()} onBack=${onBack} action=${t("Send")} />
   </form>`;
 }
 
-const FormButtons = ({ busy, onBack, action }) => html`<div class="buttons">
-  <button type="button" class="quiet" onClick=${onBack}>${t("Back")}</button><button class="primary" disabled=${busy}>${action}</button></div>`;
+const FormButtons = ({ disabled, onBack, action }) => html`<div class="buttons">
+  <button type="button" class="quiet" onClick=${onBack}>${t("Back")}</button><button class="primary" disabled=${disabled}>${action}</button></div>`;
 
 const shown = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value));
