@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.browser.console_page import ConsolePage
 
@@ -58,6 +60,39 @@ async def test_a_review_takes_four_answers(console: ConsolePage) -> None:
         await tool.click()
         await expect(tool.locator("pre").last).to_contain_text(result)
         await expect(console.answers.last).to_contain_text("Done.")
+
+
+async def test_an_edit_that_the_server_refuses_stays_in_its_form(console: ConsolePage) -> None:
+    console.expected = ["400"]
+    page = console.page
+    schema = {
+        "hotel_name": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        "beds": {"type": ["integer", "null"]},
+        "view": {"$ref": "#/$defs/View"},
+    }
+
+    async def answer(route: Route) -> None:
+        status = await (response := await route.fetch()).json()
+        for each in status["interrupts"]:
+            each["args_schema"]["properties"] = schema
+            each["action_request"]["args"] |= {"view": "sea", "beds": None}
+        await route.fulfill(response=response, body=json.dumps(status))
+
+    await page.route("**/agent/status/**", answer)
+    await console.open("sessions", "reviewer", "refused")
+    await expect(page.get_by_text("No messages yet.")).to_be_visible()
+    await console.say(BOOKING)
+    await console.press("Edit")
+    card = page.get_by_role("region", name="Review of book_hotel")
+    await card.get_by_label("hotel_name").fill("Savoy")
+    async with page.expect_request("**/agent/resume/stream") as sent:
+        await console.press("Run with these arguments")
+    body = (await sent.value).post_data_json
+    assert body and body["args"] == {"hotel_name": "Savoy", "view": "sea"}
+    await expect(console.alert).to_contain_text("view")
+    await expect(card.get_by_label("hotel_name")).to_have_value("Savoy")
+    await expect(card.get_by_label("view")).to_have_value('"sea"')
+    await page.unroute_all(behavior="wait")
 
 
 async def test_a_message_before_the_review_is_answered_can_reject_it(console: ConsolePage) -> None:

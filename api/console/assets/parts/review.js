@@ -28,9 +28,9 @@ export function ReviewCard({ interrupt, onAnswer }) {
 
 /** One field for each argument; its control follows the tool's JSON schema. */
 function ArgumentsForm({ args, schema, onBack, onSend }) {
-  const properties = schema?.properties ?? Object.fromEntries(Object.entries(args).map(([name, value]) => [name, { type: typeOf(value) }]));
+  const properties = schema?.properties ? mapped(schema.properties, withoutNull) : mapped(args, (value) => ({ type: typeOf(value) }));
   const required = new Set(schema?.required ?? []);
-  const [texts, setTexts] = useState(() => Object.fromEntries(Object.keys(properties).map((name) => [name, name in args ? asText(args[name]) : ""])));
+  const [texts, setTexts] = useState(() => mapped(properties, (property, name) => (args[name] == null ? "" : asText(args[name], property))));
   const [problems, setProblems] = useState({});
   const submit = (event) => {
     event.preventDefault();
@@ -59,7 +59,7 @@ function ArgumentsForm({ args, schema, onBack, onSend }) {
 
 function Field({ property, value, invalid, onInput }) {
   const common = { value, "aria-invalid": invalid ? "true" : undefined, onInput: (event) => onInput(event.target.value) };
-  if (property.enum) return html`<select ...${common}>${property.enum.map((each) => html`<option value=${asText(each)}>${asText(each)}</option>`)}</select>`;
+  if (property.enum) return html`<select ...${common}>${property.enum.map((each) => html`<option value=${asText(each, property)}>${asText(each, property)}</option>`)}</select>`;
   switch (property.type) {
     case "boolean":
       return html`<select ...${common}><option value="true">${t("yes")}</option><option value="false">${t("no")}</option></select>`;
@@ -86,11 +86,22 @@ const FormButtons = ({ disabled, onBack, action }) => html`<div class="buttons">
   <button type="button" class="quiet" onClick=${onBack}>${t("Back")}</button><button class="primary" disabled=${disabled}>${action}</button></div>`;
 
 const shown = (value) => (typeof value === "string" ? value : JSON.stringify(value));
-const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+const mapped = (object, change) => Object.fromEntries(Object.entries(object).map(([name, each]) => [name, change(each, name)]));
 const typeOf = (value) => ({ string: "string", number: "number", boolean: "boolean" })[typeof value] ?? "object";
 
-function asValue(text, { type, enum: choices }) {
-  if (choices) return choices.find((each) => asText(each) === text);
+/** The schema of a property that may also be null, as if it may not: an empty field is no value. */
+function withoutNull(property) {
+  const types = Array.isArray(property.type) ? property.type.map((type) => ({ type })) : [];
+  const [only, ...more] = [...(property.anyOf ?? []), ...types].filter((each) => each.type !== "null");
+  return only && !more.length ? { ...property, ...only } : property;
+}
+
+/** The text of a field: JSON, but for a text that its control can only show as it is. */
+const asText = (value, { type, enum: choices }) => (typeof value === "string" && (type === "string" || choices) ? value : JSON.stringify(value));
+
+function asValue(text, property) {
+  const { type, enum: choices } = property;
+  if (choices) return choices.find((each) => asText(each, property) === text);
   if (type === "string") return text;
   const value = JSON.parse(text);
   if (type === "integer" && !Number.isInteger(value)) throw new SyntaxError();

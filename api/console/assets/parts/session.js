@@ -45,7 +45,8 @@ export function Session({ userId, sessionId, onChange }) {
         <${Windowed} items=${items} render=${(item, index) =>
           item.role === "user" ? html`<${Question} key=${index} text=${item.text} />` : html`<${Answer} key=${index} answer=${item} />`} />
         ${state?.status === "error" && !turns.length && html`<p class="problem" role="alert">${state.message}</p>`}
-        ${!busy && state?.interrupts?.map((each) => html`<${ReviewCard} key=${each.interrupt_id} interrupt=${each} onAnswer=${(answer) => review(each, answer)} />`)}
+        ${state?.interrupts?.map((each) => html`<div key=${each.interrupt_id} hidden=${busy}>
+          <${ReviewCard} interrupt=${each} onAnswer=${(answer) => review(each, answer)} /></div>`)}
       </${Loaded}>
     </div>
     ${refused && html`<${Refused} error=${refused} onAnswer=${(more) => (forget(), send(draft.trim(), more))} onClose=${forget} />`}
