@@ -20,9 +20,13 @@ async def test_the_token_opens_the_console_and_stays_in_the_tab(browser: Browser
             [],
         ]
 
+        await console.open("chat")
+        await console.ask("A secret")
+        await console.page.reload()
+        await expect(console.answers).to_contain_text("A secret")
         await console.press("Sign out")
         await expect(console.page.get_by_label("Token")).to_be_visible()
-        assert await console.page.evaluate("sessionStorage['switchboard.token']") is None
+        assert await console.page.evaluate("Object.entries(sessionStorage)") == []
 
 
 async def test_a_wrong_token_is_refused_in_words(browser: Browser, server: Served) -> None:

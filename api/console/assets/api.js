@@ -41,8 +41,10 @@ export async function signIn(token) {
   change({ token, refused: false });
 }
 
+/** Forgets the token and what the tab keeps. Of a user whose token was `refused`, the tab keeps what was typed. */
 export function signOut(refused = false) {
-  sessionStorage.removeItem(TOKEN);
+  if (refused) sessionStorage.removeItem(TOKEN);
+  else sessionStorage.clear();
   change({ token: "", refused });
 }
 

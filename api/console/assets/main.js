@@ -76,6 +76,7 @@ function SignIn() {
   const submit = async (event) => {
     event.preventDefault();
     setBusy(true);
+    setProblem("");
     try {
       await signIn(token.trim());
     } catch (error) {

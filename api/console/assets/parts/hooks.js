@@ -57,6 +57,7 @@ export function useTabState(key, initial) {
   const latest = useRef(value);
   latest.current = value;
   const store = useCallback(() => {
+    if (!connection.token && !connection.refused) return; // signed out
     try {
       sessionStorage.setItem(name, JSON.stringify(latest.current));
     } catch {
