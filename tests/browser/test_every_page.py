@@ -68,6 +68,10 @@ async def test_nothing_is_wider_than_a_phone(browser: Browser, server: Served) -
         await console.page.get_by_role("link", name="Memory").click()
         await expect(console.page.get_by_role("heading", name="Memory")).to_be_visible()
         await expect(console.page.get_by_role("link", name="Memory")).to_be_hidden()
+        await expect(console.page.locator("main")).to_be_focused()
+        await console.press("Menu")
+        await console.page.get_by_role("link", name="Memory").click()
+        await expect(console.page.get_by_role("link", name="Memory")).to_be_hidden()
 
 
 async def test_the_keyboard_reaches_everything_and_the_focus_is_seen(console: ConsolePage) -> None:

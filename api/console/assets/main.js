@@ -19,9 +19,12 @@ function Frame() {
   const [page = "chat", ...rest] = useRoute();
   const shown = pages.find((each) => each.name === page) ?? pages[0];
   const [open, setOpen] = useState(false);
+  const choose = () => {
+    setOpen(false);
+    document.getElementById("content").focus(); // also where the menu, which has the focus, disappears
+  };
   useEffect(() => {
     document.title = `${t(shown.title)} · Switchboard`;
-    setOpen(false);
   }, [shown.name]);
   return html`<div class=${`frame ${open ? "nav-open" : ""}`}>
     <a class="skip" href="#content" onClick=${focusContent}>${t("Skip to the content")}</a>
@@ -35,7 +38,7 @@ function Frame() {
     </header>
     <nav id="nav" aria-label=${t("Pages")}>
       ${pages.map(
-        (each) => html`<a key=${each.name} href=${link(each.name)} aria-current=${each === shown ? "page" : undefined}>
+        (each) => html`<a key=${each.name} href=${link(each.name)} onClick=${choose} aria-current=${each === shown ? "page" : undefined}>
           <${Icon} name=${each.name} />${t(each.title)}</a>`,
       )}
       <div class="only-narrow"><${Preferences} /></div>
