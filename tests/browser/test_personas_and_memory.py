@@ -11,6 +11,8 @@ from tests.browser.console_page import ConsolePage
 async def test_a_persona_is_created_tried_changed_and_deleted(console: ConsolePage, http: httpx.AsyncClient) -> None:
     console.expected = ["409", "422"]
     page = console.page
+    methods: list[str] = []
+    page.on("request", lambda request: methods.append(request.method))
     await console.open("personas")
     await page.get_by_role("link", name="New persona").click()
     await console.press("Create")
@@ -42,11 +44,15 @@ async def test_a_persona_is_created_tried_changed_and_deleted(console: ConsolePa
     await expect(page.locator("details pre")).to_have_text("You are a gardener.")
 
     await page.locator("form").get_by_role("button", name="Delete").click()
+    await console.button("Cancel").evaluate("each => each.click()")  # as assistive technology does
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await page.locator("form").get_by_role("button", name="Delete").click()
     await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     await expect(page.get_by_text("It has conversations. They are deleted too.")).to_be_visible()
     await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     await expect(page.get_by_role("link", name="gardener")).to_be_hidden()
     await expect(page.get_by_text("Choose a persona, or create one.")).to_be_visible()
+    assert methods.count("PATCH") == 1
 
 
 async def test_a_stored_conversation_is_deleted(console: ConsolePage, http: httpx.AsyncClient) -> None:

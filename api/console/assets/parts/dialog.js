@@ -16,7 +16,7 @@ export function Dialog({ title, onClose, children }) {
   };
   return html`<dialog ref=${element} aria-label=${title} onCancel=${cancel} onClick=${(event) => event.target === element.current && onClose()}>
     <div class="dialog-body">
-      <header><h2>${title}</h2><button class="quiet icon-only" aria-label=${t("Close")} onClick=${onClose}><${Icon} name="close" /></button></header>
+      <header><h2>${title}</h2><button type="button" class="quiet icon-only" aria-label=${t("Close")} onClick=${onClose}><${Icon} name="close" /></button></header>
       ${children}
     </div>
   </dialog>`;
@@ -26,7 +26,7 @@ export function Dialog({ title, onClose, children }) {
 export function Confirm({ title, text, action, onConfirm, onClose }) {
   return html`<${Dialog} title=${title} onClose=${onClose}>
     <p>${text}</p>
-    <div class="buttons"><button class="quiet" onClick=${onClose}>${t("Cancel")}</button>
-      <button class="danger" onClick=${() => (onConfirm(), onClose())}>${action}</button></div>
+    <div class="buttons"><button type="button" class="quiet" onClick=${onClose}>${t("Cancel")}</button>
+      <button type="button" class="danger" onClick=${() => (onConfirm(), onClose())}>${action}</button></div>
   </${Dialog}>`;
 }
