@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests.browser.console_page import ConsolePage, opened
 from tests.support.serving import Served
@@ -27,6 +29,25 @@ async def test_an_edited_text_is_checked_and_saved(console: ConsolePage, http: h
     await expect(console.button("Save")).to_be_disabled()
     await console.press("Undo all changes")
     await expect(page.get_by_text("no errors")).to_be_visible()
+
+    undone = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await undone.wait()
+        await route.continue_()
+
+    await page.route("**/models-file/check", late)
+    await editor.click()
+    await page.keyboard.press("Control+Home")
+    async with page.expect_request("**/models-file/check"):
+        await page.keyboard.insert_text("nonsense: [1\n")
+    async with page.expect_response("**/models-file/check") as answer:
+        await console.press("Undo all changes")
+        undone.set()
+    await (await answer.value).finished()
+    await page.evaluate("new Promise(requestAnimationFrame).then(() => new Promise(requestAnimationFrame))")
+    await expect(page.get_by_text("no errors")).to_be_visible()
+    await page.unroute("**/models-file/check")
 
     await editor.click()
     await page.keyboard.press("Control+Home")
@@ -55,7 +76,7 @@ async def test_keys_are_completed_from_the_schema(console: ConsolePage) -> None:
 async def test_without_the_switch_the_page_only_checks(browser: Browser, server: Served) -> None:
     async with opened(browser, f"{server.url}/") as console:
 
-        async def not_editable(route) -> None:  # type: ignore[no-untyped-def]
+        async def not_editable(route: Route) -> None:
             response = await route.fetch()
             await route.fulfill(response=response, json={**await response.json(), "editable": False})
 

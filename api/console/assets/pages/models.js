@@ -1,5 +1,5 @@
 // models.yaml as the server sees it: read it, check an edited text, and save it where the server allows that.
-import { html, useEffect, useRef, useState } from "../vendor/preact.js";
+import { html, useEffect, useState } from "../vendor/preact.js";
 import { get, post, put } from "../api.js";
 import { useLoad } from "../parts/hooks.js";
 import { Badge, Heading, Loaded } from "../parts/layout.js";
@@ -25,16 +25,15 @@ function Editor({ file, onSaved }) {
   const [problems, setProblems] = useState(file.problems);
   const [YamlEditor, setYamlEditor] = useState(null);
   const schema = useLoad(() => get("/console/models-schema"));
-  const newest = useRef(0);
   useEffect(() => void import("../parts/yaml_editor.js").then((module) => setYamlEditor(() => module.YamlEditor)), []);
   useEffect(() => {
     if (text === file.text) return setProblems(file.problems);
-    const mine = ++newest.current;
+    let replaced = false;
     const timer = setTimeout(async () => {
       const answer = await post("/console/models-file/check", { text }).catch((error) => notify(error.message, "problem"));
-      if (answer && mine === newest.current) setProblems(answer.problems);
+      if (answer && !replaced) setProblems(answer.problems);
     }, PAUSE);
-    return () => clearTimeout(timer);
+    return () => ((replaced = true), clearTimeout(timer));
   }, [text, file]);
   const errors = problems.filter((each) => each.severity === "error").length;
   const save = () => attempt(async () => (await put("/console/models-file", { text, version: file.version }), await onSaved()), t("Saved. The server uses the new file."));
