@@ -62,6 +62,9 @@ async def test_an_answer_can_be_copied(browser: Browser, server: Served) -> None
         await answer.get_by_role("button", name="Copy").click()
         await expect(console.page.get_by_text("Copied")).to_be_visible()
         assert await console.page.evaluate("navigator.clipboard.readText()") == "You said: **bold**"
+        await console.page.evaluate("navigator.clipboard.writeText = () => Promise.reject('no'); null")
+        await console.questions.get_by_role("button", name="Copy").click()
+        await console.page.wait_for_function("navigator.clipboard.readText().then(text => text === '**bold**')")
 
 
 async def test_tools_and_hand_offs_are_cards(console: ConsolePage) -> None:

@@ -6,12 +6,15 @@ import { Markdown } from "./markdown.js";
 import { notify } from "./notices.js";
 
 export async function copy(text) {
-  if (navigator.clipboard) await navigator.clipboard.writeText(text);
-  else copyFromField(text);
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    copyFromField(text);
+  }
   notify(t("Copied"));
 }
 
-/** Without TLS, browsers have no clipboard. */
+/** Without TLS, browsers have no clipboard, and they may forbid it. */
 function copyFromField(text) {
   const field = document.createElement("textarea");
   field.value = text;
