@@ -14,12 +14,18 @@ BOOKING = '/say I can book that.\n/call book_hotel {"hotel_name": "Ritz"}\n/then
 
 async def test_a_users_sessions_are_found_and_restored(console: ConsolePage) -> None:
     page = console.page
+    await page.clock.install()
+    lists: list[str] = []
+    page.on("request", lambda request: lists.append(request.url) if "/sessionids/" in request.url else None)
     await console.open("sessions")
     await page.get_by_label("User", exact=True).fill("ada")
     await console.press("Open")
     await expect(page.get_by_role("link", name="sums")).to_be_visible()
     await page.get_by_label("Search").fill("SUMS")
     await expect(page.locator(".choices a")).to_have_count(1)
+    loaded = len(lists)
+    await page.clock.fast_forward("01:00")
+    assert len(lists) == loaded, "a search asks for the statuses of hundreds of sessions"
     await page.get_by_role("link", name="sums").click()
     await expect(console.questions).to_contain_text("/call multiply")
     await expect(console.answers).to_contain_text("It is forty-two.")
