@@ -34,6 +34,9 @@ COMMENT: Final = re.compile(rf"^[ \t]*\#[ \t#-]*{PAIR.pattern}", re.MULTILINE)
 
 FLOW_VALUE: Final = re.compile(r"""\"[^"\n]*"|'[^'\n]*'|[^\n,}]*""")
 
+PLACEHOLDER: Final = re.compile(r"""(?P<quote>["']?)<hidden-(?P<number>\d+)>(?P=quote)""")
+"""What stands in place of a secret. An editor may have changed or removed its quotes."""
+
 Span = tuple[int, int]
 
 
@@ -47,9 +50,9 @@ def hide(text: str) -> str:
 
 
 def restore(text: str, original: str) -> str:
-    """`text` with the secrets of `original` in place of their placeholders."""
-    secrets = {_placeholder(number): original[slice(*span)] for number, span in enumerate(_secrets(original), 1)}
-    return re.sub(r'"<hidden-\d+>"', lambda match: secrets.get(match[0], match[0]), text)
+    """`text` with the secrets of `original` in place of their placeholders. Others stay."""
+    secrets = {str(number): original[slice(*span)] for number, span in enumerate(_secrets(original), 1)}
+    return PLACEHOLDER.sub(lambda match: secrets.get(match["number"], match[0]), text)
 
 
 def _placeholder(number: int) -> str:

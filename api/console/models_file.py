@@ -9,7 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from api.console.hidden_values import hide, restore
+from api.console.hidden_values import PLACEHOLDER, hide, restore
 from api.http.errors import EditingDisabled, FileChanged, InvalidBody
 from config.models.models_file import check_models
 from config.settings import load_environment
@@ -56,6 +56,8 @@ class ModelsFile:
         text = restore(edited, old)
         if errors := _errors(self.check(edited)):
             raise InvalidBody(f"The text has {len(errors)} errors; the first: {errors[0]['message']}", param="text")
+        if unknown := PLACEHOLDER.search(text):
+            raise InvalidBody(f"{unknown[0]} stands for no value of this file. Write the value itself.", param="text")
         if _errors(self._problems(text)):
             raise InvalidBody("The text has errors once the hidden values are in it.", param="text")
         path = self.path.resolve()  # a link stays a link

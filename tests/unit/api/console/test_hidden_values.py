@@ -57,6 +57,9 @@ def test_all_else_stays() -> None:
 def test_an_edited_text_gets_its_secrets_where_their_placeholders_are() -> None:
     shown = hide("a: {api_key: one}\nb: {api_key: two}\n")
     assert shown == 'a: {api_key: "<hidden-1>"}\nb: {api_key: "<hidden-2>"}\n'
+    assert restore("b: {api_key: '<hidden-2>'}\na: <hidden-1>\n", "a: {api_key: one}\nb: {api_key: two}\n") == (
+        "b: {api_key: two}\na: one\n"
+    )
     assert restore('b: {api_key: "<hidden-2>"}\nc: "<hidden-7>"\n', "a: {api_key: one}\nb: {api_key: two}\n") == (
         'b: {api_key: two}\nc: "<hidden-7>"\n'
     )

@@ -61,6 +61,9 @@ def test_what_must_not_be_saved_is_refused(file: ModelsFile, monkeypatch: pytest
     with pytest.raises(InvalidBody, match="1 errors; the first: rooter_settings"):
         file.save(f"{TEXT}rooter_settings:\n", version)
 
+    with pytest.raises(InvalidBody, match=r'"<hidden-2>" stands for no value'):
+        file.save(file.show()["text"].replace("hidden-1", "hidden-2"), version)
+
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
