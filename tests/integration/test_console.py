@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+import pytest_asyncio
 
 from tests.support.console_stage import AGENT, MODELS, ROUTER
-from tests.support.serving import Served, serving
-from tests.support.session_client import SessionClient
+from tests.support.serving import serving
+from tests.support.session_client import SessionClient, client_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Served]:
-    async with serving(tmp_path, *MODELS, router=ROUTER, agent=AGENT) as server:
-        yield server
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SessionClient]:
+    """A client of the server that all tests share."""
+    folder = tmp_path_factory.mktemp("console")
+    async with serving(folder, *MODELS, router=ROUTER, agent=AGENT) as server, client_of(server) as client:
+        yield client
 
 
 async def test_browsers_get_the_page_and_programs_get_json(client: SessionClient) -> None:
@@ -59,24 +63,25 @@ async def test_every_call_needs_the_token(client: SessionClient) -> None:
 
 async def test_a_turn_tells_how_it_came_about_and_is_counted_for_its_caller(client: SessionClient) -> None:
     body = {"model": "shaky", "messages": [{"role": "user", "content": "Hello"}]}
+    before = await _used_requests(client)
     events = await _events(client, "/console/chat", body)
     assert "".join(each["chunk"] for each in events if each["type"] == "content") == "You said: Hello"
     end = events[-1]
     assert (end["type"], end["model"], len(end["attempts"])) == ("complete", "assistant", 2)
     assert end["usage"]["total_cost"] > 0
-    [turn] = (await client.http.get("/console/turns")).json()["turns"]
+    turn = (await _turns(client))[0]
     assert (turn["model"], turn["served_model"], turn["outcome"]) == ("shaky", "assistant", "stop")
     assert [each["outcome"] for each in turn["attempts"]] == ["provider_overloaded", "ok"]
     assert turn["attempts"][1]["began_ms"] >= turn["attempts"][0]["ms"] - 1
-    limits = (await client.http.get("/console/limits")).json()
-    assert limits["assistant/fake-echo"]["rpm"] == 600
-    assert sum(each["requests"] for each in limits.values()) == 1
+    assert (await client.http.get("/console/limits")).json()["assistant/fake-echo"]["rpm"] == 600
+    assert await _used_requests(client) == before + 1
 
 
 async def test_a_drill_changes_no_breaker_and_no_statistics(client: SessionClient) -> None:
+    before = await _turns(client)
     events = await _events(client, "/console/drill", {"fault": "503"})
     assert events[-1]["type"] == "complete"
-    assert (await client.http.get("/console/turns")).json() == {"turns": []}
+    assert await _turns(client) == before
     health = (await client.http.get("/health")).json()
     assert {each["breaker"] for each in health["deployments"]} == {"closed"}
     refused = await client.http.post("/console/drill", json={"fault": "fire"})
@@ -98,3 +103,12 @@ async def _events(client: SessionClient, path: str, body: dict[str, Any]) -> lis
     answer = await client.http.post(path, json=body)
     assert answer.headers["content-type"].startswith("text/event-stream"), answer.text
     return [orjson.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+
+
+async def _turns(client: SessionClient) -> list[dict[str, Any]]:
+    turns: list[dict[str, Any]] = (await client.http.get("/console/turns")).json()["turns"]
+    return turns
+
+
+async def _used_requests(client: SessionClient) -> int:
+    return sum(each["requests"] for each in (await client.http.get("/console/limits")).json().values())
