@@ -1,17 +1,19 @@
 """Forks server processes: `python -m tests.support.fork_server`. It has imported what a server needs.
 
 Importing takes 2.5 s of CPU, and the tests start dozens of servers. Each line of its input is a command as JSON:
-`{"id", "arguments", "environment", "folder", "log"}`. It answers `{"id", "pid"}`, and `{"pid", "code"}` when a process
-has ended.
+`{"id", "arguments", "environment", "folder"}` with the file `log` for the output, or the `terminal` for both input and
+output. It answers `{"id", "pid"}`, and `{"pid", "code"}` when a process has ended.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import selectors
 import signal
 import sys
+import termios
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +22,8 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # as api.cli.main does befo
 import api.app
 import api.cli
 import api.server
+import api.terminal.chat
+import api.terminal.demo
 import api.worker
 
 Child = Callable[[], None]
@@ -54,8 +58,11 @@ def _serve(ended: int) -> Child | None:
                 *lines, waiting = (waiting + data).split(b"\n")
                 for line in lines:
                     command = json.loads(line)
+                    streams = _streams(command)
                     if (pid := os.fork()) == 0:
-                        return lambda command=command: _run(command)
+                        return lambda command=command, streams=streams: _run(command, streams)
+                    for each in {*streams}:
+                        os.close(each)
                     _answer(id=command["id"], pid=pid)
 
 
@@ -70,15 +77,24 @@ def _report_ended() -> None:
         _answer(pid=pid, code=os.waitstatus_to_exitcode(status))
 
 
-def _run(command: dict[str, Any]) -> None:
+def _streams(command: dict[str, Any]) -> tuple[int, int, int]:
+    """Descriptors for the input, the output and the errors of a process."""
+    if path := command.get("terminal"):
+        terminal = os.open(path, os.O_RDWR | os.O_NOCTTY)
+        return terminal, terminal, terminal
+    log = os.open(command["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    return os.open(os.devnull, os.O_RDONLY), log, log
+
+
+def _run(command: dict[str, Any], streams: tuple[int, int, int]) -> None:
     os.setsid()
     os.chdir(command["folder"])
     os.environ.clear()
     os.environ.update(command["environment"])
-    log = os.open(command["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((nothing, 0), (log, 1), (log, 2)):
+    for target, source in enumerate(streams):
         os.dup2(source, target)
+    if "terminal" in command:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # Ctrl-C reaches this process
     sys.argv = ["switchboard", *command["arguments"]]
     api.cli.main()
 

@@ -47,14 +47,17 @@ class ForkServer:
         self._running: dict[int, ForkedProcess] = {}
         threading.Thread(target=self._read, daemon=True, name="fork server").start()
 
-    def start(self, arguments: list[str], environment: Mapping[str, str], folder: Path, log: Path) -> ForkedProcess:
-        """Run `switchboard` with `arguments`; its output is appended to `log`. Blocks until it is forked."""
+    def start(self, arguments: list[str], environment: Mapping[str, str], folder: Path, **ends: str) -> ForkedProcess:
+        """Run `switchboard` with `arguments`. Blocks until it is forked.
+
+        Its output is appended to the file `log`, or it runs in the `terminal` with this path.
+        """
         assert self._server.stdin is not None
         with self._lock:
             number = next(self._ids)
             asked = self._asked[number] = Future()
             command = {"id": number, "arguments": arguments, "environment": dict(environment)}
-            line = json.dumps({**command, "folder": str(folder), "log": str(log)})
+            line = json.dumps({**command, "folder": str(folder), **ends})
             self._server.stdin.write(line.encode() + b"\n")
             self._server.stdin.flush()
         return asked.result(timeout=60)

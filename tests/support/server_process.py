@@ -74,7 +74,7 @@ class ServerProcess:
         }
         self._log_file.touch()
         if self.program == SWITCHBOARD:
-            start = partial(fork_server().start, [self.command], environment, self.folder, self._log_file)
+            start = partial(fork_server().start, [self.command], environment, self.folder, log=str(self._log_file))
             self.process = await asyncio.to_thread(start)
             return
         with self._log_file.open("ab") as log:

@@ -6,10 +6,13 @@ import os
 import re
 import signal
 import sys
+import termios
 from pathlib import Path
 
 import pexpect
+from pexpect.fdpexpect import fdspawn
 
+from tests.support.forked_process import fork_server
 from tests.support.serving import TOKEN
 
 CHAT = str(Path(sys.executable).with_name("switchboard"))
@@ -26,14 +29,12 @@ class Terminal:
     """A terminal with `switchboard chat` in it. `state` is the user's state folder."""
 
     def __init__(self, state: Path, *arguments: str, size: tuple[int, int] = (40, 100), **environ: str) -> None:
-        self.child = pexpect.spawn(
-            CHAT,
-            ["chat", *arguments],
-            env=environment(state, **environ),
-            encoding="utf-8",
-            timeout=TIMEOUT,
-            dimensions=size,
-        )
+        ours, theirs = os.openpty()
+        termios.tcsetwinsize(theirs, size)
+        command = ["chat", *arguments]
+        self._process = fork_server().start(command, environment(state, **environ), ROOT, terminal=os.ttyname(theirs))
+        os.close(theirs)
+        self.child = fdspawn(ours, encoding="utf-8", timeout=TIMEOUT)
 
     def expect(self, text: str) -> str:
         """Wait for `text`; returns what came before it, without escape codes."""
@@ -55,20 +56,22 @@ class Terminal:
         self.child.send("\x03")
 
     def kill(self) -> None:
-        self.child.kill(signal.SIGKILL)
-        self.child.wait()
+        """End the program at once, if it runs."""
+        if self._process.returncode is None:
+            os.kill(self._process.pid, signal.SIGKILL)
+            self._process.end.result(TIMEOUT)
 
-    def exit_code(self) -> int | None:
+    def exit_code(self) -> int:
         """Wait for the end of the program."""
         self.child.expect(pexpect.EOF)
-        self.child.close()
-        return self.child.exitstatus
+        return self._process.end.result(TIMEOUT)
 
     def __enter__(self) -> Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.child.close(force=True)
+        self.kill()
+        self.child.close()
 
 
 def environment(state: Path, **more: str) -> dict[str, str]:
