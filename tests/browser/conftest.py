@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -14,8 +13,8 @@ from playwright.async_api import Browser, async_playwright
 
 from tests.browser.console_page import ConsolePage, opened
 from tests.support.console_stage import AGENT, MODELS, ROUTER, bring_to_life, stored_statistics
-from tests.support.serving import Served, serving
-from tests.support.serving_thread import running_in_thread
+from tests.support.server_process import ServerProcess, running, server_in
+from tests.support.serving import TOKEN
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -29,23 +28,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="Chromium is not installed"))
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One server for all tests of a module. Tests use users and personas of their own.
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ServerProcess]:
+    """One server for all tests. They use users and personas of their own.
 
-    It must not outlive the module: other tests wait until no connection to SQLite is open in their process.
+    It is a process of its own: tests with SQLite wait until no connection is open in theirs.
     """
-    with running_in_thread(lambda: _lively(tmp_path_factory.mktemp("console"))) as served:
-        yield served
-
-
-@asynccontextmanager
-async def _lively(folder: Path) -> AsyncIterator[Served]:
-    async with serving(folder, *MODELS, router=ROUTER, agent=AGENT, console_edit=True, finds_blocking=False) as served:
-        async with httpx.AsyncClient(base_url=served.url, headers=served.headers, timeout=60) as http:
-            await bring_to_life(http)
-            await stored_statistics(http)
-        yield served
+    router = {**ROUTER, "allowed_fails": 1000}  # the failures of one test open no breaker for another
+    folder = tmp_path_factory.mktemp("console")
+    server = server_in(folder, *MODELS, router=router, agent=AGENT, console_edit=True)
+    async with running(server), _client_of(server) as http:
+        await bring_to_life(http)
+        await stored_statistics(http)
+        yield server
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -56,14 +51,25 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def console(browser: Browser, server: Served) -> AsyncIterator[ConsolePage]:
-    """A signed-in page."""
-    async with opened(browser, f"{server.url}/") as page:
-        yield page
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_page(browser: Browser, server: ServerProcess) -> AsyncIterator[ConsolePage]:
+    async with opened(browser, f"{server.url}/", permissions=["clipboard-read", "clipboard-write"]) as console:
+        yield console
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def http(server: Served) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url, headers=server.headers, timeout=30) as client:
+async def console(shared_page: ConsolePage) -> AsyncIterator[ConsolePage]:
+    """A signed-in page, as in a new tab. All tests share one, whose files the browser has read already."""
+    await shared_page.begin()
+    yield shared_page
+    shared_page.verify()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def http(server: ServerProcess) -> AsyncIterator[httpx.AsyncClient]:
+    async with _client_of(server) as client:
         yield client
+
+
+def _client_of(server: ServerProcess) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=server.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)

@@ -16,6 +16,11 @@ TIMEOUT = 15_000
 
 expect.set_options(timeout=TIMEOUT)
 
+SIGN_IN = """token => {
+  for (const storage of [sessionStorage, localStorage]) storage.clear();
+  if (token !== null) sessionStorage.setItem("switchboard.token", token);
+}"""
+
 
 class ConsolePage:
     """A page of the console. `expected` are parts of the browser's error messages that a test provokes."""
@@ -31,10 +36,19 @@ class ConsolePage:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", self._note_request)
 
+    async def begin(self, token: str | None = TOKEN) -> None:
+        """Be as a new tab, signed in with `token`."""
+        await self.page.unroute_all(behavior="wait")
+        await self.page.goto(f"{self.url}console/icon.svg")  # a page of the origin that stores nothing
+        await self.page.evaluate(SIGN_IN, token)
+        self.expected = []
+        for each in (self.errors, self.foreign):
+            each.clear()
+
     async def open(self, *route: str) -> None:
         """Open a page by its route, such as `"sessions", "ada"`."""
         address = f"{self.url}#/{'/'.join(quote(each, safe='') for each in route)}"
-        if self.page.url.startswith(self.url):
+        if self.page.url.partition("#")[0] == self.url:
             await self.page.evaluate("address => { location.href = address }", address)
         else:
             await self.page.goto(address)
@@ -97,11 +111,8 @@ async def opened(
     """A page in a context of its own, signed in with `token`. `options` are those of a browser context."""
     context = await browser.new_context(**{"locale": "en-US", "viewport": {"width": 1280, "height": 800}, **options})
     try:
-        if token is not None:
-            await context.add_init_script(
-                f"window.name || sessionStorage.setItem('switchboard.token', {token!r}); window.name = 'signed in'"
-            )
         console = ConsolePage(await context.new_page(), url)
+        await console.begin(token)
         yield console
         console.verify()
     finally:

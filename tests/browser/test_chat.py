@@ -6,10 +6,9 @@ import json
 import re
 
 import httpx
-from playwright.async_api import Browser, expect
+from playwright.async_api import expect
 
-from tests.browser.console_page import ConsolePage, opened
-from tests.support.serving import Served
+from tests.browser.console_page import ConsolePage
 
 SUMS = '/say Let me see.\n/call multiply {"a": 6, "b": 7}\n/then\n/say It is forty-two.'
 
@@ -55,16 +54,15 @@ async def test_ask_again_and_edit_replace_what_follows(console: ConsolePage) -> 
     await expect(console.questions).to_have_count(1)
 
 
-async def test_an_answer_can_be_copied(browser: Browser, server: Served) -> None:
-    async with opened(browser, f"{server.url}/", permissions=["clipboard-read", "clipboard-write"]) as console:
-        await console.open()
-        answer = await console.ask("**bold**")
-        await answer.get_by_role("button", name="Copy").click()
-        await expect(console.page.get_by_text("Copied")).to_be_visible()
-        assert await console.page.evaluate("navigator.clipboard.readText()") == "You said: **bold**"
-        await console.page.evaluate("navigator.clipboard.writeText = () => Promise.reject('no'); null")
-        await console.questions.get_by_role("button", name="Copy").click()
-        await console.page.wait_for_function("navigator.clipboard.readText().then(text => text === '**bold**')")
+async def test_an_answer_can_be_copied(console: ConsolePage) -> None:
+    await console.open()
+    answer = await console.ask("**bold**")
+    await answer.get_by_role("button", name="Copy").click()
+    await expect(console.page.get_by_text("Copied")).to_be_visible()
+    assert await console.page.evaluate("navigator.clipboard.readText()") == "You said: **bold**"
+    await console.page.evaluate("navigator.clipboard.writeText = () => Promise.reject('no'); null")
+    await console.questions.get_by_role("button", name="Copy").click()
+    await console.page.wait_for_function("navigator.clipboard.readText().then(text => text === '**bold**')")
 
 
 async def test_tools_and_hand_offs_are_cards(console: ConsolePage) -> None:
@@ -188,17 +186,17 @@ PAYLOADS = [
 async def test_an_answer_of_a_megabyte_and_5000_messages_stay_usable(console: ConsolePage) -> None:
     await console.open()
     await console.model.select_option("客服-كبير-模型")
-    await console.ask("\n\n".join(f"{n} {'x' * 10_000}" for n in range(100)))
+    await console.ask("\n\n".join(f"{n} {'x' * 50_000}" for n in range(20)))
     await expect(console.answers).to_contain_text("You said: 0 xxx")
     assert len(await console.answers.locator(".plain").inner_text()) > 1_000_000
-    await console.press("New chat")
 
-    await console.page.add_init_script(
+    await console.begin()
+    await console.page.evaluate(
         """sessionStorage.setItem("switchboard.chat", JSON.stringify(Array.from({ length: 5000 }, (_, n) => n % 2
           ? { role: "assistant", parts: [{ type: "text", text: `**Answer** ${n}` }], live: false }
           : { role: "user", text: `Question ${n}` })))"""
     )
-    await console.page.reload()
+    await console.open()
     await expect(console.answers.last).to_have_text("Answer 4999")
     assert await console.page.get_by_role("article").count() == 100
     await console.say("Hello")

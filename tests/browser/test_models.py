@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import httpx
-from playwright.async_api import Browser, Route, expect
+from playwright.async_api import Route, expect
 
-from tests.browser.console_page import ConsolePage, opened
-from tests.support.serving import Served
+from tests.browser.console_page import ConsolePage
 
 
 async def test_an_edited_text_is_checked_and_saved(console: ConsolePage, http: httpx.AsyncClient) -> None:
@@ -68,21 +67,21 @@ async def test_keys_are_completed_from_the_schema(console: ConsolePage) -> None:
     await page.keyboard.type("  allowed_fai")
     options = page.get_by_role("option")
     await expect(options).to_contain_text(["allowed_fails", "allowed_fails_policy"])
-    await page.wait_for_timeout(300)  # for 75 ms, the editor ignores an Enter that was meant for the text
+    opened = await page.evaluate("Date.now()")
+    # At first, the editor ignores an Enter that was meant for the text.
+    await page.wait_for_function("opened => Date.now() > opened + 75", arg=opened)
     await page.keyboard.press("Enter")
     await expect(editor).to_contain_text("allowed_fails: ")
 
 
-async def test_without_the_switch_the_page_only_checks(browser: Browser, server: Served) -> None:
-    async with opened(browser, f"{server.url}/") as console:
+async def test_without_the_switch_the_page_only_checks(console: ConsolePage) -> None:
+    async def not_editable(route: Route) -> None:
+        response = await route.fetch()
+        await route.fulfill(response=response, json={**await response.json(), "editable": False})
 
-        async def not_editable(route: Route) -> None:
-            response = await route.fetch()
-            await route.fulfill(response=response, json={**await response.json(), "editable": False})
-
-        await console.page.route("**/console/models-file", not_editable)
-        await console.open("models")
-        await expect(
-            console.page.get_by_text("Only checked here: saving needs SWITCHBOARD_CONSOLE_EDIT=true.")
-        ).to_be_visible()
-        await expect(console.button("Save")).to_be_hidden()
+    await console.page.route("**/console/models-file", not_editable)
+    await console.open("models")
+    await expect(
+        console.page.get_by_text("Only checked here: saving needs SWITCHBOARD_CONSOLE_EDIT=true.")
+    ).to_be_visible()
+    await expect(console.button("Save")).to_be_hidden()

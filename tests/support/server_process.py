@@ -141,11 +141,16 @@ class WorkerProcess(ServerProcess):
 
 
 def server_in(
-    folder: Path, *models: Mapping[str, Any], agent: Mapping[str, Any] | None = None, **settings: Any
+    folder: Path,
+    *models: Mapping[str, Any],
+    router: Mapping[str, Any] | None = None,
+    agent: Mapping[str, Any] | None = None,
+    **settings: Any,
 ) -> ServerProcess:
     """Return a server, not yet started, with `models` (entries of model_list) and `agent` (agent.yaml)."""
     folder.mkdir(exist_ok=True)
-    (folder / "models.yaml").write_text(yaml.safe_dump({"model_list": list(models) or [fake()]}))
+    models_file = {"model_list": list(models) or [fake()], "router_settings": dict(router or {})}
+    (folder / "models.yaml").write_text(yaml.safe_dump(models_file))
     (folder / "agent.yaml").write_text(yaml.safe_dump({"system_prompt": "Be kind.", **(agent or {})}))
     given = {"agent_file": folder / "agent.yaml", "session_lease": LEASE, "data_dir": folder / "data", **settings}
     return ServerProcess(folder, _free_port(), {name: str(value) for name, value in given.items()})
