@@ -60,7 +60,10 @@ from pathlib import Path
 
 
 class SwitchboardError(Exception):
-    """Base class. `code` is stable; `str(error)` may be shown to a caller."""
+    """Something unexpected failed; the log has the traceback.
+
+    It is the base class of all errors. `code` is stable; `str(error)` may be shown to a caller.
+    """
 
     code = "internal_error"
 

@@ -34,59 +34,115 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 class Settings(BaseSettings):
     """Settings; each field is read from the variable SWITCHBOARD_<NAME>. Times are in seconds.
 
-    - `host`: local connections only by default; a container needs 0.0.0.0.
-    - `keep_alive_interval`: silence in a stream before a keep-alive comment is sent.
-    - `max_unauthenticated_connections`: connections without a valid token; a further one closes the oldest. Never more
-      than half of the file descriptors that the process may open.
-    - `drain_time`: how long running turns may go on after SIGTERM, in SWITCHBOARD_DRAIN_SECONDS.
-    - `redis_url`: shares circuit breakers, rate limits, signals and the live states of sessions between servers and
-      workers. None: not shared.
-    - `database_url`: None is a SQLite file in `data_dir`.
-    - `database_pool_size`: connections of each process; PostgreSQL uses as many again for checkpoints.
-    - `startup_wait`: how long a start waits for the database.
-    - `metrics_public`: whether /metrics needs no token.
-    - `metrics_dir`: where the workers of one server share their counts for /metrics. None: a temporary folder.
-    - `session_ttl`: when a new session expires; None is never.
-    - `session_lease`: a turn or a task counts as dead if its server has not renewed the lease for this long.
-    - `task_queue`: background tasks run in the server's process, or in Celery's workers (`switchboard worker`), which
-      need `redis_url`.
-    - `task_concurrency`: background tasks that a process runs at the same time.
-    - `task_ttl`: how long a background task and its result are kept after its end.
-    - `console_edit`: whether the console may save models.yaml.
+    `docs/reference/environment.md` is made of the descriptions.
     """
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True
     )
 
-    api_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = ()
-    data_dir: Path = Path("data")
-    models_file: Path = Path("models.yaml")
-    agent_file: Path = DEFAULT_AGENT_FILE
-    log_level: LogLevel = "INFO"
-    log_json: bool = False
-    host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=0, le=65535)
-    max_body_bytes: int = Field(default=2 * 1024 * 1024, gt=0)
-    max_tools: int = Field(default=128, ge=1)
-    head_timeout: float = Field(default=10.0, gt=0, allow_inf_nan=False)
-    body_timeout: float = Field(default=30.0, gt=0, allow_inf_nan=False)
-    max_unauthenticated_connections: int = Field(default=1000, ge=1)
-    drain_time: float = Field(default=25.0, ge=0, allow_inf_nan=False, validation_alias=DRAIN_SECONDS)
-    keep_alive_interval: float = Field(default=2.0, gt=0, allow_inf_nan=False)
-    workers: int = Field(default=1, ge=1)
-    redis_url: SecretStr | None = None
-    database_url: SecretStr | None = None
-    database_pool_size: int = Field(default=10, ge=1)
-    metrics_public: bool = False
-    metrics_dir: DirectoryPath | None = None
-    startup_wait: float = Field(default=30.0, ge=0, allow_inf_nan=False)
-    session_ttl: int | None = Field(default=None, ge=1)
-    session_lease: float = Field(default=10.0, ge=1, allow_inf_nan=False)
-    task_queue: Literal["process", "celery"] = "process"
-    task_concurrency: int = Field(default=8, ge=1)
-    task_ttl: int = Field(default=24 * 3600, ge=1)
-    console_edit: bool = False
+    api_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(), description="The callers' tokens, separated by commas. The server does not start without one."
+    )
+    data_dir: Path = Field(
+        default=Path("data"), description="Folder of the SQLite files, if no database is configured."
+    )
+    models_file: Path = Field(default=Path("models.yaml"), description="Path of models.yaml.")
+    agent_file: Path = Field(default=DEFAULT_AGENT_FILE, description="Path of agent.yaml.")
+    log_level: LogLevel = Field(default="INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`.")
+    log_json: bool = Field(default=False, description="One JSON object per line instead of readable lines.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on; `0.0.0.0` for all, as in a container.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on.")
+    max_body_bytes: int = Field(
+        default=2 * 1024 * 1024, gt=0, description="Maximum size of a request; a larger one gets a 413."
+    )
+    max_tools: int = Field(
+        default=128,
+        ge=1,
+        description="Maximum number of tools in a request; more get a 400. The default is OpenAI's limit.",
+    )
+    head_timeout: float = Field(
+        default=10.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds for the request line and the headers, from the connection on; then a 408.",
+    )
+    body_timeout: float = Field(
+        default=30.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds for the body, from the end of the headers; then a 408.",
+    )
+    max_unauthenticated_connections: int = Field(
+        default=1000,
+        ge=1,
+        description="Open connections of each process that have not sent a valid token; a further one closes the "
+        "oldest. Never more than half of the file descriptors that the process may open (`ulimit -n`).",
+    )
+    drain_time: float = Field(
+        default=25.0,
+        ge=0,
+        allow_inf_nan=False,
+        validation_alias=DRAIN_SECONDS,
+        description="Seconds that running turns may go on after SIGTERM. SWITCHBOARD_DRAIN_TIME is the same setting.",
+    )
+    keep_alive_interval: float = Field(
+        default=2.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds of silence in a stream before a keep-alive comment.",
+    )
+    workers: int = Field(default=1, ge=1, description="Number of server processes.")
+    redis_url: SecretStr | None = Field(
+        default=None,
+        description="`redis://...`: servers and workers share circuit breakers and `rpm`/`tpm` usage, and notice each "
+        "other's cancellations at once; polls of a session's status ask Redis instead of the database. It then holds "
+        "what users said, as long as the session lives.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="Database of sessions, memories and statistics: `postgresql://user:password@host:port/name` or "
+        "`sqlite:///path`. Default: a SQLite file in SWITCHBOARD_DATA_DIR.",
+    )
+    database_pool_size: int = Field(
+        default=10,
+        ge=1,
+        description="Connections of each process; PostgreSQL uses as many again for the messages of sessions.",
+    )
+    metrics_public: bool = Field(default=False, description="`true`: `/metrics` needs no token.")
+    metrics_dir: DirectoryPath | None = Field(
+        default=None,
+        description="Folder in which several workers share their numbers for `/metrics`, in a temporary folder of its "
+        "own. Default: the system's.",
+    )
+    startup_wait: float = Field(
+        default=30.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds that a start waits for the database, before it exits with 1.",
+    )
+    session_ttl: int | None = Field(
+        default=None,
+        ge=1,
+        description="Seconds after which a new session expires; a request can override it. Default: never.",
+    )
+    session_lease: float = Field(
+        default=10.0,
+        ge=1,
+        allow_inf_nan=False,
+        description="Seconds after which a turn or a task whose server died counts as ended.",
+    )
+    task_queue: Literal["process", "celery"] = Field(
+        default="process",
+        description="Where background tasks run: `process`, in the server, or `celery`, in workers; needs Redis.",
+    )
+    task_concurrency: int = Field(
+        default=8, ge=1, description="Background tasks that a server or a worker runs at the same time."
+    )
+    task_ttl: int = Field(
+        default=24 * 3600, ge=1, description="Seconds that a background task and its result are kept after its end."
+    )
+    console_edit: bool = Field(default=False, description="`true`: the console may save models.yaml.")
 
     @field_validator("agent_file")
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, SecretStr, create_model
 
@@ -41,7 +41,11 @@ class KnownParams(PricedSection):
 
     model: Annotated[
         Name,
-        Field(description="LiteLLM's model name, such as `openai/gpt-4o-mini`; `*` is what `model_name` matched."),
+        Field(
+            description="LiteLLM's name: the provider, `/`, the provider's name of the model, such as "
+            "`openai/gpt-4o-mini`; "
+            "`*` is what `model_name` matched. `fake/echo` is the fake model."
+        ),
     ]
     api_key: SecretStr | None = Field(
         None,
@@ -53,11 +57,15 @@ class KnownParams(PricedSection):
         None, description="Name of an entry of `credential_list`; its values are used here."
     )
     weight: NonNegative | None = Field(
-        None, description="Share of the group's traffic, relative to the other deployments. Default 1."
+        None, description="Share of the group's traffic, relative to the other deployments. Default 1; 0 is tried last."
     )
     order: Integer | None = Field(None, description="Lower is tried first; equal ones share the traffic. Default 0.")
-    rpm: Count | None = Field(None, description="The provider's limit of requests per minute.")
-    tpm: Count | None = Field(None, description="The provider's limit of tokens per minute.")
+    rpm: Count | None = Field(
+        None, description="The provider's limit of requests per minute; a deployment at its limit is skipped."
+    )
+    tpm: Count | None = Field(
+        None, description="The provider's limit of tokens per minute; a deployment at its limit is skipped."
+    )
     turn_deadline: Seconds | None = Field(None, description="No effect on one deployment; set it in router_settings.")
     first_token_timeout: Seconds | None = Field(
         None, description="Seconds from sending the request to the first token."
@@ -69,7 +77,10 @@ class KnownParams(PricedSection):
         None, description="LiteLLM's name for `first_token_timeout`; used if that is absent."
     )
     on_cut: OnCut | None = Field(
-        None, description="When an answer breaks off: continue it with another deployment, or return an error."
+        None,
+        description="When an answer breaks off after its first word: `continue` it with another deployment, or "
+        "return an "
+        "`error`. Default: as in router_settings.",
     )
     fallbacks: list[Name | dict[str, Any]] | None = Field(
         None,
@@ -92,7 +103,7 @@ class KnownParams(PricedSection):
         None, description="Fields added to the body of every request, for provider-specific parameters."
     )
     drop_params: bool | None = Field(
-        None, description="Drop parameters that the model does not support, instead of returning an error."
+        None, description="Drop parameters that the model does not support. Otherwise they are a 400 that names them."
     )
     additional_drop_params: list[str] | None = Field(None, description="Parameters that are never sent.")
 
@@ -115,12 +126,14 @@ class ModelInfo(PricedSection):
     model_config = ConfigDict(extra="allow")
 
     id: str | int | None = Field(
-        None, description="Id of the deployment, unique in the file. Default: generated from group and model."
+        None,
+        description="Id of the deployment, unique in the file. Default: `group/provider-model`, with `#2` for the "
+        "second of its kind.",
     )
     mode: str | None = Field(
         None,
-        description="LiteLLM's mode of the model. Chat models serve turns, `embedding` models long-term memory; other "
-        "modes are left out.",
+        description="LiteLLM's mode of the model. Chat models serve turns, `embedding` models long-term memory and "
+        "`/v1/embeddings`; other modes are left out, with a warning. Default: as in LiteLLM's list of models.",
     )
     memory: bool | None = Field(
         None, description="Whether chat completions with a `user` get agent.yaml's long-term memory."
@@ -128,7 +141,18 @@ class ModelInfo(PricedSection):
     hand_offs: bool | None = Field(
         None,
         description="Whether chat completions offer the agent's own hand-offs (`transferCall`, `endCall`). Default "
-        "true; the header `x-switchboard-hand-offs` of a request wins.",
+        "true; the header `x-switchboard-hand-offs` of a request wins. One deployment with `false` decides for its "
+        "group.",
+    )
+    lane: Literal["openai", "litellm"] | None = Field(
+        None,
+        description="How the provider is reached. Default: providers that speak OpenAI's wire format directly, all "
+        "others through LiteLLM.",
+    )
+    base_model: str | None = Field(
+        None,
+        description="The model behind a name of your own, such as Azure's: `azure/gpt-4o`. It tells the price and "
+        "the mode.",
     )
     supports_assistant_prefill: bool | None = Field(
         None, description="Whether the model continues a partial assistant message."
@@ -144,5 +168,5 @@ class ModelEntry(Section):
     unknown_keys = "ignored unless misspelled"
 
     model_name: Annotated[Name, Field(description="The name that callers use; `*` matches any text.")]
-    litellm_params: LiteLLMParams
-    model_info: ModelInfo | None = None
+    litellm_params: LiteLLMParams = Field(description="How to reach the model.")
+    model_info: ModelInfo | None = Field(None, description="Facts about the model.")

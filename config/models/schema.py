@@ -23,7 +23,7 @@ Fallbacks = list[dict[str, list[Name]]]
 class Alias(Section):
     """An alternative name for a group."""
 
-    model: Name
+    model: Name = Field(description="The group.")
     hidden: Annotated[bool, Field(description="Not listed under /v1/models.")] = False
 
 
@@ -37,18 +37,27 @@ class RoutingKeys(Section):
     unknown_keys = "ignored"
 
     routing_strategy: Literal[RoutingStrategy, UnsupportedStrategy] | None = Field(
-        None, description="How a group's traffic is distributed over its deployments."
+        None,
+        description="How a group's traffic is distributed over its deployments. `simple-shuffle`: at random by "
+        "`weight`. "
+        "`least-busy`: the fewest running attempts. `latency-based-routing`: the fastest first token, with one turn in "
+        "ten at random. The others are LiteLLM's; a warning says so, and `simple-shuffle` is used. "
+        "Default `simple-shuffle`.",
     )
     num_retries: Count | None = Field(None, description="Retries at the same deployment. Default 2.")
-    retry_after: NonNegative | None = Field(None, description="Minimum seconds before a retry.")
+    retry_after: NonNegative | None = Field(None, description="Minimum seconds before a retry. Default 0.")
     allowed_fails: Count | None = Field(
         None, description="Failures within a minute that open a deployment's circuit breaker. Default 3."
     )
     retry_policy: RetryPolicy | None = Field(
-        None, description="Retries by LiteLLM's class of the error: `RateLimitErrorRetries: 1`."
+        None,
+        description="`num_retries` by LiteLLM's class of the error: `RateLimitErrorRetries: 1`; `DefaultRetries` for "
+        "the other classes.",
     )
     allowed_fails_policy: AllowedFailsPolicy | None = Field(
-        None, description="`allowed_fails` by LiteLLM's class of the error: `TimeoutErrorAllowedFails: 10`."
+        None,
+        description="Failures within a minute that leave the breaker closed, by LiteLLM's class of the error: "
+        "`TimeoutErrorAllowedFails: 10`; the next one opens it.",
     )
     cooldown_time: NonNegative | None = Field(
         None, description="Seconds that the circuit breaker stays open. Default 5."
@@ -58,20 +67,24 @@ class RoutingKeys(Section):
         None, description="LiteLLM's name for `first_token_timeout`; used if that is absent."
     )
     fallbacks: Fallbacks | None = Field(
-        None, description="Groups to use after a failure: `- fast: [careful]`; `*` stands for every group."
+        None, description="Groups to use after a failure, in order: `- fast: [careful]`; `*` stands for every group."
     )
     default_fallbacks: list[Name] | None = Field(
         None, description="Groups to use for groups without an entry in `fallbacks`."
     )
     context_window_fallbacks: Fallbacks | None = Field(
-        None, description="Groups to use when the prompt is too long for the model."
+        None, description="Groups to use when the prompt is too long for the model. Default: as `fallbacks`."
     )
     content_policy_fallbacks: Fallbacks | None = Field(
-        None, description="Groups to use when the provider refuses the content."
+        None, description="Groups to use when the provider refuses the content. Default: none."
     )
     model_group_alias: (
         dict[str, Annotated[Alias, BeforeValidator(_alias, json_schema_input_type=str | Alias)]] | None
-    ) = Field(None, description="Alternative names for groups: `gpt-4: fast`.")
+    ) = Field(
+        None,
+        description="Alternative names for groups: `gpt-4: fast`, or `gpt-4: {model: fast, hidden: true}` to keep it "
+        "out of `/v1/models`.",
+    )
 
 
 class RouterSection(RoutingKeys):
@@ -91,7 +104,9 @@ class RouterSection(RoutingKeys):
         None, description="The longest Retry-After, in seconds, that the router waits for. Default 5."
     )
     on_cut: OnCut | None = Field(
-        None, description="When an answer breaks off: continue it with another deployment, or return an error."
+        None,
+        description="When an answer breaks off after its first word: `continue` it with another deployment, or "
+        "return an `error`. Default `continue`.",
     )
     hedge_after: Seconds | None = Field(
         None, description="Seconds without a first token until a second deployment is raced. Default: off."
@@ -100,7 +115,7 @@ class RouterSection(RoutingKeys):
         None, description="Maximum share of turns that may be hedged. Default 0.1."
     )
     health_check_interval: Seconds | None = Field(
-        None, description="Seconds between health checks of idle deployments. Default: off."
+        None, description="Seconds between one-token checks of idle deployments. Default: off."
     )
 
 
@@ -134,9 +149,9 @@ class GeneralSection(Section):
 class Credential(Section):
     """A key and an address that deployments refer to by name."""
 
-    credential_name: Name
-    credential_values: dict[str, Any]
-    credential_info: dict[str, Any] | None = None
+    credential_name: Name = Field(description="The name that `litellm_credential_name` refers to.")
+    credential_values: dict[str, Any] = Field(description="`api_key`, `api_base`, `api_version` and so on.")
+    credential_info: dict[str, Any] | None = Field(None, description="Notes; without effect.")
 
 
 def index_list(value: Any) -> Any:
@@ -166,9 +181,9 @@ class ModelsFile(Section):
     unknown_keys = "ignored unless misspelled"
 
     model_list: Annotated[IndexedModels, Field(description="The deployments.")]
-    router_settings: RouterSection | None = None
-    litellm_settings: LiteLLMSection | None = None
-    general_settings: GeneralSection | None = None
+    router_settings: RouterSection | None = Field(None, description="How deployments are selected.")
+    litellm_settings: LiteLLMSection | None = Field(None, description="LiteLLM's section; `router_settings` wins.")
+    general_settings: GeneralSection | None = Field(None, description="Settings of the server.")
     environment_variables: dict[str, str | int | float | bool] | None = Field(
         None, description="Values for `os.environ/NAME` in this file; the real environment wins."
     )

@@ -118,7 +118,7 @@ def check_agent(file: Path, environ: Mapping[str, str] = os.environ) -> tuple[Ag
         return None, document.problems or (Problem("the file is empty", file=file),)
     value, unset_of_servers = _resolve_mcp_servers(document.value, environ)
     value, unset_of_tools = resolve_references(value, environ)
-    agent, invalid, _ = validate(_AgentFile, document, value)
+    agent, invalid, _ = validate(AgentFile, document, value)
     extra, wrong = _server_of_environment(agent, environ)
     problems = (*document.problems, *invalid, *wrong)
     problems += tuple(_other_problems(agent, value, [each.name for each in extra], unset_of_tools, document))
@@ -153,7 +153,7 @@ def _resolve_mcp_servers(value: Any, environ: Mapping[str, str]) -> tuple[Any, l
 
 
 def _server_of_environment(
-    agent: _AgentFile | None, environ: Mapping[str, str]
+    agent: AgentFile | None, environ: Mapping[str, str]
 ) -> tuple[tuple[McpServer, ...], tuple[Problem, ...]]:
     """The server of `MCP_URL`, unless the file has it already, and what is wrong with it."""
     listed = (agent.mcp_servers if agent else None) or {}
@@ -170,7 +170,7 @@ def _server_of_environment(
 
 
 def _other_problems(
-    agent: _AgentFile | None,
+    agent: AgentFile | None,
     value: Any,
     more_servers: Sequence[str],
     unset_of_tools: Sequence[UnsetReference],
@@ -217,31 +217,73 @@ def _valid_number(number: str) -> str:
     return number
 
 
-class _Destination(Section):
-    number: Annotated[str, AfterValidator(_valid_number)]
-    name: str | None = None
-    description: str | None = None
+class DestinationSection(Section):
+    """One entry of `transfer_destinations`; a number alone is the same as a mapping with only `number`."""
+
+    number: Annotated[str, AfterValidator(_valid_number)] = Field(
+        description="A number with its country code, such as `+14155550100`, or a `sip:` address."
+    )
+    name: str | None = Field(None, description="A name for the model, such as `Billing`.")
+    description: str | None = Field(None, description="What the destination is for, for the model.")
 
 
 def _destination(value: Any) -> Any:
     return {"number": value} if isinstance(value, str) else value
 
 
-class _AgentFile(Section):
-    system_prompt: Annotated[str, AfterValidator(_not_blank)]
-    system_prompt_mode: Literal["replace", "append"] | None = None
-    tools: Annotated[tuple[ToolEntry, ...], AfterValidator(unique_names)] | None = None
+class AgentFile(Section):
+    """The agent: prompt, tools, transfers, MCP servers, reviews and memory."""
+
+    system_prompt: Annotated[str, AfterValidator(_not_blank)] = Field(description="How the agent speaks.")
+    system_prompt_mode: Literal["replace", "append"] | None = Field(
+        None,
+        description="What a system (or developer) message of the caller does: `replace` the agent's prompt, or "
+        "`append` to it. Default `replace`.",
+    )
+    tools: Annotated[tuple[ToolEntry, ...], AfterValidator(unique_names)] | None = Field(
+        None,
+        description="The agent's tools: `transferCall`, `endCall`, `multiply`, `book_hotel` (simulated), and tools of "
+        'your own, in Python (`"my_tools:lookup_order"`) or over HTTP (a mapping). Default `[transferCall, endCall]`.',
+    )
     transfer_destinations: (
-        Annotated[tuple[Annotated[_Destination, BeforeValidator(_destination)], ...], AfterValidator(_unique)] | None
-    ) = None
-    function_call_object: bool | None = None
-    reasoning_content: bool | None = None
-    max_steps: Annotated[int, Field(ge=1, le=100), NotBool] | None = None
-    mcp_servers: dict[Annotated[str, AfterValidator(server_name)], McpServerSection] | None = None
-    review: Annotated[tuple[str, ...], AfterValidator(_unique)] | None = None
-    trim: TrimSection | None = None
-    memory: MemorySection | None = None
-    chat: ChatSection | None = None
+        Annotated[
+            tuple[
+                Annotated[
+                    DestinationSection, BeforeValidator(_destination, json_schema_input_type=str | DestinationSection)
+                ],
+                ...,
+            ],
+            AfterValidator(_unique),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="The only allowed destinations of a transfer; the first is the default. Default `+1234567890`.",
+    )
+    function_call_object: bool | None = Field(
+        None, description="Also send a transfer or hang-up as `function_call` next to `choices`. Default `true`."
+    )
+    reasoning_content: bool | None = Field(
+        None,
+        description="Also send what the model thinks, as `reasoning_content`, which the clients of DeepSeek and vLLM "
+        "read. It is never part of the text, so it is not spoken. Thoughts may quote the prompt. Default `false`.",
+    )
+    max_steps: Annotated[int, Field(ge=1, le=100), NotBool] | None = Field(
+        None, description="Maximum model calls in one turn; the last one cannot call tools. Default 10."
+    )
+    mcp_servers: dict[Annotated[str, AfterValidator(server_name)], McpServerSection] | None = Field(
+        None, description="MCP servers whose tools the agent can use, by name. Default: none."
+    )
+    review: Annotated[tuple[str, ...], AfterValidator(_unique)] | None = Field(
+        None,
+        description="Tools that a person must approve before they run: names of any kind of tool, or "
+        "`mcp:<server>:<tool>` with `*`. Default: none.",
+    )
+    trim: TrimSection | None = Field(
+        None, description="How much of a session is sent to the model. Default: the whole session."
+    )
+    memory: MemorySection | None = Field(None, description="Long-term memory of users. Default: off.")
+    chat: ChatSection | None = Field(None, description="What `/chat/stream` says by itself.")
 
     @field_validator("transfer_destinations")
     @classmethod

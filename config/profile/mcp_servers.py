@@ -91,17 +91,25 @@ def _not_blank(text: str) -> str:
 
 
 class McpServerSection(Section):
-    """One entry of `mcp_servers`."""
+    """One entry of `mcp_servers`. `os.environ/NAME` works everywhere in it."""
 
-    command: Annotated[str, AfterValidator(_not_blank)] | None = None
-    module: Annotated[str, AfterValidator(_module_name)] | None = None
-    args: tuple[str, ...] | None = None
-    env: dict[str, str] | None = None
-    cwd: Annotated[str, AfterValidator(_not_blank)] | None = None
-    url: Annotated[str, AfterValidator(_http_url)] | None = None
-    headers: dict[str, str] | None = None
-    timeout: Annotated[float, Field(gt=0, le=600), NotBool] | None = None
-    allow: tuple[str, ...] | None = None
+    command: Annotated[str, AfterValidator(_not_blank)] | None = Field(
+        None, description="A program to start. It speaks MCP over its standard input and output."
+    )
+    module: Annotated[str, AfterValidator(_module_name)] | None = Field(
+        None, description="Instead of `command`: a Python module, run by the Python of this server."
+    )
+    args: tuple[str, ...] | None = Field(None, description="Arguments of the program.")
+    env: dict[str, str] | None = Field(None, description="Variables of the program's environment.")
+    cwd: Annotated[str, AfterValidator(_not_blank)] | None = Field(None, description="Folder in which it starts.")
+    url: Annotated[str, AfterValidator(_http_url)] | None = Field(
+        None, description="Instead of `command`: the address of a server that speaks MCP over streamable HTTP."
+    )
+    headers: dict[str, str] | None = Field(None, description="Headers of each request to `url`.")
+    timeout: Annotated[float, Field(gt=0, le=600), NotBool] | None = Field(
+        None, description="Seconds for one tool call. Default 10."
+    )
+    allow: tuple[str, ...] | None = Field(None, description="The tools that the agent may use. Default: all.")
 
     @model_validator(mode="after")
     def _one_transport(self) -> McpServerSection:

@@ -122,15 +122,31 @@ def _headers(headers: dict[str, str]) -> dict[str, str]:
 
 
 class HttpToolSection(Section):
-    """A mapping in `tools`."""
+    """A mapping in `tools`: a tool over HTTP."""
 
-    name: Annotated[str, AfterValidator(_tool_name)]
-    description: Annotated[str, AfterValidator(_not_blank)]
-    url: Annotated[str, AfterValidator(_http_url)]
-    method: Annotated[Method, BeforeValidator(lambda text: text.upper() if isinstance(text, str) else text)] = "POST"
-    headers: Annotated[dict[str, str], AfterValidator(_headers)] | None = None
-    parameters: dict[str, Any] | None = None
-    timeout: Annotated[float, Field(gt=0, le=600), NotBool] = CALL_TIMEOUT
+    name: Annotated[str, AfterValidator(_tool_name)] = Field(
+        description="The name that the model sees: up to 64 letters, digits, `-` and `_`."
+    )
+    description: Annotated[str, AfterValidator(_not_blank)] = Field(description="Tells the model when to call it.")
+    url: Annotated[str, AfterValidator(_http_url)] = Field(
+        description="`{argument}` in the path or the query stands for an argument of the model, percent-encoded. Such "
+        "an argument is required."
+    )
+    method: Annotated[Method, BeforeValidator(lambda text: text.upper() if isinstance(text, str) else text)] = Field(
+        "POST", description="Default `POST`."
+    )
+    headers: Annotated[dict[str, str], AfterValidator(_headers)] | None = Field(
+        None,
+        description="Sent with each call. `os.environ/NAME` is a variable of the environment or of `.env`, here and "
+        "in `url`, and must be the whole value.",
+    )
+    parameters: dict[str, Any] | None = Field(
+        None,
+        description="JSON schema of the arguments. A call that does not fit is refused before it is made.",
+    )
+    timeout: Annotated[float, Field(gt=0, le=600), NotBool] = Field(
+        CALL_TIMEOUT, description="Seconds for a whole call. Default 10."
+    )
 
     @property
     def schema_of_arguments(self) -> dict[str, Any]:
