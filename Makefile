@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: run test lint types pytest check bench bench-peers bench-workers bench-sessions bench-check bench-profile exam soak console screenshots lock clean
+.PHONY: run test lint types pytest check bench bench-peers bench-workers bench-sessions bench-check bench-profile exam soak console screenshots docs lock clean
 
 run: $(READY) .env
 	@$(BIN)/switchboard serve
@@ -32,6 +32,12 @@ types: $(READY)
 # Writes api/console/assets/vendor from the libraries in package-lock.json.
 console: api/console/vendor_build/node_modules
 	node api/console/vendor_build/build.mjs
+
+# Writes docs/reference and docs/models.schema.json from the code, and builds the site into build/docs. Needs no network.
+docs: $(READY)
+	$(BIN)/switchboard check --schema > docs/models.schema.json
+	$(BIN)/python -m api.docs.reference docs/reference
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Writes docs/images. Needs Chromium.
 screenshots: $(READY)

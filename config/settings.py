@@ -112,8 +112,8 @@ class Settings(BaseSettings):
     metrics_public: bool = Field(default=False, description="`true`: `/metrics` needs no token.")
     metrics_dir: DirectoryPath | None = Field(
         default=None,
-        description="Folder in which several workers share their numbers for `/metrics`, in a temporary folder of its "
-        "own. Default: the system's.",
+        description="Folder that exists, in which several workers share their numbers for `/metrics`, in a temporary "
+        "folder of its own. Default: the system's.",
     )
     startup_wait: float = Field(
         default=30.0,

@@ -148,7 +148,17 @@ TYPES: dict[int, str] = {401: "authentication_error", 409: "conflict_error", 429
 
 def status_of(error: SwitchboardError) -> int:
     """The HTTP status for `error`."""
-    return _status(type(error))
+    return status_of_class(type(error))
+
+
+def status_of_class(kind: type[SwitchboardError]) -> int:
+    """The HTTP status for errors of this class."""
+    return next(STATUSES[each] for each in kind.__mro__ if each in STATUSES)
+
+
+def type_of_status(status: int) -> str:
+    """The `type` of OpenAI's error object."""
+    return TYPES.get(status) or ("invalid_request_error" if status < 500 else "server_error")
 
 
 def error_object(error: SwitchboardError) -> dict[str, Any]:
@@ -162,8 +172,7 @@ def stored_error_object(code: str, message: str, param: str | None) -> dict[str,
 
 
 def _error_object(kind: type[SwitchboardError], message: str, param: str | None) -> dict[str, Any]:
-    status = _status(kind)
-    type_name = TYPES.get(status) or ("invalid_request_error" if status < 500 else "server_error")
+    type_name = type_of_status(status_of_class(kind))
     return {"error": {"message": message, "type": type_name, "param": param, "code": kind.code}}
 
 
@@ -181,10 +190,6 @@ def error_response(error: SwitchboardError, **headers: str) -> Response:
     else:
         headers["x-should-retry"] = "false"
     return Response(orjson.dumps(error_object(error)), status, headers, media_type="application/json")
-
-
-def _status(kind: type[SwitchboardError]) -> int:
-    return next(STATUSES[each] for each in kind.__mro__ if each in STATUSES)
 
 
 def _classes(base: type[SwitchboardError]) -> dict[str, type[SwitchboardError]]:
