@@ -42,6 +42,7 @@ docs: $(READY)
 # Writes docs/images. Needs Chromium.
 screenshots: $(READY)
 	$(BIN)/python -m tests.support.screenshots
+	$(BIN)/python -m tests.support.moving_picture
 
 check: $(READY)
 	$(BIN)/switchboard check
