@@ -28,6 +28,7 @@ from agent.message_usage import message_usage
 from agent.start_gate import StartGate
 from agent.storage.database import storage_errors
 from agent.storage.fence import ClaimedThread
+from agent.tools.tool_record import ToolRecord
 from agent.turn_context import TurnContext
 
 FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}
@@ -66,6 +67,11 @@ class AgentRun:
         self._joiner = TextJoiner()
         self.produced: list[AnyMessage] = []
         self.unfinished = ""
+
+    @property
+    def tool_records(self) -> Sequence[ToolRecord]:
+        """The tool calls so far."""
+        return self._context.tool_records
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """The turn's events, up to `Usage` and `TurnFinished`.

@@ -89,7 +89,16 @@ class Turn:
             seconds, outcome = self.seconds, self._outcome()
             self._log_turn(outcome, seconds)
             self._statistics.turn_ended(
-                EndedTurn(self.record.asked, self._caller, outcome, self.record, seconds, self.first_token, self.began)
+                EndedTurn(
+                    self.record.asked,
+                    self._caller,
+                    outcome,
+                    self.record,
+                    seconds,
+                    self.first_token,
+                    self.began,
+                    self._run.tool_records,
+                )
             )
 
     def supersede(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from config.errors import AttemptError, ProviderTimeout, SwitchboardError
 from config.models.deployments import Deployment
-from router.history import messages_for, provider_of
+from router.history import host_of, messages_for, provider_of
 from router.lanes.base import Chunk, LaneRequest
 from router.providers.prices import cost
 from router.routed_turn import RoutedTurn
@@ -34,7 +34,15 @@ class Attempt:
     ) -> None:
         self._turn = turn
         self.deployment = deployment
-        self.record = AttemptRecord(model, deployment.id, hedge=hedge, continues=continues)
+        self.record = AttemptRecord(
+            model,
+            deployment.id,
+            deployment.model,
+            host_of(deployment.api_base) if deployment.api_base else None,
+            step=turn.record.model_calls,
+            hedge=hedge,
+            continues=continues,
+        )
 
     async def chunks(
         self, messages: Sequence[dict[str, Any]], params: Mapping[str, Any]
@@ -72,7 +80,7 @@ class Attempt:
             self._turn.serving = record.model, deployment
             for chunk in final:
                 yield chunk
-            record.outcome = "ok"
+            record.outcome, record.finish_reason = "ok", answer.finish_reason
             trial.succeeded()
             stats.answered(record.first_token or router.clock() - began)
             usage = self._usage(answer, request)
@@ -81,14 +89,15 @@ class Attempt:
         except AttemptError as exc:
             if exc.counts:
                 trial.failed(exc)
-            record.outcome = stats.last_error = exc.code
+            record.failed(exc)
+            stats.last_error = exc.code
             usage = self._usage(answer, request)
             if answer.has_text and usage:
                 # Another attempt continues the text, and the turn's usage is that of both.
                 yield {"choices": [], "usage": usage}
             raise
         except SwitchboardError as exc:
-            record.outcome = exc.code
+            record.failed(exc)
             raise
         finally:
             timeout.close()
@@ -113,6 +122,7 @@ class Attempt:
             turn.provider_seconds += now - waiting
         if chunk is not None and not has_begun and has_token(chunk):
             record.first_token = now - began
+            record.answered_as = _name(chunk.get("model"))
             turn.served_model, turn.served_deployment = record.model, record.deployment
         if chunk is not None:
             record.system_fingerprint = _name(chunk.get("system_fingerprint")) or record.system_fingerprint

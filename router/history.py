@@ -85,8 +85,16 @@ def provider_of(deployment: Deployment) -> str:
     if not name.startswith(_MAKERS_MODELS_ONLY):
         name = _maker(name)
     if deployment.api_base:
-        host = f"@{_digest(_host(deployment.api_base))[:8]}"
+        host = f"@{_digest(host_of(deployment.api_base))[:8]}"
     return f"{name}{host}"
+
+
+def host_of(address: str) -> str:
+    """The host and port of `address`, without credentials."""
+    try:
+        return urlsplit(address).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return address
 
 
 class _Reader:
@@ -175,15 +183,7 @@ def _maker(model: str) -> str:
 
 
 def _is_deepseek(deployment: Deployment) -> bool:
-    return _maker(deployment.model.lower()) == "deepseek" or "deepseek.com" in _host(deployment.api_base or "")
-
-
-def _host(address: str) -> str:
-    """The host and port of `address`, without credentials."""
-    try:
-        return urlsplit(address).netloc.rpartition("@")[2].lower()
-    except ValueError:
-        return address
+    return _maker(deployment.model.lower()) == "deepseek" or "deepseek.com" in host_of(deployment.api_base or "")
 
 
 def _digest(text: str) -> str:

@@ -47,6 +47,7 @@ class ModelCall:
     """`messages` and `params` are OpenAI's. Read `chunks()` once."""
 
     def __init__(self, turn: RoutedTurn, messages: Sequence[dict[str, Any]], params: Mapping[str, Any]) -> None:
+        turn.record.model_calls += 1
         self._turn = turn
         self._messages = messages
         self._params = params

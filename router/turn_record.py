@@ -1,8 +1,10 @@
-"""Records the attempts of a turn, for response headers, logs and metrics. Holds no content and no keys."""
+"""Records the attempts of a turn, for response headers, logs, metrics and spans. Holds no content and no keys."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+from config.errors import SwitchboardError
 
 
 @dataclass(slots=True)
@@ -15,10 +17,17 @@ class AttemptRecord:
     `model` is the model name that led to the deployment: the requested one, or that of a fallback. `hedge`: it was
     started because another one was late. `continues`: it was asked to go on with an answer that broke off.
     `system_fingerprint` and `service_tier` are OpenAI's, as the provider sends them.
+
+    `provider_model` is LiteLLM's name of the provider and its model, `server` the host and port of the deployment's
+    `api_base`. `answered_as` and `finish_reason` are what the provider says of its answer. `status` (HTTP) and `reason`
+    say why the attempt failed, in our words. `step` is the number of the turn's model call that it belongs to.
     """
 
     model: str
     deployment: str
+    provider_model: str = ""
+    server: str | None = None
+    step: int = 1
     hedge: bool = False
     continues: bool = False
     outcome: str = "cancelled"
@@ -30,12 +39,21 @@ class AttemptRecord:
     cost: float | None = None
     system_fingerprint: str | None = None
     service_tier: str | None = None
+    answered_as: str | None = None
+    finish_reason: str | None = None
+    status: int | None = None
+    reason: str = ""
+
+    def failed(self, error: SwitchboardError) -> None:
+        """Note why the attempt failed. The text of the provider stays out."""
+        self.outcome, self.reason, self.status = error.code, str(error), getattr(error, "status", None)
 
 
 @dataclass(slots=True)
 class TurnRecord:
     """`asked` is the requested model name; `served_model` and `served_deployment` belong to the last attempt that sent
     a token. `provider_seconds` is the time spent waiting for providers; the rest of a turn's time is our own.
+    `model_calls` counts the model calls so far.
     """
 
     asked: str
@@ -43,6 +61,7 @@ class TurnRecord:
     served_model: str | None = None
     served_deployment: str | None = None
     provider_seconds: float = 0.0
+    model_calls: int = 0
 
     @property
     def first_token(self) -> float | None:

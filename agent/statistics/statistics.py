@@ -78,10 +78,16 @@ class _Names:
 
 
 class Statistics:
-    """Counts requests and turns. `clock` is the time in seconds since 1970; `recent` are the last turns."""
+    """Counts requests and turns. `clock` is the time in seconds since 1970; `recent` are the last turns.
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    `on_turn` is told of each turn that has ended.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.time, on_turn: Callable[[EndedTurn], None] | None = None
+    ) -> None:
         self._clock = clock
+        self._on_turn = on_turn
         self._names: dict[Group, _Names] = {group: _Names() for group in GROUPS}
         self._process = uuid4().hex
         self._minute = int(clock()) // MINUTE
@@ -115,6 +121,8 @@ class Statistics:
         self._turns += 1
         self.recent.append(RecentTurn(self._turns, self._clock(), turn))
         self._version += 1
+        if self._on_turn is not None:
+            self._on_turn(turn)
 
     @contextmanager
     def own_turn(self, record: TurnRecord, clock: Callable[[], float]) -> Iterator[None]:

@@ -10,11 +10,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from agent.statistics.counts import Fields
 from agent.statistics.histogram import BUCKETS, bucket_of
+from agent.tools.tool_record import ToolRecord
 from router.turn_record import AttemptRecord, TurnRecord
 
 REQUESTS: Final = "requests"
@@ -70,6 +72,7 @@ class EndedTurn:
     seconds: float
     first_token: float | None
     began: float
+    tools: Sequence[ToolRecord] = ()
 
 
 def count_turn(turn: EndedTurn, model: Fields, caller: Fields) -> None:

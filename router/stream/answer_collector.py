@@ -43,6 +43,11 @@ class AnswerCollector:
         return usage if usage.get("prompt_tokens") or usage.get("completion_tokens") else None
 
     @property
+    def finish_reason(self) -> str | None:
+        """What the provider says why its answer ended."""
+        return self._finish
+
+    @property
     def has_text(self) -> bool:
         """Whether text was passed on."""
         return self._text
