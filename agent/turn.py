@@ -13,6 +13,7 @@ from agent.events import Event, HandOff, ReviewRequested, TextDelta, TurnFailed,
 from agent.statistics.statistics import OWN_WORK, Statistics
 from agent.statistics.turn_counts import EndedTurn
 from agent.stream import AgentRun
+from agent.turn_ids import TurnIds
 from config.errors import DeadlineExceeded, SwitchboardError, TurnSuperseded
 from router.routed_turn import RoutedTurn
 from router.stream.interruptible_wait import InterruptibleWait
@@ -28,7 +29,10 @@ class Turn:
     `caller` is who asked for the turn, for the `statistics`; None is the agent itself.
     """
 
-    def __init__(self, routed: RoutedTurn, run: AgentRun, statistics: Statistics, caller: str | None) -> None:
+    def __init__(
+        self, ids: TurnIds, routed: RoutedTurn, run: AgentRun, statistics: Statistics, caller: str | None
+    ) -> None:
+        self.ids = ids
         self._routed = routed
         self._run = run
         self._statistics = statistics
@@ -66,6 +70,7 @@ class Turn:
         """
         clock = self._routed.router.clock
         self.began = clock()
+        self.ids.bind_to_log()
         self._statistics.turn_began()
         deadline = asyncio.get_running_loop().call_later(self._routed.deadline - self.began, self._expire)
         try:
@@ -97,6 +102,7 @@ class Turn:
                     seconds,
                     self.first_token,
                     self.began,
+                    self.ids,
                     self._run.tool_records,
                 )
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Any
 
 from langchain_core.messages import AnyMessage
@@ -28,6 +29,7 @@ class TurnRequest:
 
     `system_prompt` takes the place of agent.yaml's, and messages never replace it. `agent_tools` are the names of the
     agent's own tools, and patterns such as "mcp:*"; None means agent.yaml's with those of all MCP servers.
+    `agent` is the name of who answers; None is that of agent.yaml.
     """
 
     model: str | None
@@ -44,16 +46,17 @@ class TurnRequest:
     session_id: str | None = None
     system_prompt: str | None = None
     agent_tools: tuple[str, ...] | None = None
+    agent: str | None = None
     caller: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadRequest:
-    """A turn on a stored thread: new `messages`, or the `answers` to its interrupts.
+    """A turn on a stored thread: new `messages`, or the `answers` to its interrupts. `turn_id` names it in the log.
 
     `prompt` says what the model is sent of the thread. `answered` are the ids of the tool calls that `answers` decide.
     Tools are told `user_id` and `session_id`.
-    `params`, `agent_tools` and `caller` are those of TurnRequest.
+    `params`, `agent_tools`, `agent` and `caller` are those of TurnRequest.
     """
 
     model: str | None
@@ -66,4 +69,6 @@ class ThreadRequest:
     session_id: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     agent_tools: tuple[str, ...] | None = None
+    agent: str | None = None
     caller: str | None = None
+    turn_id: str = field(default_factory=lambda: token_hex(16))

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
+from secrets import token_hex
 from typing import Any
 from weakref import WeakSet
 
@@ -28,6 +29,7 @@ from agent.tools.mcp.host import McpHost
 from agent.tools.tool_set import ToolSet, own_tool_names, tool_set
 from agent.turn import Turn
 from agent.turn_context import Prompt, TurnContext
+from agent.turn_ids import TurnIds
 from agent.turn_request import ThreadRequest, TurnRequest
 from config.errors import ServerStopping
 from config.profile.agent_file import AgentProfile
@@ -129,7 +131,8 @@ class TurnService:
             shows_reasoning=self.profile.reasoning_content,
         )
         run = AgentRun(graph, tools.hand_offs, AgentInput(request.messages), context, self._gate)
-        return self._turn(routed, run, request.caller)
+        ids = TurnIds(token_hex(16), request.session_id, request.agent or self.profile.name)
+        return self._turn(ids, routed, run, request.caller)
 
     def begin_on_thread(self, request: ThreadRequest) -> Turn:
         """Begin a turn whose messages are stored. Raises as `begin` does."""
@@ -146,7 +149,8 @@ class TurnService:
             answered=request.answered,
         )
         given = AgentInput(request.messages, request.thread, request.answers)
-        return self._turn(routed, AgentRun(graph, tools.hand_offs, given, context, self._gate), request.caller)
+        ids = TurnIds(request.turn_id, request.session_id, request.agent or self.profile.name)
+        return self._turn(ids, routed, AgentRun(graph, tools.hand_offs, given, context, self._gate), request.caller)
 
     async def ask(self, model: str, messages: Sequence[AnyMessage]) -> str:
         """The answer of `model` to `messages`, without tools; for work beside the conversation."""
@@ -176,10 +180,10 @@ class TurnService:
         """
         return turn.events() if session_key is None else self._run_alone(turn, session_key, fingerprint)
 
-    def _turn(self, routed: RoutedTurn, run: AgentRun, caller: str | None) -> Turn:
+    def _turn(self, ids: TurnIds, routed: RoutedTurn, run: AgentRun, caller: str | None) -> Turn:
         if self._is_stopping:
             raise ServerStopping
-        turn = Turn(routed, run, self.statistics, caller)
+        turn = Turn(ids, routed, run, self.statistics, caller)
         self._begun.add(turn)
         return turn
 

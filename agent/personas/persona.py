@@ -48,9 +48,13 @@ class Persona(PersonaFields):
     created: datetime
 
     @property
+    def shown_name(self) -> str:
+        return self.name or self.id
+
+    @property
     def model_name(self) -> str:
         """The name in the list of models."""
-        return f"{MODEL_PREFIX}{self.name or self.id}"
+        return f"{MODEL_PREFIX}{self.shown_name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ class PersonaService:
             params=params,
             system_prompt=persona.context,
             agent_tools=persona.tools,
+            agent=persona.shown_name,
         )
 
     async def models(self) -> Sequence[Persona]:

@@ -119,6 +119,7 @@ class PersonaTurn:
                 params=persona.params,
                 system_prompt=persona.context,
                 agent_tools=persona.tools,
+                agent=persona.shown_name,
                 session_id=self.conversation_id,
                 caller=self._caller,
                 overrides=RoutingOverrides(turn_deadline=max(0.0, deadline - spent)),

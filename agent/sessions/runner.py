@@ -30,6 +30,7 @@ from agent.sessions.threads import Threads
 from agent.sessions.turn_outcome import TurnOutcome
 from agent.sessions.turn_response import TurnResponse
 from agent.turn import Turn
+from agent.turn_ids import TurnIds
 from agent.turn_request import ThreadRequest
 from agent.turns import TurnService
 from config.errors import LeaseLost, StorageUnavailable, SwitchboardError, TurnCancelled
@@ -85,6 +86,7 @@ class SessionRunner:
         """The turn's events. Closing the iterator cancels the turn; the text delivered until then is stored."""
         claim, query, persona, continues = admitted.claim, admitted.query, admitted.persona, admitted.continues
         before = claim.before
+        TurnIds(claim.turn_id, before.session_id).bind_to_log()
         async with self._claims.released_on_error(claim):
             earlier = await self._threads.reopen(claim.thread, query, admitted.answered) if continues else None
             prompt = self._prompt(before, system_message, persona)
@@ -100,7 +102,9 @@ class SessionRunner:
                     session_id=before.session_id,
                     params=persona.params if persona else {},
                     agent_tools=persona.tools if persona else None,
+                    agent=persona.shown_name if persona else None,
                     caller=caller,
+                    turn_id=claim.turn_id,
                 )
             )
         running = _RunningTurn(claim, turn, query, admitted.answered, TurnOutcome(earlier))

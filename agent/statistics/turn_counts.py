@@ -17,6 +17,7 @@ from typing import Final
 from agent.statistics.counts import Fields
 from agent.statistics.histogram import BUCKETS, bucket_of
 from agent.tools.tool_record import ToolRecord
+from agent.turn_ids import TurnIds
 from router.turn_record import AttemptRecord, TurnRecord
 
 REQUESTS: Final = "requests"
@@ -62,7 +63,7 @@ class EndedTurn:
     """A turn that has ended. `outcome` is its finish reason, "cancelled" or an error code; times are in seconds.
 
     `first_token` is the time from the beginning of the turn to the first text, hand-off or review; None when there was
-    none. It `began` at that time of the router's clock.
+    none. It `began` at that time of the router's clock. A turn of the agent's own work has no `ids`.
     """
 
     model: str
@@ -72,6 +73,7 @@ class EndedTurn:
     seconds: float
     first_token: float | None
     began: float
+    ids: TurnIds | None = None
     tools: Sequence[ToolRecord] = ()
 
 

@@ -15,6 +15,7 @@ from agent.tasks.recovery import Recovery
 from agent.tasks.runner import TaskRunner
 from agent.tasks.service import TaskService
 from agent.tasks.store import TaskStore
+from agent.tasks.tracing import NoTracer, TaskTracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,15 @@ async def open_tasks(
     *,
     ttl: float,
     lease: float,
+    tracer: TaskTracer | None = None,
 ) -> AsyncIterator[Tasks]:
     """The tasks in `database`. They are deleted `ttl` seconds after their end.
 
     A worker that has not renewed its claim for `lease` seconds counts as dead.
     """
-    store = TaskStore(database, lease=lease)
-    runner = TaskRunner(store, sessions, signals, queue, encoder)
+    store, tracer = TaskStore(database, lease=lease), tracer or NoTracer()
+    runner = TaskRunner(store, sessions, signals, queue, encoder, tracer)
     async with AsyncExitStack() as running:
         await running.enter_async_context(runner.running())
         await running.enter_async_context(Recovery(store, queue, ttl).running())
-        yield Tasks(TaskService(store, sessions, signals, queue, runner, encoder), runner)
+        yield Tasks(TaskService(store, sessions, signals, queue, runner, encoder, tracer), runner)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from agent.sessions.requests import Invocation, Resumption
+from agent.tasks.tracing import ORIGIN
 from agent.tools.review import ReviewResponse
 
 TaskRequest = Invocation | Resumption
@@ -24,7 +25,7 @@ def to_json(request: TaskRequest) -> dict[str, Any]:
 
 
 def from_json(stored: Mapping[str, Any]) -> TaskRequest:
-    fields = {name: value for name, value in stored.items() if name not in ("kind", "by_id", "answers")}
+    fields = {name: value for name, value in stored.items() if name not in ("kind", "by_id", "answers", ORIGIN)}
     if stored["kind"] == "message":
         return Invocation(**fields)
     answers = [(key, ReviewResponse(**answer)) for key, answer in stored["answers"]]

@@ -21,6 +21,7 @@ from agent.tasks.record import Progress, TaskRecord
 from agent.tasks.store import TaskStore
 from agent.tasks.task_run import Outcome, TaskRun
 from agent.tasks.topics import cancel_topic, progress_topic
+from agent.tasks.tracing import TaskTracer, traced
 from config.errors import QueueUnavailable, StorageUnavailable
 from router.background_loop import background_loop
 
@@ -40,13 +41,20 @@ class TaskRunner:
     """Runs tasks of the store. `queue` is told which ones can run next."""
 
     def __init__(
-        self, store: TaskStore, sessions: SessionService, signals: Signals, queue: TaskQueue, encoder: TaskEncoder
+        self,
+        store: TaskStore,
+        sessions: SessionService,
+        signals: Signals,
+        queue: TaskQueue,
+        encoder: TaskEncoder,
+        tracer: TaskTracer,
     ) -> None:
         self._store = store
         self._sessions = sessions
         self._signals = signals
         self._queue = queue
         self._encoder = encoder
+        self._tracer = tracer
         self._runs: dict[str, TaskRun] = {}
         self._is_stopping = False
         self._working = 0
@@ -69,7 +77,8 @@ class TaskRunner:
         with self._counted():
             record = await self._store.claim(task_id, claim_id)
             if record is not None:
-                await self._run_claimed(record, claim_id)
+                with traced(record, self._tracer):
+                    await self._run_claimed(record, claim_id)
 
     async def drain(self, seconds: float, end_turns: Callable[[], None]) -> None:
         """Begin no more tasks, and wait for those that run. After `seconds`, `end_turns`, and hand the tasks back."""

@@ -23,6 +23,7 @@ from agent.tasks.runner import TaskRunner
 from agent.tasks.store import TaskStore
 from agent.tasks.task_run import CANCELLED
 from agent.tasks.topics import cancel_topic, progress_topic
+from agent.tasks.tracing import TaskTracer, origin
 from config.errors import QueueUnavailable, SessionBusy, TurnCancelled
 
 log = structlog.get_logger(__name__)
@@ -52,6 +53,7 @@ class TaskService:
         queue: TaskQueue,
         runner: TaskRunner,
         encoder: TaskEncoder,
+        tracer: TaskTracer,
     ) -> None:
         self._store = store
         self._sessions = sessions
@@ -59,6 +61,7 @@ class TaskService:
         self._queue = queue
         self._runner = runner
         self._encoder = encoder
+        self._tracer = tracer
         self._submissions = asyncio.Semaphore(SUBMISSIONS)
 
     async def invoke(self, request: Invocation) -> TaskRecord:
@@ -158,7 +161,7 @@ class TaskService:
         return await self._submit(user_id, session_id, replace(request, session_id=session_id, on_busy=on_busy))
 
     async def _submit(self, user_id: str, session_id: str, request: TaskRequest) -> TaskRecord:
-        record = await self._store.add(user_id, session_id, to_json(request))
+        record = await self._store.add(user_id, session_id, to_json(request) | origin(self._tracer))
         try:
             await self._queue.send([record.task_id])
         except QueueUnavailable as exc:

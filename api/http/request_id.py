@@ -1,4 +1,7 @@
-"""Adds an `x-request-id` to every response and log line: the caller's if it is valid, otherwise a new one."""
+"""Adds an `x-request-id` to every response and log line: the caller's if it is valid, otherwise a new one.
+
+The log lines also get the id of the caller's trace.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,9 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 
 VALID = re.compile(r"[\x21-\x7e]{1,128}")
 
+TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+"""The W3C's header. The group is the id of the trace."""
+
 
 class RequestId:
     """Pure ASGI middleware, because every chunk passes through it."""
@@ -22,8 +28,12 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        received = Headers(scope=scope).get("x-request-id", "")
+        headers = Headers(scope=scope)
+        received = headers.get("x-request-id", "")
         request_id = received if VALID.fullmatch(received) else f"req_{token_hex(16)}"
+        ids = {"request_id": request_id}
+        if trace_id := _received_trace_id(headers):
+            ids["trace_id"] = trace_id
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -31,8 +41,14 @@ class RequestId:
             await send(message)
 
         # structlog's context manager would iterate over all context variables.
-        bound = bind_contextvars(request_id=request_id)
+        bound = bind_contextvars(**ids)
         try:
             await self._app(scope, receive, send_with_id)
         finally:
             reset_contextvars(**bound)
+
+
+def _received_trace_id(headers: Headers) -> str | None:
+    traceparent = headers.get("traceparent")
+    found = TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    return found[1] if found else None

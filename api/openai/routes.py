@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from secrets import token_hex
 from typing import Any
 from urllib.parse import quote
 
@@ -55,7 +54,7 @@ async def chat_completions(request: Request) -> Response:
     turn = turns.begin(turn_request)
     events = turns.run(turn, turn_request.session_key, turn_request.fingerprint)
     info = CompletionInfo(
-        id=f"chatcmpl-{token_hex(16)}",
+        id=f"chatcmpl-{turn.ids.turn_id}",
         created=int(time.time()),
         model=lambda: turn.record.model,
         function_call=turns.profile.function_call_object,

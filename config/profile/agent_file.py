@@ -77,6 +77,11 @@ class AgentProfile:
     chat: ChatSettings = field(default_factory=ChatSettings)
     source: Path | None = None
 
+    @property
+    def name(self) -> str:
+        """The name of the file, without its ending."""
+        return self.source.stem if self.source else "agent"
+
     def tool_name(self, text: str) -> str | None:
         """The name of the tool that `text` means, by its name or as module:attribute.
 
