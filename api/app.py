@@ -68,7 +68,8 @@ def create_app(settings: Settings) -> FastAPI:
                 personas=PersonaService(components.turns, components.database),
                 statistics=components.statistics,
                 metrics=components.metrics,
-                tasks=tasks,
+                tasks=tasks.service,
+                backlog=tasks.backlog,
                 reload=components.reload,
                 guard=_guard(settings, components.turns),
             )

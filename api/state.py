@@ -8,6 +8,7 @@ from agent.memory.long_term import LongTermMemory
 from agent.personas.service import PersonaService
 from agent.sessions.service import SessionService
 from agent.statistics.writer import StatisticsWriter
+from agent.tasks.backlog import TaskBacklog
 from agent.tasks.service import TaskService
 from agent.turns import TurnService
 from api.http.auth import TokenVerifier
@@ -29,5 +30,6 @@ class State(TypedDict):
     statistics: StatisticsWriter
     metrics: WorkerMetrics
     tasks: TaskService
+    backlog: TaskBacklog
     reload: Reload
     guard: ConnectionGuard

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from agent.sessions.service import SessionService
 from agent.sessions.signals import Signals
 from agent.storage.database import Database
+from agent.tasks.backlog import TaskBacklog
 from agent.tasks.encoder import TaskEncoder
 from agent.tasks.queue import TaskQueue
 from agent.tasks.recovery import Recovery
@@ -20,10 +21,11 @@ from agent.tasks.tracing import NoTracer, TaskTracer
 
 @dataclass(frozen=True, slots=True)
 class Tasks:
-    """`service` is for the callers; `runner` runs the tasks of the queue."""
+    """`service` is for the callers; `runner` runs the tasks of the queue; `backlog` says how many wait."""
 
     service: TaskService
     runner: TaskRunner
+    backlog: TaskBacklog
 
 
 @asynccontextmanager
@@ -47,4 +49,6 @@ async def open_tasks(
     async with AsyncExitStack() as running:
         await running.enter_async_context(runner.running())
         await running.enter_async_context(Recovery(store, queue, ttl).running())
-        yield Tasks(TaskService(store, sessions, signals, queue, runner, encoder, tracer), runner)
+        backlog = TaskBacklog(store)
+        await running.enter_async_context(backlog.running())
+        yield Tasks(TaskService(store, sessions, signals, queue, runner, encoder, tracer), runner, backlog)

@@ -45,6 +45,15 @@ class Released:
     next_task: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Unfinished tasks: those that wait, and those that run. The oldest that waits came `longest_wait` seconds ago."""
+
+    queued: int = 0
+    running: int = 0
+    longest_wait: float = 0.0
+
+
 class TaskStore:
     """Tasks in `database`, which any number of processes may share.
 
@@ -195,6 +204,16 @@ class TaskStore:
             mark = update(tasks).where(tasks.c.task_id.in_(task_ids), overdue).values(sent=self._now())
             rows = await connection.execute(mark.returning(tasks.c.task_id, tasks.c.number))
             return [row.task_id for row in sorted(rows, key=lambda row: row.number)]
+
+    async def backlog(self) -> Backlog:
+        """The unfinished tasks of all users."""
+        status = select(tasks.c.status, func.count(), func.min(tasks.c.created)).where(unfinished)
+        async with self._database.read() as connection:
+            found = {row[0]: (row[1], row[2]) for row in await connection.execute(status.group_by(tasks.c.status))}
+        queued, oldest = found.get("queued", (0, None))
+        running, _ = found.get("running", (0, None))
+        wait = max(0.0, (self._now() - oldest).total_seconds()) if oldest else 0.0
+        return Backlog(queued, running, wait)
 
     async def events(self, task_id: str, after: int, limit: int) -> list[tuple[int, str]]:
         """Up to `limit` batches of events after number `after`: number and text of each event."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from math import inf
 from typing import Final, get_args
 
@@ -29,7 +30,9 @@ from agent.statistics.turn_counts import (
     UNPRICED,
     Times,
 )
+from agent.tasks.store import Backlog
 from api.statistics.encode import buckets, with_prefix
+from api.statistics.process_gauges import resident_memory
 from api.statistics.worker_metrics import ProcessMetrics
 from router.health.breaker import State
 
@@ -80,20 +83,25 @@ LABELS: Final[dict[Group, str]] = {"models": "model", "deployments": "deployment
 
 
 def exposition(
-    own: ProcessMetrics, read_others: Callable[[], Sequence[ProcessMetrics]], accept: str
+    own: ProcessMetrics,
+    read_others: Callable[[], Sequence[ProcessMetrics]],
+    accept: str,
+    backlog: Backlog | None = None,
 ) -> tuple[bytes, str]:
-    """The metrics of all workers in the format that `accept` asks for, and its content type."""
+    """The metrics of all workers in the format that `accept` asks for, and its content type. It reads files."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(WorkerCollector([own, *read_others()]))
+    own = replace(own, memory=resident_memory() or 0)
+    registry.register(WorkerCollector([own, *read_others()], backlog))
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
 
 
 class WorkerCollector(Collector):
-    """The sum over all workers of one server, for prometheus-client."""
+    """The sum over all workers of one server, for prometheus-client. `backlog` is of all servers; None: not known."""
 
-    def __init__(self, workers: Sequence[ProcessMetrics]) -> None:
+    def __init__(self, workers: Sequence[ProcessMetrics], backlog: Backlog | None) -> None:
         self._workers = workers
+        self._backlog = backlog
 
     def collect(self) -> Iterator[Metric]:
         counts = Counts.sum(*(each.counts for each in self._workers))
@@ -114,6 +122,19 @@ class WorkerCollector(Collector):
         running = sum(each.running for each in self._workers)
         yield GaugeMetricFamily("switchboard_running_turns", "Turns that run now.", value=running)
         yield _breakers(self._workers)
+        yield _ready(self._workers)
+        yield GaugeMetricFamily(
+            "switchboard_event_loop_lag_seconds",
+            "The longest time in the last minute by which a worker's event loop was late.",
+            value=max(each.lag for each in self._workers),
+        )
+        yield GaugeMetricFamily(
+            "switchboard_memory_bytes",
+            "Resident memory of all workers; on Linux only.",
+            value=sum(each.memory for each in self._workers),
+        )
+        if self._backlog is not None:
+            yield from _tasks(self._backlog)
 
 
 def _tokens(counts: Counts) -> Metric:
@@ -153,3 +174,28 @@ def _breakers(workers: Sequence[ProcessMetrics]) -> Metric:
         for state in BREAKER_STATES:
             metric.add_metric([deployment, state], states[deployment, state])
     return metric
+
+
+def _ready(workers: Sequence[ProcessMetrics]) -> Metric:
+    metric = GaugeMetricFamily(
+        "switchboard_ready_deployments",
+        "Deployments of the model that have their key and a closed circuit breaker.",
+        labels=["model"],
+    )
+    for model in dict.fromkeys(model for each in workers for model in each.ready):
+        metric.add_metric([model], max(each.ready.get(model, 0) for each in workers))
+    return metric
+
+
+def _tasks(backlog: Backlog) -> Iterator[Metric]:
+    metric = GaugeMetricFamily(
+        "switchboard_tasks", "Background tasks of all servers that wait or run.", labels=["status"]
+    )
+    metric.add_metric(["queued"], backlog.queued)
+    metric.add_metric(["running"], backlog.running)
+    yield metric
+    yield GaugeMetricFamily(
+        "switchboard_task_wait_seconds",
+        "Time since the oldest background task that waits was submitted.",
+        value=backlog.longest_wait,
+    )

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from agent.statistics.store import MINUTES_KEPT
 from agent.statistics.writer import StatisticsWriter
+from agent.tasks.backlog import TaskBacklog
 from api.http.auth import SECURITY, authenticate, authenticated_caller
 from api.statistics import encode
 from api.statistics.prometheus import exposition
@@ -52,8 +53,9 @@ async def metrics(request: Request) -> Response:
     if not settings.metrics_public:
         authenticated_caller(request)
     workers: WorkerMetrics = request.state.metrics
+    backlog: TaskBacklog = request.state.backlog
     body, content_type = await asyncio.to_thread(
-        exposition, workers.own(), workers.read_others, request.headers.get("accept", "")
+        exposition, workers.own(), workers.read_others, request.headers.get("accept", ""), backlog.latest
     )
     return Response(body, headers={"content-type": content_type})
 

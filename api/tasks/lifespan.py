@@ -9,7 +9,6 @@ from typing import Final
 from agent.tasks.lifespan import Tasks, open_tasks
 from agent.tasks.process_queue import ProcessQueue
 from agent.tasks.queue import TaskQueue
-from agent.tasks.service import TaskService
 from api.components import Components
 from api.tasks.encode import SessionFormats
 from config.settings import Settings, queue_url
@@ -19,21 +18,21 @@ TIME_TO_FINISH: Final = 2.0
 
 
 @asynccontextmanager
-async def server_tasks(settings: Settings, components: Components) -> AsyncIterator[TaskService]:
+async def server_tasks(settings: Settings, components: Components) -> AsyncIterator[Tasks]:
     """The tasks of a server."""
     if settings.task_queue == "celery":
         from agent.tasks.celery_queue import CeleryQueue, celery_app  # Celery takes 20 MB
 
         celery = celery_app(queue_url(settings), settings.task_concurrency)
         async with components_tasks(settings, components, CeleryQueue(celery)) as tasks:
-            yield tasks.service
+            yield tasks
         return
     queue = ProcessQueue(settings.task_concurrency)
     async with AsyncExitStack() as running:
         tasks = await running.enter_async_context(components_tasks(settings, components, queue))
         await running.enter_async_context(queue.consumed_by(tasks.runner.run))
         running.push_async_callback(tasks.runner.drain, TIME_TO_FINISH, components.turns.stop)
-        yield tasks.service
+        yield tasks
 
 
 @asynccontextmanager

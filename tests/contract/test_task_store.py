@@ -13,7 +13,7 @@ from agent.storage.database import Database
 from agent.tasks.process_queue import MAX_WAITING, ProcessQueue
 from agent.tasks.record import Progress, TaskRecord
 from agent.tasks.recovery import OVERDUE, Recovery
-from agent.tasks.store import Released, TaskStore
+from agent.tasks.store import Backlog, Released, TaskStore
 from config.errors import QueueUnavailable, TaskNotFound
 
 USER, SESSION = "ann", "s"
@@ -86,6 +86,19 @@ async def test_tasks_of_a_session_are_claimed_in_their_order(store: TaskStore) -
     assert await store.finish(held, "completed", {}, NOTHING) == Released(True, second)
     assert await store.next_of_session(USER, SESSION) == second
     assert await claim(store, second) is not None
+
+
+async def test_the_backlog_is_what_waits_and_what_runs(store: TaskStore, clock: Clock) -> None:
+    assert await store.backlog() == Backlog(0, 0, 0.0)
+    first, second = await add(store), await add(store, "other")
+    clock.now += 5
+    await add(store, "third")
+    assert await store.backlog() == Backlog(3, 0, 5.0)
+    held = await claim(store, first)
+    assert held is not None and await claim(store, second) is not None
+    assert await store.backlog() == Backlog(1, 2, 0.0)
+    await store.finish(held, "completed", {}, NOTHING)
+    assert await store.backlog() == Backlog(1, 1, 0.0)
 
 
 async def test_a_lapsed_claim_is_taken_over_and_its_holder_can_change_nothing_more(

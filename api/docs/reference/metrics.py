@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agent.statistics.counts import GROUPS, Counts
 from agent.statistics.turn_counts import ATTEMPTS, TURNS
+from agent.tasks.store import Backlog
 from api.docs.reference.tables import code, table
 from api.statistics.prometheus import BREAKER_STATES, WorkerCollector
 from api.statistics.worker_metrics import ProcessMetrics
@@ -12,7 +13,7 @@ from api.statistics.worker_metrics import ProcessMetrics
 def metrics() -> str:
     """A table of the metrics."""
     rows = []
-    for metric in WorkerCollector([_process()]).collect():
+    for metric in WorkerCollector([_process()], Backlog()).collect():
         labels = dict.fromkeys(name for sample in metric.samples for name in sample.labels if name != "le")
         bounds = [sample.labels["le"] for sample in metric.samples if "le" in sample.labels]
         name = f"{metric.name}_total" if metric.type == "counter" else metric.name
@@ -25,4 +26,4 @@ def _process() -> ProcessMetrics:
     counts = Counts()
     for group in GROUPS:
         counts.of(group, "any").update({f"{TURNS}stop": 1, f"{ATTEMPTS}ok": 1})
-    return ProcessMetrics(counts, breakers={"any": BREAKER_STATES[0]})
+    return ProcessMetrics(counts, breakers={"any": BREAKER_STATES[0]}, ready={"any": 1})

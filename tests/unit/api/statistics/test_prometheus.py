@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from agent.statistics.histogram import BOUNDS
 from agent.statistics.statistics import Statistics
+from agent.tasks.store import Backlog
 from api.statistics.prometheus import FIRST_TOKEN_BOUNDS, TURN_BOUNDS, exposition
 from api.statistics.worker_metrics import ProcessMetrics
 from tests.support.counted_turns import answered, ended, failed
@@ -70,6 +71,20 @@ def test_the_state_of_a_breaker_is_the_number_of_workers_that_have_it() -> None:
         each: value(found, "breaker_state", deployment="a", state=each) for each in ("open", "closed", "half-open")
     }
     assert states == {"open": 2, "closed": 1, "half-open": 0}
+
+
+def test_gauges_of_workers_are_the_sum_or_the_worst() -> None:
+    found = samples(metrics(ready={"a": 2, "b": 0}, lag=0.1), metrics(ready={"a": 1}, lag=0.3, memory=1000))
+    assert (value(found, "ready_deployments", model="a"), value(found, "ready_deployments", model="b")) == (2, 0)
+    assert value(found, "event_loop_lag_seconds") == 0.3
+    assert value(found, "memory_bytes") > 1000  # with that of this process
+
+
+def test_tasks_are_left_out_where_they_are_not_known() -> None:
+    known, _ = exposition(metrics(), tuple, "", Backlog(3, 2, 7.5))
+    unknown, _ = exposition(metrics(), tuple, "", None)
+    assert b'switchboard_tasks{status="queued"} 3.0' in known and b"switchboard_task_wait_seconds 7.5" in known
+    assert b"switchboard_task" not in unknown
 
 
 def test_names_follow_the_conventions() -> None:
