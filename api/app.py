@@ -7,10 +7,12 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
+from typing import Final
 
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -38,10 +40,14 @@ from api.state import State
 from api.statistics.routes import routes as statistics_routes
 from api.tasks.lifespan import server_tasks
 from api.tasks.routes import routes as task_routes
+from api.tracing.switch import open_tracing
 from config.errors import RequestError, SwitchboardError
 from config.settings import Settings, require_queue, require_tokens
 
 log = structlog.get_logger(__name__)
+
+NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
+"""Otherwise FastAPI looks for OpenTelemetry at each request, for 1 % of a turn."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -52,11 +58,12 @@ def create_app(settings: Settings) -> FastAPI:
     """
     require_tokens(settings)
     require_queue(settings)
+    tracing = open_tracing(os.environ)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         async with AsyncExitStack() as running:
-            components = await running.enter_async_context(open_components(settings))
+            components = await running.enter_async_context(open_components(settings, tracing))
             tasks = await running.enter_async_context(server_tasks(settings, components))
             garbage_collection.resume()  # `api.worker` paused it
             yield State(
@@ -81,7 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        telemetry=None if _open_telemetry_is_configured() else {"tracing": False, "metrics": False, "logs": False},
+        telemetry=tracing.of_requests if tracing else NO_TELEMETRY,
         # Passed directly: FastAPI matches the routes of an included router twice per request.
         routes=[
             *openai_routes.routes,
@@ -98,17 +105,12 @@ def create_app(settings: Settings) -> FastAPI:
             *not_served_routes.routes,
         ],
     )
-    app.add_middleware(RequestId)
+    app.add_middleware(RequestId, trace_id=tracing.trace_id if tracing else None)
     app.add_exception_handler(SwitchboardError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(Exception, _on_unhandled)
     return app
-
-
-def _open_telemetry_is_configured() -> bool:
-    """Decided once at startup: FastAPI's own check runs per request and costs 1 % of a turn."""
-    return any(name.startswith(("OTEL_", "FASTAPI_OTEL_")) for name in os.environ)
 
 
 def _guard(settings: Settings, turns: TurnService) -> ConnectionGuard:

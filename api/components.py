@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -39,6 +39,9 @@ from router.health.shared_state import SharedState
 from router.lanes.selection import Lanes
 from router.registry import LiveRegistry
 
+if TYPE_CHECKING:
+    from api.tracing.tracing import Tracing  # imports OpenTelemetry's SDK
+
 log = structlog.get_logger(__name__)
 
 MCP_STARTUP_TIMEOUT: Final = 2.0
@@ -57,16 +60,21 @@ class Components:
     reload: Reload
     statistics: StatisticsWriter
     metrics: WorkerMetrics
+    tracing: Tracing | None
 
 
 @asynccontextmanager
-async def open_components(settings: Settings) -> AsyncIterator[Components]:
+async def open_components(settings: Settings, tracing: Tracing | None) -> AsyncIterator[Components]:
     """The components, with their background work. They follow changes of models.yaml and agent.yaml.
+
+    `tracing` None makes no spans.
 
     Raises:
         ConfigError: models.yaml or agent.yaml is invalid, or the database cannot be used.
     """
     async with AsyncExitStack() as running:
+        if tracing is not None:
+            await running.enter_async_context(tracing.exporting())
         tools = ToolLoader(settings.agent_file)
         running.push_async_callback(tools.aclose)
         reload = Reload(settings, tools)
@@ -85,7 +93,7 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
         await running.enter_async_context(mcp.running())
         await mcp.warm_up(MCP_STARTUP_TIMEOUT)
         stored = await running.enter_async_context(open_statistics_store(database))
-        statistics = StatisticsWriter(Statistics(), stored)
+        statistics = StatisticsWriter(Statistics(on_turn=tracing.turn_ended if tracing else None), stored)
         await running.enter_async_context(statistics.running())
         turns = TurnService(router, profile, mcp, checkpoints, memories, statistics.statistics)
         metrics = WorkerMetrics(turns, settings.metrics_dir if settings.workers > 1 else None)
@@ -103,7 +111,7 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
             )
         )
         await running.enter_async_context(reload.running(turns, lanes))
-        yield Components(turns, sessions, memories, database, signals, reload, statistics, metrics)
+        yield Components(turns, sessions, memories, database, signals, reload, statistics, metrics, tracing)
 
 
 def _embedder(profile: AgentProfile, registry: LiveRegistry) -> Embedder | None:

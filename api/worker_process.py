@@ -24,6 +24,7 @@ from api import garbage_collection
 from api.components import open_components
 from api.log import configure_logging
 from api.tasks.lifespan import components_tasks
+from api.tracing.switch import open_tracing
 from config.errors import StorageUnavailable, SwitchboardError
 from config.settings import Settings, queue_url, require_worker_queue
 
@@ -73,7 +74,7 @@ class WorkerProcess:
 
     async def _serve(self) -> None:
         async with (
-            open_components(self._settings) as components,
+            open_components(self._settings, open_tracing(os.environ)) as components,
             components_tasks(self._settings, components, CeleryQueue(self._celery)) as tasks,
         ):
             garbage_collection.resume()

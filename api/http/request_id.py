@@ -6,6 +6,7 @@ The log lines also get the id of the caller's trace.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from secrets import token_hex
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -19,10 +20,11 @@ TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-(?!0{16})[0
 
 
 class RequestId:
-    """Pure ASGI middleware, because every chunk passes through it."""
+    """Pure ASGI middleware, because every chunk passes through it. `trace_id` is that of the request's span."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, trace_id: Callable[[], str | None] | None = None) -> None:
         self._app = app
+        self._trace_id = trace_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -32,7 +34,7 @@ class RequestId:
         received = headers.get("x-request-id", "")
         request_id = received if VALID.fullmatch(received) else f"req_{token_hex(16)}"
         ids = {"request_id": request_id}
-        if trace_id := _received_trace_id(headers):
+        if trace_id := (self._trace_id and self._trace_id()) or _received_trace_id(headers):
             ids["trace_id"] = trace_id
 
         async def send_with_id(message: Message) -> None:

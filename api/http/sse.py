@@ -28,6 +28,7 @@ SSE_HEADERS = {
     "cache-control": "no-cache",
     "x-accel-buffering": "no",
 }
+END: Final = {"type": "http.response.body", "body": b"", "more_body": False}
 EVENTS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "Server-sent events: each `data:` line is a JSON object with a `type`.",
@@ -66,6 +67,7 @@ class EventStream(Response):
         self._last_sent = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response. It is complete after a hang-up too, or the request's span would show an error."""
         producer = asyncio.create_task(self._produce(scope, receive, send))
         disconnect = asyncio.create_task(_wait_for_disconnect(receive))
         try:
@@ -74,6 +76,10 @@ class EventStream(Response):
             await _cancel(producer, disconnect)
         if not producer.cancelled():
             producer.result()
+        elif self._started:
+            await send(END)
+        else:
+            await error_response(ClientDisconnected("The client disconnected."))(scope, receive, send)
 
     async def _keep_alive_until_done(self, send: Send, *tasks: asyncio.Task[None]) -> None:
         """Wait until one of `tasks` is done, and send keep-alive comments during silence."""
@@ -99,7 +105,7 @@ class EventStream(Response):
             await self._send(send, self._encode_error(error))
         if not self._started:
             await self._send(send, KEEP_ALIVE)  # there was no event
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send(END)
 
     async def _send(self, send: Send, body: bytes) -> None:
         self._last_sent = asyncio.get_running_loop().time()

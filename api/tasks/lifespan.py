@@ -46,5 +46,6 @@ async def components_tasks(settings: Settings, components: Components, queue: Ta
         SessionFormats(),
         ttl=settings.task_ttl,
         lease=settings.session_lease,
+        tracer=components.tracing,
     ) as tasks:
         yield tasks
