@@ -63,11 +63,9 @@ def test_metrics_and_their_labels_exist(place: str) -> None:
     assert grouped <= set().union(*(EXPOSED[name] for name in names)) | OF_THE_SCRAPE if names else True
 
 
-def test_each_metric_is_on_the_dashboard_and_in_the_documentation() -> None:
+def test_each_metric_is_on_the_dashboard() -> None:
     shown = {name for each in QUERIES.values() for name in re.findall(r"\bswitchboard_\w+", each)}
-    documented = set(re.findall(r"`(switchboard_\w+)`", (ROOT / "docs/statistics.md").read_text("utf-8")))
     families = {re.sub(r"_(bucket|count|sum)$", "", name) for name in EXPOSED}
-    assert documented == families
     left_out = {"switchboard_cancelled_turns_total", "switchboard_unpriced_turns_total"}  # in others, and an alert
     assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in shown} == families - left_out
 
