@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from api.console.hidden_environment import hidden_environment, readable, reference_keys
 from api.console.hidden_values import PLACEHOLDER, hide, restore
 from api.http.errors import EditingDisabled, FileChanged, InvalidBody
 from config.models.models_file import check_models
@@ -36,7 +37,7 @@ class ModelsFile:
     def check(self, edited: str) -> list[dict[str, Any]]:
         """The problems of an edited text, `{severity, line, message}` each.
 
-        The placeholders of secrets stay in it, so that no message can quote a secret.
+        The placeholders of secrets stay in it, and variables have no values, so that no message can quote a secret.
         """
         return self._problems(edited)
 
@@ -68,12 +69,15 @@ class ModelsFile:
             raise EditingDisabled(f"The server cannot write {self.path.name}: {exc.strerror}.") from exc
 
     def _problems(self, text: str | None) -> list[dict[str, Any]]:
-        registry, problems = check_models(self.path, load_environment(), text)
+        registry, problems = check_models(self.path, hidden_environment(load_environment()), text)
+        references = reference_keys(self._read() if text is None else text)
         found: list[dict[str, Any]] = [
             {"severity": "error", "line": each.line, "message": ": ".join(filter(None, (each.key, each.message)))}
             for each in problems
+            if each.key not in references
         ]
-        return found + [{"severity": "warning", "line": None, "message": each} for each in registry.warnings]
+        found += [{"severity": "warning", "line": None, "message": each} for each in registry.warnings]
+        return [each | {"message": readable(each["message"])} for each in found]
 
     def _read(self) -> str:
         try:

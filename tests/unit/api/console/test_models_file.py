@@ -80,3 +80,34 @@ def test_a_file_that_is_missing_or_no_text_is_shown_with_its_problem(file: Model
     assert "not UTF-8" in file.show()["problems"][0]["message"]
     file.path.unlink()
     assert (file.show()["text"], "does not exist" in file.show()["problems"][0]["message"]) == ("", True)
+
+
+REFERENCE = "os.environ/DATABASE_PASSWORD"
+REFERRING = f"""
+model_list:
+- model_name: {REFERENCE}
+  litellm_params: {{model: {REFERENCE}, rpm: {REFERENCE}, fallbacks: [{{model: {REFERENCE}}}]}}
+  model_info: {{mode: {REFERENCE}, id: {REFERENCE}}}
+- model_name: b
+  litellm_params: {{model: os.environ/FROM_HERE, api_base: {REFERENCE}, rpm: many}}
+  model_info: {{id: {REFERENCE}, mode: {REFERENCE}}}
+router_settings:
+  fallbacks: [{{b: [{REFERENCE}]}}]
+  model_group_alias: {{c: {REFERENCE}}}
+  default_model: {REFERENCE}
+environment_variables: {{FROM_HERE: {REFERENCE}}}
+"""
+
+
+def test_an_edited_text_cannot_read_the_environment(file: ModelsFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_PASSWORD", "postgresql://pgbouncer:hunter2@db/x")
+    problems = file.check(REFERRING)
+    assert any("rpm" in each["message"] for each in problems)
+    told = str(problems)
+    assert not [each for each in ("postgresql", "hunter2", "pgbouncer", "environment.invalid") if each in told], told
+
+
+def test_what_a_variable_holds_is_no_problem(file: ModelsFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RPM", "60")
+    monkeypatch.setenv("MODEL", "openai/gpt-4.1")
+    assert not file.check(TEXT.replace("openai/gpt-4o", "os.environ/MODEL, rpm: os.environ/RPM"))
