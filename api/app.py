@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from starlette.types import ASGIApp
 
 from agent.personas.service import PersonaService
 from agent.turns import TurnService
@@ -27,9 +28,11 @@ from api.docs.openapi import DocumentedApp
 from api.docs.routes import routes as docs_routes
 from api.drain import Drain
 from api.http.auth import TokenVerifier
+from api.http.cors import with_cors
 from api.http.errors import InvalidBody, MethodNotAllowed, RouteNotFound, error_response
 from api.http.guarded_protocol import ConnectionGuard
-from api.http.request_id import RequestId
+from api.http.request_id import RequestId, TraceId
+from api.http.security_headers import SecurityHeaders
 from api.openai.embeddings import routes as embedding_routes
 from api.openai.not_served import routes as not_served_routes
 from api.openai.routes import routes as openai_routes
@@ -81,7 +84,8 @@ def create_app(settings: Settings) -> FastAPI:
                 guard=_guard(settings, components.turns),
             )
 
-    app = DocumentedApp(
+    app = _App(
+        settings.cors_origins,
         title="Switchboard",
         version=version("switchboard"),
         description="An OpenAI-compatible agent gateway.",
@@ -105,7 +109,8 @@ def create_app(settings: Settings) -> FastAPI:
             *not_served_routes.routes,
         ],
     )
-    app.add_middleware(RequestId, trace_id=tracing.trace_id if tracing else None)
+    if tracing:
+        app.add_middleware(TraceId, trace_id=tracing.trace_id)
     app.add_exception_handler(SwitchboardError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -121,6 +126,16 @@ def _guard(settings: Settings, turns: TurnService) -> ConnectionGuard:
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         most = most if descriptors == resource.RLIM_INFINITY else min(most, max(1, descriptors // 2))
     return ConnectionGuard(settings.head_timeout, settings.body_timeout, most, Drain(settings.drain_time, turns.stop))
+
+
+class _App(DocumentedApp):
+    def __init__(self, cors_origins: Sequence[str], **described: Any) -> None:
+        super().__init__(**described)
+        self._cors_origins = cors_origins
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Around Starlette's own middleware, whose answer to a crash passes by what `add_middleware` adds."""
+        return SecurityHeaders(with_cors(RequestId(super().build_middleware_stack()), self._cors_origins))
 
 
 async def _on_error(_: Request, exc: Exception) -> Response:

@@ -50,6 +50,7 @@ def serve(settings: Settings, sockets: Sequence[socket.socket], ready: Callable[
         http="api.http.guarded_protocol:GuardedProtocol",
         ws="none",
         access_log=False,  # each turn logs its own line
+        server_header=False,
         log_config=None,
         timeout_worker_healthcheck=30,  # a worker imports LiteLLM before it answers
         timeout_graceful_shutdown=math.ceil(settings.drain_time) + TIME_TO_CLOSE,

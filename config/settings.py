@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from config.database_url import INVALID_DATABASE_URL, is_database_url
 from config.errors import ConfigError, Problem
+from config.parsing.urls import cors_origins
 from config.parsing.validation import did_you_mean
 from config.profile.agent_file import DEFAULT_AGENT_FILE, agent_path
 
@@ -143,6 +144,12 @@ class Settings(BaseSettings):
         default=24 * 3600, ge=1, description="Seconds that a background task and its result are kept after its end."
     )
     console_edit: bool = Field(default=False, description="`true`: the console may save models.yaml.")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Origins whose web pages may call the API, separated by commas: "
+        "`https://app.example.com,http://localhost:5173`. `*` is all. Whoever sees such a page can read the token that "
+        "it sends.",
+    )
 
     @field_validator("agent_file")
     @classmethod
@@ -162,6 +169,11 @@ class Settings(BaseSettings):
                 "a token contains a character that HTTP headers cannot carry; use ASCII letters and digits"
             )
         return tuple(token for token in tokens if token)
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: Any) -> Any:
+        return cors_origins(value) if isinstance(value, str) else value
 
     @field_validator("redis_url")
     @classmethod

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 from api.http.errors import RouteNotFound
+from api.http.security_headers import page_headers
 
 ASSETS: Final = Path(__file__).parent / "assets"
 SERVED: Final = {
@@ -19,13 +20,11 @@ SERVED: Final = {
 }
 """The files of `assets/` that are served, and their types."""
 
-HEADERS: Final = {
+HEADERS: Final = page_headers(
     # Swagger UI sets styles of its own, and has its icons as data.
-    "content-security-policy": "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' "
-    "'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' "
+    "'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 # Relative addresses, so that the page also works behind a proxy that adds a prefix.
 PAGE: Final = """<!doctype html>

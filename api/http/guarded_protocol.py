@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.drain import Drain
 from api.http.errors import HeadTooLarge, MalformedRequest, RequestTimeout, error_object, status_of
+from api.http.security_headers import HEADERS
 from config.errors import ServerStopping, SwitchboardError
 
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -185,6 +186,7 @@ def _response(error: SwitchboardError) -> bytes:
     status, body = HTTPStatus(status_of(error)), orjson.dumps(error_object(error))
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\n"
     )
-    return head.encode() + body
+    security = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+    return f"{head}{security}\r\n".encode() + body

@@ -20,11 +20,10 @@ TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-(?!0{16})[0
 
 
 class RequestId:
-    """Pure ASGI middleware, because every chunk passes through it. `trace_id` is that of the request's span."""
+    """Pure ASGI middleware, because every chunk passes through it."""
 
-    def __init__(self, app: ASGIApp, trace_id: Callable[[], str | None] | None = None) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._trace_id = trace_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -34,7 +33,7 @@ class RequestId:
         received = headers.get("x-request-id", "")
         request_id = received if VALID.fullmatch(received) else f"req_{token_hex(16)}"
         ids = {"request_id": request_id}
-        if trace_id := (self._trace_id and self._trace_id()) or _received_trace_id(headers):
+        if trace_id := _received_trace_id(headers):
             ids["trace_id"] = trace_id
 
         async def send_with_id(message: Message) -> None:
@@ -46,6 +45,22 @@ class RequestId:
         bound = bind_contextvars(**ids)
         try:
             await self._app(scope, receive, send_with_id)
+        finally:
+            reset_contextvars(**bound)
+
+
+class TraceId:
+    """Middleware inside of the request's span: log lines get the span's `trace_id`, also where the caller sent none."""
+
+    def __init__(self, app: ASGIApp, trace_id: Callable[[], str | None]) -> None:
+        self._app = app
+        self._trace_id = trace_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        trace_id = self._trace_id() if scope["type"] == "http" else None
+        bound = bind_contextvars(trace_id=trace_id) if trace_id else {}
+        try:
+            await self._app(scope, receive, send)
         finally:
             reset_contextvars(**bound)
 

@@ -25,7 +25,7 @@ KEEP_ALIVE = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
 SSE_HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-cache",
+    "cache-control": "no-cache, no-store",
     "x-accel-buffering": "no",
 }
 END: Final = {"type": "http.response.body", "body": b"", "more_body": False}

@@ -113,7 +113,13 @@ async def serving(
     listener.bind(("127.0.0.1", 0))
     server = _Server(
         uvicorn.Config(
-            app, http=GuardedProtocol, ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=1
+            app,
+            http=GuardedProtocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
         )
     )
     running = asyncio.create_task(server.serve(sockets=[listener]))

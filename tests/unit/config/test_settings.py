@@ -171,3 +171,38 @@ def test_the_drain_time_has_two_names(env_file: Path, monkeypatch: pytest.Monkey
     assert unknown_settings(load_environment(env_file)) == ()
     monkeypatch.setenv("SWITCHBOARD_DRAIN_SECONDS", "soon")
     assert faults(env_file) == ["SWITCHBOARD_DRAIN_SECONDS: must be a valid number"]
+
+
+@pytest.mark.parametrize(
+    ("value", "origins"),
+    [
+        ("", ()),
+        ("https://app.example", ("https://app.example",)),
+        ("https://App.example:443, http://localhost:5173,", ("https://app.example", "http://localhost:5173")),
+        ("http://[::1]:3000,capacitor://localhost", ("http://[::1]:3000", "capacitor://localhost")),
+        ("*", ("*",)),
+    ],
+)
+def test_origins_are_read_as_browsers_send_them(env_file: Path, value: str, origins: tuple[str, ...]) -> None:
+    env_file.write_text(f"SWITCHBOARD_CORS_ORIGINS={value}\n")
+    assert load_settings(env_file).cors_origins == origins
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "app.example",
+        "https://app.example/",
+        "https://app.example/chat",
+        "https://ann:hunter2@app.example",
+        "https://*.app.example",
+        "https://app.example:99999",
+        "null",
+        "*,https://app.example",
+        "https://a.example https://b.example",
+    ],
+)
+def test_what_is_no_origin_is_an_error(env_file: Path, value: str) -> None:
+    env_file.write_text(f"SWITCHBOARD_CORS_ORIGINS={value}\n")
+    (fault,) = faults(env_file)
+    assert fault.startswith(f"{env_file}: SWITCHBOARD_CORS_ORIGINS: ") and "hunter2" not in fault
