@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from config.errors import ConfigError, Problem
+from config.litellm_environment import prepare_litellm
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -28,8 +29,7 @@ AgentOption = Annotated[
 
 def main() -> None:
     """Run the command line."""
-    # LiteLLM reads it on import; otherwise it downloads a price list at startup.
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    prepare_litellm()
     app()
 
 

@@ -10,6 +10,8 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from config.litellm_environment import prepare_litellm
+
 if TYPE_CHECKING:
     from celery import Celery
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 @cache
 def worker_app() -> Celery:
     """The one app of this process. Raises ConfigError."""
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    prepare_litellm()
     from api.worker_process import create_worker_app
     from config.settings import load_environment, load_settings
 

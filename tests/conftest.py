@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-os.environ["LITELLM_MODE"] = "PRODUCTION"  # otherwise LiteLLM reads the developer's .env on import
+from config.litellm_environment import prepare_litellm
+
+prepare_litellm()
 for name in [each for each in os.environ if each.endswith("_API_KEY") or each.startswith("SWITCHBOARD_")]:
     del os.environ[name]  # the developer's keys must not affect the tests
 

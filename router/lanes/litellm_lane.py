@@ -11,10 +11,11 @@ from uuid import uuid4
 
 import openai
 
-from config.errors import AnswerCut, AttemptError, ProviderTimeout, RequestRejected, SwitchboardError
+from config.errors import AnswerCut, ProviderTimeout
 from config.models.deployments import Deployment
 from router.lanes.base import Chunk, LaneRequest
 from router.lanes.openai_fields import token_counts, tool_call_fragment
+from router.lanes.remote_media import refuse_what_litellm_fetches
 from router.lanes.request_params import completion_arguments
 from router.providers.litellm_import import litellm
 from router.providers.model_facts import describe_to_litellm
@@ -22,9 +23,6 @@ from router.providers.provider_errors import from_litellm
 
 LITELLM_TIMEOUT: Final = 3600.0
 """Seconds: longer than any timeout of ours, so that the lane and the router alone decide when an attempt times out."""
-
-MEDIA_TIMEOUT: Final = 0.9
-"""Share of the timeout for a request with images or files: before the router's own, which blames the provider."""
 
 _ANSWERS_WHOLE: Final = ("cohere/", "cohere_chat/")
 """LiteLLM 1.106 cannot read the stream of Cohere's chat API, but it reads a whole answer."""
@@ -84,20 +82,14 @@ async def _call(request: LaneRequest) -> Any:
         if details.get("log_event_type") == "pre_api_call":
             prepared.append(True)
 
-    only_text = _is_text(request.messages)
+    refuse_what_litellm_fetches(request.deployment, request.messages)
     try:
-        async with asyncio.timeout(request.timeout if only_text else request.timeout * MEDIA_TIMEOUT):
+        async with asyncio.timeout(request.timeout):
             return await litellm.acompletion(**_arguments(request), logger_fn=note)
     except TimeoutError as exc:
-        error: SwitchboardError = ProviderTimeout(_NO_HEAD)
-        cause: Exception = exc
+        raise ProviderTimeout(_NO_HEAD) from exc
     except Exception as exc:  # any error of LiteLLM is mapped and raised
-        error, cause = from_litellm(exc, prepared=bool(prepared)), exc
-    if not prepared and not only_text and isinstance(error, AttemptError):
-        # LiteLLM fetches the images of the caller's choice itself. Their host is not the provider.
-        message = "the request's images or files cannot be prepared for the model's provider"
-        error = RequestRejected(message, provider_text=error.provider_text, status=400)
-    raise error from cause
+        raise from_litellm(exc, prepared=bool(prepared)) from exc
 
 
 def _arguments(request: LaneRequest) -> dict[str, Any]:
@@ -113,12 +105,6 @@ def _arguments(request: LaneRequest) -> dict[str, Any]:
         streaming["fake_stream"] = True
     describe_to_litellm(request.deployment.model)
     return completion_arguments(request) | overrides | streaming
-
-
-def _is_text(messages: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether all content is text."""
-    lists = (message["content"] for message in messages if isinstance(message.get("content"), list))
-    return all(isinstance(part, dict) and part.get("type") == "text" for parts in lists for part in parts)
 
 
 async def _next(provider: Any, timeout: float) -> Any:

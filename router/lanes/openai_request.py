@@ -123,6 +123,15 @@ def is_openai_compatible(deployment: Deployment) -> bool:
     return not any(map(_is_litellm_param, extras)) and not _may_be_bridged(access, deployment)
 
 
+def provider_of(deployment: Deployment) -> tuple[str, bool]:
+    """The name of the deployment's provider, as LiteLLM resolves it, and whether it speaks OpenAI's wire format."""
+    try:
+        access = _ProviderAccess.of(deployment)
+    except litellm.exceptions.BadRequestError:
+        return "", False
+    return access.provider, access.config is not None
+
+
 def provider_endpoint(deployment: Deployment, prepared: PreparedParams | None = None) -> ProviderEndpoint:
     """Resolve the endpoint of `deployment`; `prepared` is a cache to share with other endpoints.
 

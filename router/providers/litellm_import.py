@@ -7,19 +7,12 @@ callbacks that are not used here.
 from __future__ import annotations
 
 import logging
-import os
 
-# LiteLLM reads this during its import. Without it, start-up waits for a download.
-os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-# LiteLLM would also fetch these files, some in the middle of a turn while the event loop waits.
-os.environ["LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS"] = "True"
-os.environ["LITELLM_LOCAL_AUTOROUTER_PRESETS"] = "True"
-os.environ["LITELLM_LOCAL_BLOG_POSTS"] = "True"
-os.environ["LITELLM_LOCAL_POLICY_TEMPLATES"] = "True"
-# In development mode LiteLLM reads `.env` by itself, whatever our settings say.
-os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
+from config.litellm_environment import prepare_litellm
 
-import litellm
+prepare_litellm()
+
+import litellm  # noqa: E402
 
 litellm.suppress_debug_info = True
 litellm.turn_off_message_logging = True

@@ -17,14 +17,16 @@ import termios
 from collections.abc import Callable
 from typing import Any
 
-os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # as api.cli.main does before LiteLLM is imported
+from config.litellm_environment import prepare_litellm
 
-import api.app
-import api.cli
-import api.server
-import api.terminal.chat
-import api.terminal.demo
-import api.worker
+prepare_litellm()  # as api.cli.main does before LiteLLM is imported
+
+import api.app  # noqa: E402
+import api.cli  # noqa: E402
+import api.server  # noqa: E402
+import api.terminal.chat  # noqa: E402
+import api.terminal.demo  # noqa: E402
+import api.worker  # noqa: E402
 
 Child = Callable[[], None]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -20,16 +19,10 @@ from config.errors import (
     CredentialsRefused,
     ProviderTimeout,
     RequestError,
-    RequestRejected,
     SwitchboardError,
 )
-from config.models.deployments import Deployment, Registry, RouterSettings, Timeouts
-from router.failover import FailoverRouter
-from router.health.breakers import Breakers
+from config.models.deployments import Deployment
 from router.lanes.base import Chunk, Lane, LaneRequest
-from router.model_call import ModelCall
-from router.registry import LiveRegistry
-from tests.contract.litellm_providers import gemini
 from tests.contract.litellm_providers.providers import STREAMS, WIRES
 from tests.contract.litellm_providers.wire import (
     PROVIDERS_WORDS,
@@ -186,58 +179,3 @@ async def test_a_provider_whose_package_is_missing_is_the_operators_fault(lane: 
     params = {"vertex_project": "p", "vertex_location": "us-central1"}
     with pytest.raises(CredentialsRefused):
         await heard(lane, Deployment(id="d", group="g", model="vertex_ai/gemini-2.5-flash", params=params))
-
-
-IMAGE_HOSTS = {
-    "refuses": httpx.ConnectError("refused"),
-    "wants a key": httpx.Response(401),
-    "has none": httpx.Response(404),
-    "limits": httpx.Response(429),
-    "fails": httpx.Response(503),
-    "is silent": None,
-}
-
-
-@each_wire
-@pytest.mark.parametrize("host", IMAGE_HOSTS.values(), ids=IMAGE_HOSTS)
-async def test_the_host_of_the_callers_image_is_not_the_provider(
-    wire: Wire, host: Any, lane: Lane, provider: respx.MockRouter
-) -> None:
-    async def image(_: httpx.Request) -> httpx.Response:
-        if isinstance(host, Exception):
-            raise host
-        if host is None:
-            await asyncio.Event().wait()
-        return host  # type: ignore[no-any-return]
-
-    provider.get(host="93.184.215.14").mock(side_effect=image)
-    provider.route().mock(side_effect=lambda _: wire.answer())
-    picture = {"type": "image_url", "image_url": {"url": "http://93.184.215.14/cat.png"}}
-    messages = [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, picture]}]
-    with suppress(RequestError):
-        async for _ in lane.stream(LaneRequest(wire.deployment, messages, {}, timeout=0.5)):
-            pass
-
-
-class OneLane:
-    def __init__(self, lane: Lane) -> None:
-        self._lane = lane
-
-    def for_deployment(self, _: Deployment) -> Lane:
-        return self._lane
-
-
-async def test_a_silent_host_of_an_image_opens_no_breaker(lane: Lane, provider: respx.MockRouter) -> None:
-    async def hang(_: httpx.Request) -> httpx.Response:
-        await asyncio.Event().wait()
-        raise AssertionError("nobody waits for this")
-
-    provider.route().mock(side_effect=hang)
-    deployment = replace(gemini.WIRE.deployment, timeouts=Timeouts(first_token_timeout=0.5))
-    live = LiveRegistry(Registry((deployment,), RouterSettings(allowed_fails=1)))
-    router = FailoverRouter(live, OneLane(lane), Breakers(lambda: live.current.settings))
-    picture = {"type": "image_url", "image_url": {"url": "http://93.184.215.14/cat.png"}}
-    call = ModelCall(router.begin("g"), [{"role": "user", "content": [picture]}], {})
-    with pytest.raises(RequestRejected):
-        await anext(call.chunks())
-    assert router.breakers.state(deployment.id) == "closed"
