@@ -29,6 +29,7 @@ from agent.start_gate import StartGate
 from agent.storage.database import storage_errors
 from agent.storage.fence import ClaimedThread
 from agent.tools.tool_record import ToolRecord
+from agent.tools.transfer_call import CALL_CONTROLS
 from agent.turn_context import TurnContext
 
 FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}
@@ -146,15 +147,20 @@ class AgentRun:
             self._joiner.end_text()
             run.count(message)
             for call in message.tool_calls:
-                if call["name"] not in self._hand_off_names:
+                if self._runs_here(call["name"]):
                     yield ToolStarted(str(call["id"]), call["name"], call["args"])
+
+    def _runs_here(self, name: str) -> bool:
+        """Whether this server runs the tool. A model may also call a transfer under a name that nobody offered."""
+        return name not in self._hand_off_names and name not in CALL_CONTROLS
 
     def _result_events(self, run: _Run, message: ToolMessage) -> Iterator[Event]:
         name = message.name or ""
         if name not in self._hand_off_names:
-            yield ToolFinished(message.tool_call_id, name, str(message.text), message.status == "success")
-        elif message.status == "error":
-            run.refused = True
+            if self._runs_here(name):
+                yield ToolFinished(message.tool_call_id, name, str(message.text), message.status == "success")
+        elif message.status == "error" or not isinstance(message.artifact, Mapping):
+            run.refused = True  # only what the tool itself accepted is handed off
         else:
             run.accepted[message.tool_call_id] = HandOff(message.tool_call_id, name, message.artifact)
 

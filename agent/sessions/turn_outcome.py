@@ -12,6 +12,7 @@ from langchain_core.messages import AnyMessage
 from agent.events import Event, ReviewRequested, TurnFailed, TurnFinished, Usage
 from agent.message_fields import all_fields
 from agent.message_usage import message_usage
+from agent.sessions.handed_off import as_handed_off
 from agent.sessions.record import Status
 from agent.sessions.turn_response import TurnResponse
 from config.errors import ServerStopping, TurnCancelled, TurnSuperseded
@@ -83,7 +84,7 @@ class TurnOutcome:
             status="error" if failed else "interrupted" if self.status == "interrupted" else "completed",
             timestamp=time.time(),
             message=self.message,
-            messages=all_fields([*(self.earlier or ()), *messages]),
+            messages=all_fields([*as_handed_off([*(self.earlier or ()), *messages])]),
             usage=self.usage if self.earlier is None else message_usage(self.earlier) + self.usage,
             interrupts=tuple(self.interrupts),
             error_code=failed.code if failed else None,

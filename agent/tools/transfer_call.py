@@ -31,6 +31,9 @@ TRANSFER_TOOLS: Mapping[str, str] = {
 
 END_TOOLS = frozenset({"endCall", "end_call"})
 
+CALL_CONTROLS = frozenset({*TRANSFER_TOOLS, *END_TOOLS})
+"""The names that platforms act on. A call under one of them is shown to nobody, unless it is a hand-off."""
+
 TRANSFER_DESCRIPTION = (
     "Transfer the phone call to a person. Call it when the caller asks for a human, an agent, an operator or a "
     "transfer, in any language. First say one short sentence, such as 'Connecting you now.', then call it at once."
