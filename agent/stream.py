@@ -74,6 +74,11 @@ class AgentRun:
         """The tool calls so far."""
         return self._context.tool_records
 
+    @property
+    def asked(self) -> Sequence[AnyMessage]:
+        """The messages that the turn was given. A turn that goes on after a review has none."""
+        return self._given.messages
+
     async def events(self) -> AsyncGenerator[Event, None]:
         """The turn's events, up to `Usage` and `TurnFinished`.
 

@@ -13,6 +13,7 @@ from agent.events import Event, HandOff, ReviewRequested, TextDelta, TurnFailed,
 from agent.statistics.statistics import OWN_WORK, Statistics
 from agent.statistics.turn_counts import EndedTurn
 from agent.stream import AgentRun
+from agent.turn_content import log_turn_content
 from agent.turn_ids import TurnIds
 from config.errors import DeadlineExceeded, SwitchboardError, TurnSuperseded
 from router.routed_turn import RoutedTurn
@@ -93,6 +94,7 @@ class Turn:
             deadline.cancel()
             seconds, outcome = self.seconds, self._outcome()
             self._log_turn(outcome, seconds)
+            log_turn_content(self._run.asked, self.produced, self.unfinished)
             self._statistics.turn_ended(
                 EndedTurn(
                     self.record.asked,

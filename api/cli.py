@@ -227,7 +227,7 @@ def _wait_for_database(settings: Settings) -> str:
     from api.database import wait_for_database
     from api.log import configure_logging
 
-    configure_logging(settings.log_level, as_json=settings.log_json)
+    configure_logging(settings.log_level, as_json=settings.log_json, log_content=settings.log_content)
     try:
         return asyncio.run(wait_for_database(settings))
     except ConfigError as exc:

@@ -27,6 +27,7 @@ from agent.turns import TurnService
 from api.database import open_configured_database
 from api.reload import Reload
 from api.statistics.worker_metrics import WorkerMetrics
+from config.log_content import SETTING, logs_content
 from config.profile.agent_file import AgentProfile
 from config.settings import Settings
 from router.embedding import Embedder
@@ -72,6 +73,8 @@ async def open_components(settings: Settings, tracing: Tracing | None) -> AsyncI
     Raises:
         ConfigError: models.yaml or agent.yaml is invalid, or the database cannot be used.
     """
+    if logs_content():
+        log.warning("content_is_logged", setting=SETTING, effect="lines quote messages, answers, tools and providers")
     async with AsyncExitStack() as running:
         if tracing is not None:
             await running.enter_async_context(tracing.exporting())

@@ -21,5 +21,5 @@ def create_app_from_environment() -> FastAPI:
     settings = load_settings()
     if settings.workers > 1:
         keep_from_child_programs()
-    configure_logging(settings.log_level, as_json=settings.log_json)
+    configure_logging(settings.log_level, as_json=settings.log_json, log_content=settings.log_content)
     return create_app(settings)

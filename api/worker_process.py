@@ -116,7 +116,7 @@ def create_worker_app(settings: Settings) -> Celery:
 
     @setup_logging.connect(weak=False)  # type: ignore[untyped-decorator]
     def use_our_format(**_: Any) -> None:
-        configure_logging(settings.log_level, as_json=settings.log_json)
+        configure_logging(settings.log_level, as_json=settings.log_json, log_content=settings.log_content)
 
     app.steps["worker"].add(ProcessStep)
     return app

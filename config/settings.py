@@ -52,6 +52,12 @@ class Settings(BaseSettings):
     agent_file: Path = Field(default=DEFAULT_AGENT_FILE, description="Path of agent.yaml.")
     log_level: LogLevel = Field(default="INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`.")
     log_json: bool = Field(default=False, description="One JSON object per line instead of readable lines.")
+    log_content: bool = Field(
+        default=False,
+        description="`true`, for debugging: lines show messages, answers, arguments and results of tools, texts of "
+        "providers and exceptions, and what MCP servers write to their standard error. Otherwise nothing of it is "
+        "logged, and of other libraries no line of the level `DEBUG`.",
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on; `0.0.0.0` for all, as in a container.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on.")
     max_body_bytes: int = Field(

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from config.errors import AllDeploymentsFailed, AttemptError, BadAnswer, ModelUnavailable, ProviderTimeout
+from config.log_content import quoted
 from config.models.deployments import Deployment
 from router.fake.fake_embedding import fake_embeddings
 from router.lanes.litellm_lane import LITELLM_TIMEOUT
@@ -75,7 +76,7 @@ class Embedder:
                     error=error.code,
                     status=error.status,
                     reason=str(error),
-                    provider_text=error.provider_text[:500] or None,
+                    provider_text=quoted(error.provider_text[:500]),
                 )
         raise AllDeploymentsFailed(f"No provider of the embedding model {self.group!r} answered.") from failure
 

@@ -26,6 +26,7 @@ from config.errors import (
     RequestRejected,
     SwitchboardError,
 )
+from config.log_content import quoted
 from config.models.deployments import Deployment
 from router.attempt import Attempt
 from router.attempt_plan import AttemptPlan
@@ -200,6 +201,7 @@ def _log_failure(deployment: Deployment, error: AttemptError | RequestError) -> 
         deployment=deployment.id,
         error=error.code,
         status=getattr(error, "status", None),
-        reason=str(error),
-        provider_text=_without_addresses(getattr(error, "provider_text", "")[:MAX_LOGGED_TEXT]) or None,
+        # The fake model quotes its script, which is the caller's message.
+        reason=quoted(str(error)) if deployment.model.startswith("fake/") else str(error),
+        provider_text=quoted(_without_addresses(getattr(error, "provider_text", "")[:MAX_LOGGED_TEXT])),
     )

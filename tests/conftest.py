@@ -1,4 +1,6 @@
-"""Fixtures of all tests: environment variables are restored, and connections beyond the loopback fail the test."""
+"""Fixtures of all tests: environment variables are restored; connections beyond the loopback, and log lines with what
+a test said or with its keys, fail the test.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,8 @@ import pytest
 from hypothesis import settings
 
 from config.litellm_environment import prepare_litellm
+from config.log_content import allow_content
+from tests.support.log_watch import WATCH
 
 prepare_litellm()
 for name in [each for each in os.environ if each.endswith("_API_KEY") or each.startswith("SWITCHBOARD_")]:
@@ -22,6 +26,44 @@ os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "support" / "one_certi
 
 settings.register_profile("default", deadline=None)
 settings.load_profile("default")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "logs_content: the log lines of the test may quote content")
+    WATCH.install()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def log_watch_learns() -> Iterator[None]:
+    with WATCH.learning():
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def log_watch_of_module() -> Iterator[None]:
+    """The last lines of the servers of all tests of a module come after its last test."""
+    yield
+    found = WATCH.leaks()
+    WATCH.forget()
+    if found:
+        pytest.fail("\n".join(found), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def log_lines_quote_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
+    WATCH.reinstall()
+    yield
+    found = WATCH.leaks()
+    if found and request.node.get_closest_marker("logs_content") is None:
+        pytest.fail("\n".join(found), pytrace=False)
+
+
+@pytest.fixture
+def content_is_logged() -> Iterator[None]:
+    """As with SWITCHBOARD_LOG_CONTENT=true."""
+    allow_content(True)
+    yield
+    allow_content(False)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""The text that the model gets when a tool raises. The details go to the log, and no stack goes to anybody."""
+"""The text that the model gets when a tool raises. The place goes to the log, and no stack goes to anybody."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Final
 import structlog
 from langchain_core.tools import ToolException
 from langgraph.prebuilt.tool_node import ToolInvocationError
+
+from config.log_content import logs_content
 
 log = structlog.get_logger(__name__)
 
@@ -29,5 +31,5 @@ def tool_error_text(error: Exception) -> str:
     problem = f"{type(error).__name__}{f': {shown}' if shown else ''}"
     # Not as `exc_info`: formatting a stack reads source files, which blocks, and may show the values of variables.
     steps = [f"{each.f_code.co_filename}:{line} {each.f_code.co_name}" for each, line in walk_tb(error.__traceback__)]
-    log.error("tool_failed", problem=problem, at=steps[-STEPS:])
+    log.error("tool_failed", problem=problem if logs_content() else type(error).__name__, at=steps[-STEPS:])
     return f"The tool failed: {problem}. Continue without it."

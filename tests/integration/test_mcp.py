@@ -441,12 +441,13 @@ async def test_a_call_to_a_server_that_reads_nothing_can_be_cancelled_at_once() 
             await asyncio.wait([deaf, *speaks])
 
 
-async def test_what_a_child_writes_to_its_standard_error_is_logged_without_secrets() -> None:
+@pytest.mark.logs_content
+async def test_what_a_child_writes_to_its_standard_error_is_logged_without_secrets(content_is_logged: None) -> None:
     with capture_logs() as lines:
         async with connected(stdio_server("it", env={"KEY": "s3cret-value"})):
             await until(lambda: any(line["event"] == "mcp_server_stderr" for line in lines))
     (line,) = [line for line in lines if line["event"] == "mcp_server_stderr"]
-    assert (line["line"], line["log_level"]) == ("this line is for the log: ***", "debug")
+    assert (line["line"], line["log_level"]) == ("this line is for the log: ***", "info")
     assert sum(line["event"] == "mcp_server_sent_invalid_message" for line in lines) == 1
     assert "s3cret" not in str(lines)
 

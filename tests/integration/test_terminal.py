@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from config.profile.agent_file import DEFAULT_AGENT_FILE
+from tests.support.log_watch import WATCH
 from tests.support.server_process import ServerProcess, server_in
 from tests.support.serving import TOKEN, fake
 from tests.support.terminal import CHAT, CTRL_D, Terminal, environment
@@ -288,6 +289,7 @@ def test_a_narrow_terminal_without_colours(server: Running, tmp_path: Path) -> N
 
 
 def test_the_demo_shows_everything_with_one_command(tmp_path: Path) -> None:
+    WATCH.follow(tmp_path / "switchboard" / "demo" / "server.log")
     with Terminal(tmp_path, "--demo", "--user", "demo", "--mode", "stream") as terminal:
         terminal.expect("demo server")
         terminal.expect("demo › ")

@@ -16,6 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.log_watch import WATCH
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("config", "router", "agent", "api")
 FILES = ("pyproject.toml", "README.md", "LICENSE", "models.yaml", ".env.example")
@@ -81,6 +83,7 @@ def folder(installed: Path, tmp_path: Path) -> Path:
 def url(installed: Path, folder: Path) -> Iterator[str]:
     """The address of the server, which its summary says."""
     log = folder / "log"
+    WATCH.follow(log)
     with log.open("w") as out:
         command = [installed / "switchboard", "serve", "--port", "0"]
         server = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stdout=out, stderr=out)

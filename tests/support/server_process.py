@@ -19,6 +19,7 @@ import httpx
 import yaml
 
 from tests.support.forked_process import ForkedProcess, fork_server
+from tests.support.log_watch import WATCH
 from tests.support.serving import TOKEN, fake
 from tests.support.session_client import SessionClient
 
@@ -73,6 +74,7 @@ class ServerProcess:
             "PYTHONPATH": str(ROOT),
         }
         self._log_file.touch()
+        WATCH.follow(self._log_file)
         if self.program == SWITCHBOARD:
             start = partial(fork_server().start, [self.command], environment, self.folder, log=str(self._log_file))
             self.process = await asyncio.to_thread(start)

@@ -1,4 +1,7 @@
-"""Logs the standard error of MCP servers that this process started, at level debug."""
+"""Logs the standard error of MCP servers that this process started, if log lines may quote content.
+
+What a server writes there is up to it: often the calls that it gets.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from contextlib import asynccontextmanager
 from typing import TextIO
 
 import structlog
+
+from config.log_content import logs_content
 
 log = structlog.get_logger(__name__)
 
@@ -45,5 +50,5 @@ class _LineLogger(asyncio.Protocol):
             text = line.decode(errors="replace").rstrip()
             for secret in self._secrets:
                 text = text.replace(secret, "***")
-            if text:
-                log.debug("mcp_server_stderr", server=self._server, line=text[:MAX_LINE])
+            if text and logs_content():
+                log.info("mcp_server_stderr", server=self._server, line=text[:MAX_LINE])

@@ -146,6 +146,7 @@ async def test_nothing_left_is_one_clear_error_without_the_providers_text() -> N
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("content_is_logged")
 async def test_the_log_of_a_failure_has_no_address_of_an_image() -> None:
     said = "cannot fetch https://bucket.example/a.png?sig=hush, nor data:image/png;base64,aHVzaA== of your request"
     lane = ScriptedLane({"a": [[RequestRejected("400", provider_text=said)]]})
@@ -153,6 +154,13 @@ async def test_the_log_of_a_failure_has_no_address_of_an_image() -> None:
         await answer(router_over(lane, deployment("a")))
     (line,) = [each for each in logs if each["event"] == "attempt_failed"]
     assert line["provider_text"] == "cannot fetch (address) nor (address) of your request"
+
+
+async def test_the_log_of_a_failure_has_no_text_of_the_provider() -> None:
+    lane = ScriptedLane({"a": [[RequestRejected("400", provider_text="you said: hush")]]})
+    with capture_logs() as logs, pytest.raises(RequestRejected):
+        await answer(router_over(lane, deployment("a")))
+    assert "hush" not in str(logs)
 
 
 async def test_with_nowhere_else_to_go_the_providers_retry_after_is_waited_for() -> None:
