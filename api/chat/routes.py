@@ -29,7 +29,7 @@ async def chat(request: Request) -> Response:
     turns: TurnService = request.state.turns
     turn = turns.begin(await _turn_request(request))
     answer = await cancel_on_disconnect(request, encode.answer(turns.run(turn)))
-    return Response(orjson.dumps(answer), headers={"cache-control": "no-store"}, media_type="application/json")
+    return Response(orjson.dumps(answer), media_type="application/json")
 
 
 @routes.post(

@@ -19,12 +19,12 @@ from api.http.errors import InvalidBody
 from api.http.sse import EVENTS, EventStream, cancel_on_disconnect
 from api.personas import encode
 from api.personas.wire import ChatAgentBody, CreateAgentBody, CreateConversationBody, UpdateAgentBody
-from api.sessions.routes import count_request, forbid_caching, read_body
+from api.sessions.routes import count_request, read_body
 from config.settings import Settings
 
 GREETING = "Hello there conversational ai!"
 
-routes = APIRouter(prefix="/agents", tags=["agents"], dependencies=[Depends(authenticate), Depends(forbid_caching)])
+routes = APIRouter(prefix="/agents", tags=["agents"], dependencies=[Depends(authenticate)])
 
 Limit = Annotated[int | None, Query(ge=1, le=1_000_000)]
 Offset = Annotated[int, Query(ge=0, le=1_000_000_000)]
@@ -83,8 +83,7 @@ async def chat_agent(request: Request) -> Response:
     whole = await cancel_on_disconnect(request, chat.answer(turn.events()))
     del whole["usage"]
     answer = {"conversation_id": turn.conversation_id, **whole}
-    headers = {"cache-control": "no-store", **encode.headers(turn)}
-    return Response(orjson.dumps(answer), headers=headers, media_type="application/json")
+    return Response(orjson.dumps(answer), headers=encode.headers(turn), media_type="application/json")
 
 
 @routes.post(

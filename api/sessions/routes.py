@@ -27,13 +27,7 @@ from api.sessions.wire import CancelBody, InvokeBody, MemoryBody, ResumeBody, Se
 from config.errors import MemoryDisabled, MemoryNotFound, RequestError, SessionNotFound
 from config.settings import Settings
 
-
-async def forbid_caching(response: Response) -> None:
-    """A dependency: no cache may keep what a user said."""
-    response.headers["cache-control"] = "no-store"
-
-
-routes = APIRouter(prefix="/agent", tags=["sessions"], dependencies=[Depends(authenticate), Depends(forbid_caching)])
+routes = APIRouter(prefix="/agent", tags=["sessions"], dependencies=[Depends(authenticate)])
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -205,7 +199,7 @@ async def read_body(request: Request, model: type[B], *, optional: bool = False)
 
 async def _json_response(request: Request, events: AsyncGenerator[SessionEvent, None]) -> Response:
     answer = await cancel_on_disconnect(request, encode.outcome(events))
-    return Response(orjson.dumps(answer), headers={"cache-control": "no-store"}, media_type="application/json")
+    return Response(orjson.dumps(answer), media_type="application/json")
 
 
 def _event_stream(request: Request, events: AsyncGenerator[SessionEvent, None], session_id: str | None) -> Response:

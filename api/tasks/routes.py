@@ -13,13 +13,13 @@ from api.http.auth import authenticate
 from api.http.body import request_body
 from api.http.sse import EVENTS, EventStream
 from api.sessions.encode import SseEncoder
-from api.sessions.routes import Offset, PathId, count_request, forbid_caching, read_body
+from api.sessions.routes import Offset, PathId, count_request, read_body
 from api.sessions.wire import ResumeBody
 from api.tasks import encode
 from api.tasks.wire import InvokeTaskBody, last_event_id
 from config.settings import Settings
 
-routes = APIRouter(prefix="/agent", tags=["tasks"], dependencies=[Depends(authenticate), Depends(forbid_caching)])
+routes = APIRouter(prefix="/agent", tags=["tasks"], dependencies=[Depends(authenticate)])
 
 Limit = Annotated[int, Query(ge=1, le=100)]
 
