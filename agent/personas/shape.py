@@ -30,8 +30,6 @@ MAX_REFERENCES: Final = 10_000
 MAX_PROBLEM: Final = 300
 """Characters."""
 
-_FENCED: Final = re.compile(r"```(?:json)?\s*\n(.*?)\n?\s*```", re.DOTALL | re.IGNORECASE)
-
 _SCHEMA_TYPES: Final = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 _SCHEMA_KEYS: Final = frozenset(Draft202012Validator.VALIDATORS) | frozenset(
     "$schema $id $defs $comment $anchor title description default examples deprecated readOnly writeOnly definitions "
@@ -61,9 +59,8 @@ class Shape:
 
     def problem(self, answer: str) -> str | None:
         """What is wrong with `answer`, in words for the model; None if it fits. It may stand in a ```json fence."""
-        fenced = _FENCED.fullmatch(answer.strip())
         try:
-            value = orjson.loads(fenced[1] if fenced else answer)
+            value = orjson.loads(_unfenced(answer))
         except orjson.JSONDecodeError as exc:
             return f"it is not valid JSON: {exc.msg}"
         try:
@@ -83,6 +80,12 @@ def parse_shape(text: str) -> Shape | None:
         check = _schema_check(value)
         return Shape(check) if check else None
     return Shape(lambda answer: _difference(value, answer, "$"))
+
+
+def _unfenced(answer: str) -> str:
+    first, _, rest = answer.strip().partition("\n")
+    is_fenced = first.rstrip().lower() in ("```", "```json") and rest.endswith("```")
+    return rest.removesuffix("```") if is_fenced else answer
 
 
 def _value(text: str) -> Any:

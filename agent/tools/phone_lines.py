@@ -20,6 +20,10 @@ _NAMES_A_LINE = re.compile(
     r"|^(?:to|ext|tel|line|address)$"
 )
 
+MAX_DECODINGS = 8
+UNREADABLE = "sip:unreadable"
+"""Stands for a value that is percent-encoded more than `MAX_DECODINGS` times: an address that nobody allows."""
+
 DIGITS_OF_A_NUMBER = 7
 """From this many digits on, a value looks like a telephone number, whatever its argument is called."""
 DIGITS_OF_A_SHORT_NUMBER = 3
@@ -99,8 +103,12 @@ def _plain(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = str(value)
-    while (decoded := unquote(text)) != text:
+    for _ in range(MAX_DECODINGS):
+        if (decoded := unquote(text)) == text:
+            break
         text = decoded
+    else:
+        return UNREADABLE
     text = normalize("NFKC", text).casefold()
     visible = (each for each in text if category(each) not in ("Cf", "Cc") or each.isspace())
     return "".join(_ascii(each) for each in visible).strip()

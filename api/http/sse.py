@@ -23,6 +23,9 @@ T = TypeVar("T")
 
 KEEP_ALIVE = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
+LINE_ENDS: Final = ((b"\xc2\x85", rb"\u0085"), (b"\xe2\x80\xa8", rb"\u2028"), (b"\xe2\x80\xa9", rb"\u2029"))
+"""Characters at which many clients end a line, as Python's `splitlines` does, and their escapes in JSON strings."""
+
 SSE_HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache, no-store",
@@ -109,6 +112,8 @@ class EventStream(Response):
 
     async def _send(self, send: Send, body: bytes) -> None:
         self._last_sent = asyncio.get_running_loop().time()
+        for character, escape in LINE_ENDS:
+            body = body.replace(character, escape)
         if not self._started:
             self._started = True
             self.init_headers({**SSE_HEADERS, **self._get_headers()})

@@ -7,13 +7,14 @@ result, because providers reject a history without one.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
-from langchain_core.utils.json import parse_partial_json
+from pydantic_core import from_json
 
 from api.http.body import MAX_DEPTH, depth
 from config.errors import RequestError
@@ -170,15 +171,29 @@ def _arguments(value: Any) -> dict[str, Any]:
 
 
 def _parsed(text: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        pass
-    try:
-        repaired = parse_partial_json(text)
-    except ValueError:
-        return text
-    return text if repaired is None else repaired
+    """The JSON value in `text`, which may have line breaks in strings or break off; otherwise `text` itself.
+
+    Callers choose the text, so that all of this takes linear time.
+    """
+    for read in (orjson.loads, _with_line_breaks, _broken_off):
+        try:
+            return read(text)
+        except (ValueError, RecursionError):
+            continue
+    return text
+
+
+def _with_line_breaks(text: str) -> Any:
+    return _sendable(json.loads(text, strict=False))
+
+
+def _broken_off(text: str) -> Any:
+    return _sendable(from_json(text, allow_inf_nan=False, allow_partial="trailing-strings"))
+
+
+def _sendable(value: Any) -> Any:
+    """`value` if it is JSON for everybody. Raises ValueError for an infinite number or half a character."""
+    return orjson.loads(json.dumps(value))
 
 
 def _check_length(values: Sequence[Any], limit: int, place: str, kind: str) -> None:

@@ -9,7 +9,7 @@ ClientError
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import quote
@@ -99,11 +99,11 @@ class AgentApi:
                 response.read()
                 raise _refusal(response)
             number: Json = {}
-            for line in response.iter_lines():
-                if line.startswith("id: "):
-                    number = {"event_id": line[4:]}
-                elif line.startswith("data: "):
-                    yield {**orjson.loads(line[6:]), **number}
+            for line in _lines(response):
+                if line.startswith(b"id: "):
+                    number = {"event_id": line[4:].decode()}
+                elif line.startswith(b"data: "):
+                    yield {**_event(line[6:]), **number}
 
     def _call(
         self,
@@ -148,6 +148,24 @@ def _refusal(response: httpx.Response) -> ClientError:
         message, code, param = f"The server answered {response.status_code}.", "unknown", None
     kind = NotServed if response.status_code == 404 and code == "not_found" else ApiError
     return kind(message, status=response.status_code, code=code, param=param)
+
+
+def _lines(response: httpx.Response) -> Iterator[bytes]:
+    """The lines of the body. For httpx they also end at U+2028 and its like, which stand unescaped in JSON."""
+    rest = b""
+    for part in response.iter_bytes():
+        *lines, rest = (rest + part).split(b"\n")
+        yield from lines
+
+
+def _event(payload: bytes) -> Json:
+    try:
+        event = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        event = None
+    if not isinstance(event, dict):
+        raise ConnectionLost("The server sent an event that is not JSON.", sent=True)
+    return event
 
 
 def _path(parts: tuple[str, ...]) -> str:

@@ -86,7 +86,8 @@ def _formatted(text: str, params: Mapping[str, Any]) -> str:
     if kind == "json_object":
         return orjson.dumps({"answer": text}).decode()
     if kind == "json_schema" and isinstance(form, Mapping):
-        return orjson.dumps(sample(form.get("json_schema", {}).get("schema", {}))).decode()
+        named = form.get("json_schema")
+        return orjson.dumps(sample(named.get("schema", {}) if isinstance(named, Mapping) else {})).decode()
     return text
 
 

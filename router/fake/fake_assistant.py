@@ -27,11 +27,12 @@ _RENAME: Final = re.compile(
     r"(?:换[为成]|改[为成]|change\b.*? to|rename\b.*? to)\s*[:：]?\s*(?P<name>[^，。！？,!?]+)", re.I
 )
 _BOOKED: Final = re.compile(r"Booked a room at (?P<name>.+)\.")
-_WEATHER_ZH: Final = re.compile(
-    r"(?:请问|查询|查一下|帮我查|告诉我|今天|明天|现在)*(?P<city>[^\s，。！？]*?)(?:今天|明天|现在)?的?天气"
-)
+_ASKS_ZH: Final = re.compile(r"(?:请问|查询|查一下|帮我查|告诉我|今天|明天|现在)*")
+_WHEN_ZH: Final = re.compile(r"(?:今天|明天|现在)?的?$")
 _WEATHER_EN: Final = re.compile(r"\bweather\b.*?\b(?:in|at|for) (?P<city>[^,.!?]+)", re.IGNORECASE)
-_NUMBER: Final = r"(-?\d+(?:\.\d+)?|zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)"
+_NUMBER: Final = (
+    r"(-?(?<![\d.])\d{1,15}(?:\.\d{1,15})?(?!\d)|zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)"
+)
 _PRODUCT: Final = re.compile(rf"{_NUMBER}\s*(?:[x×*＊]|times|multiplied by|乘以|乘)\s*{_NUMBER}", re.IGNORECASE)
 _WORDS: Final = "zero one two three four five six seven eight nine ten eleven twelve".split()
 _FACT: Final = re.compile(
@@ -88,11 +89,13 @@ def _booking(said: str) -> list[Action]:
 
 
 def _weather(said: str) -> list[Action]:
-    found = _WEATHER_ZH.search(said) or _WEATHER_EN.search(said)
-    if found is None:
-        return [Say("Which city?")] if re.search(r"\bweather\b", said, re.IGNORECASE) else []
-    city = found["city"].strip()
-    return [_call("get_weather", city=city)] if city else [Say("您想知道哪个城市的天气？")]
+    before, asks, _ = said.partition("天气")
+    if asks:
+        city = _WHEN_ZH.sub("", _ASKS_ZH.sub("", re.split(r"[\s，。！？]", before)[-1], count=1))
+        return [_call("get_weather", city=city)] if city else [Say("您想知道哪个城市的天气？")]
+    if found := _WEATHER_EN.search(said):
+        return [_call("get_weather", city=found["city"].strip())]
+    return [Say("Which city?")] if re.search(r"\bweather\b", said, re.IGNORECASE) else []
 
 
 def _product(said: str) -> list[Action]:
@@ -132,7 +135,7 @@ def _newest_results(since: Sequence[Message]) -> list[tuple[str, str]]:
 def _after_tools(results: Sequence[tuple[str, str]], offered: frozenset[str], said: str) -> list[Action]:
     """Tells the results. A reviewer who asked for another hotel gets another booking to review."""
     for tool, result in results:
-        if tool == "book_hotel" and tool in offered and (found := _RENAME.search(result)):
+        if tool == "book_hotel" and tool in offered and (found := _RENAME.search(result[:_MAX_SAID])):
             return [_call("book_hotel", hotel_name=found["name"].strip())]
     return [Say(_either(said, "", " ").join(_told(tool, result, said) for tool, result in results))]
 

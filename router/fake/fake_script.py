@@ -55,6 +55,9 @@ class Finish:
 
 
 Action = Say | Wait | Call | Fail | Finish
+MAX_SAMPLES = 16
+"""How often a script may ask for sample text, which takes memory."""
+
 DIRECTIVES = ("say", "tokens", "wait", "call", "fail", "finish", "then")
 
 
@@ -63,6 +66,8 @@ def read_script(message: str) -> list[list[Action]] | None:
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     if not lines or _directive(lines[0]) is None:
         return None
+    if sum(_directive(line) == "tokens" for line in lines) > MAX_SAMPLES:
+        raise RequestRejected(f"the fake model's script: /tokens may stand in it {MAX_SAMPLES} times", status=400)
     steps: list[list[Action]] = [[]]
     for line in lines:
         directive = _directive(line)

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 _MAX_DEPTH = 12
-_MAX_LENGTH = 1000  # a schema must not exhaust the memory
+_MAX_LENGTH = 1000
+_MAX_STEPS = 5_000
+"""A schema of a few lines can ask for more than the memory holds."""
+
 _EMPTY: Mapping[str, Any] = {"string": "", "number": 0, "integer": 0, "boolean": False, "null": None}
 
 
@@ -15,8 +18,9 @@ def sample(schema: Any) -> Any:
 
     Objects get their required properties, and optional ones whose value the schema contains. Supports `$ref` into the
     same schema, anyOf, oneOf, allOf, and minimum lengths and numbers; not `pattern`, `format` and infinite recursion.
+    Never raises: what is no schema has no effect.
     """
-    return _sample(schema, schema, _MAX_DEPTH)
+    return _Sampler(schema).sample(schema, _MAX_DEPTH)
 
 
 def sample_arguments(tool: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,41 +29,63 @@ def sample_arguments(tool: Mapping[str, Any]) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _sample(schema: Any, root: Any, depth: int) -> Any:
-    if not isinstance(schema, Mapping) or depth == 0:
+class _Sampler:
+    """`root` is where references are looked up."""
+
+    def __init__(self, root: Any) -> None:
+        self._root = root
+        self._steps = 0
+
+    def sample(self, schema: Any, depth: int) -> Any:
+        self._steps += 1
+        if not isinstance(schema, Mapping) or depth == 0 or self._steps > _MAX_STEPS:
+            return None
+        schema = self._resolved(schema)
+        given, value = _given(schema)
+        if given:
+            return value
+        for key in ("anyOf", "oneOf"):
+            if choices := _list(schema.get(key)):
+                rest = {name: each for name, each in schema.items() if name != key}
+                return self.sample({**rest, **self._resolved(choices[0])}, depth - 1)
+        kind = schema.get("type") or ("object" if "properties" in schema else "string")
+        match kind[0] if isinstance(kind, list) else kind:
+            case "object":
+                return self._object(schema, depth)
+            case "array":
+                return [self.sample(schema.get("items", {}), depth - 1) for _ in range(_length(schema, "minItems"))]
+            case "string":
+                return "x" * _length(schema, "minLength")
+            case "number" | "integer" if limits := _limits(schema):
+                return max(limits)
+            case str() as name:
+                return _EMPTY.get(name)
         return None
-    schema = _resolved(schema, root)
-    given, value = _given(schema)
-    if given:
-        return value
-    for key in ("anyOf", "oneOf"):
-        if schema.get(key):
-            rest = {name: each for name, each in schema.items() if name != key}
-            return _sample({**rest, **_resolved(schema[key][0], root)}, root, depth - 1)
-    kind = schema.get("type") or ("object" if "properties" in schema else "string")
-    kind = kind[0] if isinstance(kind, list) else kind
-    if kind == "object":
-        return _object(schema, root, depth)
-    if kind == "array":
-        return [
-            _sample(schema.get("items", {}), root, depth - 1)
-            for _ in range(min(schema.get("minItems", 0), _MAX_LENGTH))
-        ]
-    if kind == "string":
-        return "x" * min(schema.get("minLength", 0), _MAX_LENGTH)
-    if kind in ("number", "integer") and ("minimum" in schema or "exclusiveMinimum" in schema):
-        return max(schema.get("minimum", float("-inf")), schema.get("exclusiveMinimum", float("-inf")) + 1)
-    return _EMPTY.get(kind)
 
+    def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        parts = schema.get("properties")
+        properties = parts if isinstance(parts, Mapping) else {}
+        required = [each for each in _list(schema.get("required")) if isinstance(each, str)]
+        return {
+            name: self.sample(properties.get(name, {}), depth - 1)
+            for name in dict.fromkeys([*properties, *required])
+            if name in required or _given(self._resolved(properties[name]))[0]
+        }
 
-def _object(schema: Mapping[str, Any], root: Any, depth: int) -> dict[str, Any]:
-    properties: Mapping[str, Any] = schema.get("properties", {})
-    required = schema.get("required", ())
-    return {
-        name: _sample(properties.get(name, {}), root, depth - 1)
-        for name in dict.fromkeys([*properties, *required])
-        if name in required or _given(_resolved(properties[name], root))[0]
-    }
+    def _resolved(self, schema: Any, depth: int = _MAX_DEPTH) -> Mapping[str, Any]:
+        """The schema with `$ref` and `allOf` resolved."""
+        self._steps += 1
+        if not isinstance(schema, Mapping) or depth == 0 or self._steps > _MAX_STEPS:
+            return {}
+        folded = {key: value for key, value in schema.items() if key not in ("$ref", "allOf")}
+        for part in _list(schema.get("allOf")):
+            folded = {**self._resolved(part, depth - 1), **folded}
+        if "$ref" in schema:
+            target: Any = self._root
+            for name in filter(None, str(schema["$ref"]).removeprefix("#").split("/")):
+                target = target.get(name) if isinstance(target, Mapping) else None
+            folded = {**self._resolved(target, depth - 1), **folded}
+        return folded
 
 
 def _given(schema: Mapping[str, Any]) -> tuple[bool, Any]:
@@ -68,21 +94,24 @@ def _given(schema: Mapping[str, Any]) -> tuple[bool, Any]:
         if key in schema:
             return True, schema[key]
     for key in ("enum", "examples"):
-        if schema.get(key):
-            return True, schema[key][0]
+        if values := _list(schema.get(key)):
+            return True, values[0]
     return False, None
 
 
-def _resolved(schema: Any, root: Any, depth: int = _MAX_DEPTH) -> Mapping[str, Any]:
-    """The schema with `$ref` and `allOf` resolved."""
-    if not isinstance(schema, Mapping) or depth == 0:
-        return {}
-    folded = {key: value for key, value in schema.items() if key not in ("$ref", "allOf")}
-    for part in schema.get("allOf", ()):
-        folded = {**_resolved(part, root, depth - 1), **folded}
-    if "$ref" in schema:
-        target: Any = root
-        for name in filter(None, str(schema["$ref"]).removeprefix("#").split("/")):
-            target = target.get(name) if isinstance(target, Mapping) else None
-        folded = {**_resolved(target, root, depth - 1), **folded}
-    return folded
+def _length(schema: Mapping[str, Any], key: str) -> int:
+    length = schema.get(key, 0)
+    return min(length, _MAX_LENGTH) if isinstance(length, int) else 0
+
+
+def _limits(schema: Mapping[str, Any]) -> list[float]:
+    lowest, below = schema.get("minimum"), schema.get("exclusiveMinimum")
+    return [*([lowest] if _is_number(lowest) else []), *([below + 1] if _is_number(below) else [])]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -163,3 +164,10 @@ def test_an_example_fits_itself_in_both_notations(example: dict[str, Any]) -> No
     answer = json.dumps(example)
     assert problem(answer, answer) is None
     assert problem(repr(example), answer) is None
+
+
+@pytest.mark.parametrize("filler", ["\n", " \n", "`", "```json\n", "```"])
+def test_a_long_answer_is_read_in_a_moment(filler: str) -> None:
+    began = time.process_time()
+    assert problem(EXAMPLE, "```json\n" + filler * 50_000 + "x") is not None
+    assert time.process_time() - began < 2

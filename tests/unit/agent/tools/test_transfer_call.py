@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from langchain_core.tools import ToolException
 
 from agent.tools.caller_tools import CallerTool, hand_off_tool
+from agent.tools.phone_lines import looks_like_line, with_allowed_lines
 from agent.tools.tool_set import tool_set
 from agent.tools.transfer_call import call_control, transfer_tool
 from config.profile.agent_file import AgentProfile, Destination
@@ -140,3 +142,17 @@ def test_other_tools_are_handed_over_as_the_model_called_them(name: str) -> None
 def test_the_callers_transfer_replaces_the_agents_under_any_spelling(name: str) -> None:
     profile = AgentProfile("Be kind.", transfer_destinations=ALLOWED)
     assert [each.name for each in tool_set(profile, [declared(name)]).tools] == ["endCall", name]
+
+
+def test_a_value_that_was_encoded_over_and_over_is_an_address_that_nobody_allows() -> None:
+    hidden = "+" + EVIL
+    for _ in range(20):
+        hidden = hidden.replace("%", "%25").replace("+", "%2B")
+    with pytest.raises(ToolException):
+        with_allowed_lines({"note": hidden}, ALLOWED)
+
+
+def test_a_long_encoded_value_is_read_in_a_moment() -> None:
+    began = time.process_time()
+    assert looks_like_line("%" + "25" * 500_000 + "41")
+    assert time.process_time() - began < 5

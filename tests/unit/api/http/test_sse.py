@@ -1,12 +1,13 @@
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import AsyncGenerator, MutableMapping
 from typing import Any
 
+import orjson
 import pytest
 from starlette.requests import Request
 
 from api.http.errors import ClientDisconnected
-from api.http.sse import cancel_on_disconnect
+from api.http.sse import EventStream, cancel_on_disconnect
 
 
 class Line:
@@ -14,11 +15,11 @@ class Line:
 
     def __init__(self) -> None:
         self.gone = asyncio.Event()
-        self.request = Request({"type": "http"}, self._receive)
+        self.request = Request({"type": "http"}, self.receive)
         self.begun = asyncio.Event()
         self.stopped = False
 
-    async def _receive(self) -> MutableMapping[str, Any]:
+    async def receive(self) -> MutableMapping[str, Any]:
         await self.gone.wait()
         return {"type": "http.disconnect"}
 
@@ -86,3 +87,21 @@ async def test_nobody_watches_the_line_once_the_answer_is_there() -> None:
     assert await cancel_on_disconnect(Line().request, done()) == "answer"
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_no_client_finds_the_end_of_a_line_within_an_event() -> None:
+    text = "one\u2028two\u2029three\x85four\u2019"
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        yield b"data: " + orjson.dumps({"text": text}) + b"\n\n"
+
+    sent: list[bytes] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message.get("body", b""))
+
+    stream = EventStream(events(), get_headers=dict, encode_error=lambda _: b"", keep_alive=5.0)
+    await stream({"type": "http"}, Line().receive, send)
+    [line] = b"".join(sent).decode().rstrip("\n").splitlines()
+    assert orjson.loads(line.removeprefix("data: ")) == {"text": text}
+    assert "\u2019" in line

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -75,7 +76,12 @@ def test_a_call_that_nobody_answered_is_answered_so_that_providers_take_the_hist
         (None, {}),
         ("[1]", {"arguments": "[1]"}),
         ("a: 1", {"arguments": "a: 1"}),
-        ('{"a":1}}', {"arguments": '{"a":1}}'}),
+        ('{"a":1}}', {"a": 1}),
+        ('{"a": "two\nlines"}', {"a": "two\nlines"}),
+        ('{"a": "x\\u12', {"a": "x"}),
+        ('{"a": NaN}', {"arguments": '{"a": NaN}'}),
+        ('{"a": 1e400}', {"arguments": '{"a": 1e400}'}),
+        ('{"a": "\\ud800"}', {"arguments": '{"a": "\\ud800"}'}),
         ({"a": 1}, {"a": 1}),
     ],
 )
@@ -186,3 +192,12 @@ def test_results_in_the_legacy_form_answer_the_calls_of_their_name_in_order() ->
         ]
     )
     assert [each.tool_call_id for each in read if isinstance(each, ToolMessage)] == ["a1", "s1", "a2"]
+
+
+@pytest.mark.parametrize(
+    "written", ["[" * 500_000, '{"a":' * 100_000, '"' * 500_000, "{" * 500_000 + "x", '{"a": "' + "\\" * 500_000]
+)
+def test_arguments_of_any_length_and_depth_are_read_in_a_moment(written: str) -> None:
+    began = time.process_time()
+    to_langchain([asked(arguments=written)])
+    assert time.process_time() - began < 2

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import httpx
+import orjson
 import pytest
 import respx
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from api.terminal.agent_api import AgentApi, ApiError, ConnectionLost, NotServed
 
 URL = "http://127.0.0.1:1"
+
+
+class Pieces(httpx.SyncByteStream):
+    """A body that arrives in these pieces."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._pieces)
 
 
 def api() -> AgentApi:
@@ -80,3 +95,29 @@ def test_numbered_events_go_on_after_the_last_one(respx_mock: respx.MockRouter) 
     events = api().events("GET", "agent", "task", "t1", "events", after="7")
     assert list(events) == [{"type": "x", "event_id": "8"}]
     assert route.calls[0].request.headers["last-event-id"] == "7"
+
+
+@pytest.fixture(scope="module")
+def client() -> AgentApi:
+    return api()
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    texts=st.lists(st.text(max_size=20) | st.sampled_from(["a\u2028b", "\x85", "\r\n", "data: x"]), max_size=4),
+    size=st.integers(1, 40),
+)
+def test_events_are_read_whatever_is_in_them_and_however_they_are_split(
+    respx_mock: respx.MockRouter, client: AgentApi, texts: list[str], size: int
+) -> None:
+    sent = b"".join(b"id: 1\ndata: " + orjson.dumps({"content": each}) + b"\n\n: keep-alive\n\n" for each in texts)
+    pieces = [sent[at : at + size] for at in range(0, len(sent), size)]
+    respx_mock.get(f"{URL}/agent").mock(return_value=httpx.Response(200, stream=Pieces(pieces)))
+    assert [each["content"] for each in client.events("GET", "agent")] == texts
+
+
+@pytest.mark.parametrize("payload", ["{", "[]", "null", "\xff"])
+def test_an_event_that_is_no_json_is_a_lost_connection(respx_mock: respx.MockRouter, payload: str) -> None:
+    respx_mock.get(f"{URL}/agent").respond(content=b"data: " + payload.encode("latin-1") + b"\n\n")
+    with pytest.raises(ConnectionLost, match="not JSON"):
+        list(api().events("GET", "agent"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -138,3 +139,17 @@ def test_an_answer_goes_on_after_a_prefill() -> None:
 def test_a_long_message_is_echoed_because_the_patterns_would_hold_up_the_server() -> None:
     said = f"What is the weather in Rome? {'x' * 500}"
     assert played(user(said)) == answer([user(said)], {})[0].text  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "piece", ["a", "1", "今天", "weather ", "change ", "book ", "预订", "记住", "1 x ", "remember "]
+)
+def test_no_message_takes_long_to_understand(piece: str) -> None:
+    began = time.process_time()
+    played(user(piece * (500 // len(piece))))
+    assert time.process_time() - began < 0.2
+
+
+@pytest.mark.parametrize("number", ["9" * 16, "9" * 400, "1." + "9" * 400])
+def test_a_number_that_no_one_multiplies_is_echoed(number: str) -> None:
+    assert played(user(f"{number} x 2")) == f"You said: {number} x 2"

@@ -179,6 +179,7 @@ def test_a_message_that_only_looks_like_a_script_is_echoed():
         ("/fail 200", "unknown failure"),
         ("/tokens many", "whole number"),
         ("/call", "tool's name"),
+        ("/tokens 10000\n" * 17, "16 times"),
     ],
 )
 def test_an_invalid_script_is_rejected_with_its_line(script, what_is_wrong):

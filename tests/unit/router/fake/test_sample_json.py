@@ -1,4 +1,7 @@
+import time
+
 import jsonschema
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,3 +83,41 @@ def _nested(inner):
 @given(st.recursive(_leaves, _nested, max_leaves=6))
 def test_samples_of_nested_schemas_fit_them(schema):
     jsonschema.validate(sample(schema), schema)
+
+
+KEYS = st.sampled_from(
+    "type properties required items minItems minLength minimum exclusiveMinimum enum const default examples anyOf "
+    "oneOf allOf $ref a".split()
+)
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 10**6)
+    | st.sampled_from(["object", "array", "integer", "#", "#/a", "a"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(ANYTHING)
+def test_what_is_no_schema_has_a_sample_that_can_be_sent(schema):
+    orjson.dumps(sample(schema))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {
+            "type": "object",
+            "properties": {str(at): {"$ref": "#"} for at in range(50)},
+            "required": list(map(str, range(50))),
+        },
+        {"type": "array", "minItems": 1000, "items": {"$ref": "#"}},
+        {"allOf": [{"$ref": "#"}] * 50},
+        {"anyOf": [{"allOf": [{"$ref": "#"}] * 50}]},
+    ],
+)
+def test_a_schema_that_grows_without_end_is_sampled_in_a_moment(schema):
+    began = time.process_time()
+    assert len(orjson.dumps(sample(schema))) < 1_000_000
+    assert time.process_time() - began < 2
