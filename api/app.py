@@ -169,8 +169,12 @@ def _has_slash_in_id(request: Request) -> bool:
 
 
 def _allowed_methods(request: Request) -> str:
-    """The methods of all routes with the request's path; Starlette names those of the first."""
+    """The methods of all routes with the request's path; Starlette names those of the first.
+
+    A path that is written out, such as /agents/get-agents, is not one of /agents/{agent_id} too.
+    """
     partial = [each for each in request.app.routes if each.matches(request.scope)[0] is Match.PARTIAL]
+    partial = [each for each in partial if getattr(each, "path", "") == request.url.path] or partial
     return ", ".join(sorted({method for each in partial for method in each.methods or ()}))
 
 

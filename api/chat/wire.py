@@ -9,12 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from agent.turn_request import TurnRequest
 from api.http.ids import ModelName
-
-
-def _not_blank(value: str) -> str:
-    if not value.strip():
-        raise ValueError("must not be blank")
-    return value
+from api.http.text import NOT_BLANK_SCHEMA, not_blank
 
 
 class ChatBody(BaseModel):
@@ -22,7 +17,7 @@ class ChatBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    message: Annotated[str, AfterValidator(_not_blank)]
+    message: Annotated[str, Field(json_schema_extra=NOT_BLANK_SCHEMA), AfterValidator(not_blank)]
     system_prompt: str | None = Field(
         None, description="Replaces the agent's prompt, or is appended to it, as agent.yaml's system_prompt_mode says."
     )

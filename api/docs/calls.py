@@ -34,10 +34,18 @@ from api.docs.examples import (
 
 
 @dataclass(frozen=True, slots=True)
+class Events:
+    """Server-sent events: the name of their data's schema, and an example of the stream."""
+
+    schema: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One call: the name of its answer's schema with an example, an example request, and the errors it may have.
 
-    `events` is an example of the answer's server-sent events, `text` one of a plain text; such a call may have `schema`
+    `events` are the answer's server-sent events, `text` is an example of a plain text; such a call may have `schema`
     None. `status` is that of success.
     """
 
@@ -45,11 +53,15 @@ class Call:
     example: Any = None
     asked: Any = None
     errors: tuple[int, ...] = (401,)
-    events: str | None = None
+    events: Events | None = None
     text: str | None = None
     status: int = 200
 
 
+_CHUNKS: Final = Events("ChatCompletionChunk", CHUNK)
+_CHAT_EVENTS: Final = Events("ChatEvent", CHAT_EVENTS)
+_SESSION_EVENTS: Final = Events("SessionEvent", SESSION_EVENT)
+_TASK_EVENTS: Final = Events("SessionEvent", "id: 1\n" + SESSION_EVENT)
 _TURN_ERRORS: Final = (400, 401, 404, 409, 413, 422, 502, 503, 504)
 _SUBMIT_ERRORS: Final = (400, 401, 404, 409, 413, 422, 503)
 _STORED: Final = (401, 422, 503)
@@ -67,7 +79,7 @@ CALLS: Final[Mapping[tuple[str, str], Call]] = {
         COMPLETION,
         {"model": "default", "messages": [{"role": "user", "content": "Hi"}]},
         (400, 401, 404, 413, 429, 502, 503, 504),
-        events=CHUNK,
+        events=_CHUNKS,
     ),
     ("post", "/v1/embeddings"): Call(
         "Embeddings", EMBEDDINGS, {"model": "vectors", "input": ["Hi"]}, (400, 401, 404, 413, 503)
@@ -75,11 +87,11 @@ CALLS: Final[Mapping[tuple[str, str], Call]] = {
     ("get", "/v1/models"): Call("Models", {"object": "list", "data": [MODEL]}),
     ("get", "/v1/models/{name}"): Call("Model", MODEL, errors=(401, 404)),
     ("post", "/chat"): Call("ChatAnswer", {"response": "Hello.", "usage": CHAT_USAGE}, _CHAT, _CHAT_ERRORS),
-    ("post", "/chat/stream"): Call(None, None, _CHAT, (400, 401, 404, 413, 422, 503), events=CHAT_EVENTS),
+    ("post", "/chat/stream"): Call(None, None, _CHAT, (400, 401, 404, 413, 422, 503), events=_CHAT_EVENTS),
     ("post", "/agent/invoke"): Call("Turn", TURN, _INVOKE, _TURN_ERRORS),
-    ("post", "/agent/invoke/stream"): Call(None, None, _INVOKE, _TURN_ERRORS, events=SESSION_EVENT),
+    ("post", "/agent/invoke/stream"): Call(None, None, _INVOKE, _TURN_ERRORS, events=_SESSION_EVENTS),
     ("post", "/agent/resume"): Call("Turn", TURN, _RESUME, _TURN_ERRORS),
-    ("post", "/agent/resume/stream"): Call(None, None, _RESUME, _TURN_ERRORS, events=SESSION_EVENT),
+    ("post", "/agent/resume/stream"): Call(None, None, _RESUME, _TURN_ERRORS, events=_SESSION_EVENTS),
     ("post", "/agent/cancel/{user_id}/{session_id}"): Call(
         "SessionStatus", STATUS, {"heard": "Hello."}, (400, 401, 404, 409, 413, 422, 503)
     ),
@@ -112,7 +124,7 @@ CALLS: Final[Mapping[tuple[str, str], Call]] = {
     ("get", "/agents/get-conversations"): Call("Conversations", [CONVERSATION], errors=_CHANGED),
     ("get", "/agents/get-messages"): Call("Messages", [EXCHANGE], errors=_CHANGED),
     ("post", "/agents/chat-agent"): Call("AgentAnswer", AGENT_ANSWER, _CHAT_AGENT, (*_TURN_ERRORS, 429)),
-    ("post", "/agents/chat-agent/stream"): Call(None, None, _CHAT_AGENT, _TURN_ERRORS, events=CHAT_EVENTS),
+    ("post", "/agents/chat-agent/stream"): Call(None, None, _CHAT_AGENT, _TURN_ERRORS, events=_CHAT_EVENTS),
     ("patch", "/agents/{agent_id}"): Call("Agent", AGENT, {"temperature": 0.2}, (400, 401, 404, 409, 413, 422, 503)),
     ("delete", "/agents/{agent_id}"): Call("Success", {"success": True}, errors=(401, 404, 409, 422, 503)),
     ("delete", "/agents/conversations/{conversation_id}"): Call("Success", {"success": True}, errors=_CHANGED),
@@ -130,7 +142,7 @@ CALLS: Final[Mapping[tuple[str, str], Call]] = {
     ("post", "/agent/resume/async"): Call("Submitted", SUBMITTED, _RESUME, _SUBMIT_ERRORS, status=202),
     ("get", "/agent/task/{task_id}"): Call("Task", TASK, errors=(401, 404, 503)),
     ("delete", "/agent/task/{task_id}"): Call("Task", TASK, errors=(401, 404, 503)),
-    ("get", "/agent/task/{task_id}/events"): Call(None, None, errors=_CHANGED, events="id: 1\n" + SESSION_EVENT),
+    ("get", "/agent/task/{task_id}/events"): Call(None, None, errors=_CHANGED, events=_TASK_EVENTS),
     ("get", "/agent/tasks/{user_id}"): Call("Tasks", {"tasks": [TASK]}, errors=_STORED),
     ("get", "/health"): Call("Health", HEALTH, errors=()),
     ("get", "/health/live"): Call("Probe", {"status": "ok"}, errors=()),

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.docs.calls import CALLS, Call
+from api.docs.event_schemas import EVENT_SCHEMAS, event
 from api.docs.examples import HEALTH
 from api.docs.schemas import SCHEMAS, ref
 
@@ -19,15 +20,21 @@ ERRORS: Final[dict[int, tuple[str, str, str]]] = {
         "invalid_request_error",
         "model_not_found",
     ),
+    408: ("The request did not arrive in time.", "invalid_request_error", "request_timeout"),
     409: ("The state of the session or the agent does not allow the call.", "conflict_error", "session_busy"),
     413: ("The body is too large.", "invalid_request_error", "body_too_large"),
     422: ("A field is missing, unknown or invalid; `param` names it.", "invalid_request_error", "invalid_field"),
     429: ("Every provider is at its rate limit; `Retry-After` says when.", "rate_limit_error", "rate_limited"),
+    431: ("The request's head is too large.", "invalid_request_error", "head_too_large"),
     502: ("The answer broke off and could not be continued.", "server_error", "answer_interrupted"),
     503: ("No provider, or the database, could answer.", "server_error", "all_deployments_failed"),
     504: ("The turn's deadline passed.", "server_error", "deadline_exceeded"),
 }
 """Status: description, and `type` and `code` of the example."""
+
+
+CONNECTION_ERRORS: Final = (400, 408, 431)
+"""What every path may answer, before the request is read: no HTTP, too slow, or too much."""
 
 
 class DocumentedApp(FastAPI):
@@ -46,7 +53,7 @@ def _described(app: FastAPI) -> dict[str, Any]:
     schemas: dict[str, Any] = description.setdefault("components", {}).setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    schemas.update(SCHEMAS)
+    schemas.update(SCHEMAS | EVENT_SCHEMAS)
     for path, operations in description["paths"].items():
         for method, operation in operations.items():
             _describe(operation, CALLS[method, path], schemas)
@@ -60,10 +67,12 @@ def _described(app: FastAPI) -> dict[str, Any]:
 def _describe(operation: dict[str, Any], call: Call, schemas: dict[str, Any]) -> None:
     ok = _answer("The answer.", call.schema, call.example)
     if call.events is not None:
-        ok["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": call.events}
+        # OpenAPI 3.1 has no words for the events of a stream; FastAPI describes its own like this, as 3.2 does.
+        ok["content"]["text/event-stream"] = {"itemSchema": event(call.events.schema), "example": call.events.example}
     if call.text is not None:
         ok["content"]["text/plain"] = {"schema": {"type": "string"}, "example": call.text}
-    operation["responses"] = {str(call.status): ok, **{str(status): _error(status) for status in call.errors}}
+    errors = sorted({*call.errors, *CONNECTION_ERRORS})
+    operation["responses"] = {str(call.status): ok, **{str(status): _error(status) for status in errors}}
     if (body := operation.get("requestBody")) is not None:
         content = body["content"]["application/json"]
         content["example"] = call.asked

@@ -15,8 +15,12 @@ MAX_MODEL = 256
 ModelName = Annotated[str, Field(max_length=MAX_MODEL)]
 
 
-ID_SCHEMA: Final[dict[str, Any]] = {"minLength": 1, "maxLength": MAX_ID, "pattern": "^[^/]+$"}
-"""What OpenAPI says of an id."""
+ID_SCHEMA: Final[dict[str, Any]] = {
+    "minLength": 1,
+    "maxLength": MAX_ID,
+    "pattern": r"^(?! *$)(?!\.\.?$)[^/\x00-\x1f\x7f-\xa0\xad\u2000-\u200f\u2028-\u202f\ufeff]+$",
+}
+"""What OpenAPI says of an id. A pattern for all unprintable characters would have hundreds of ranges."""
 
 ID_DESCRIPTION: Final = f"1 to {MAX_ID} printable characters, not blank and without a slash."
 

@@ -17,6 +17,7 @@ from api.http.auth import SECURITY, authenticated_caller
 from api.http.body import read_json_object, request_body, validate_body
 from api.http.direct_route import DirectRoute
 from api.http.sse import cancel_on_disconnect
+from api.http.text import NOT_BLANK_SCHEMA
 from config.errors import ModelNotFound, RequestError
 from config.models.deployments import Registry
 from config.settings import Settings
@@ -37,7 +38,20 @@ class EmbeddingRequest(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     model: str | None = Field(None, description="An embedding group of models.yaml. Not set: the first one")
-    input: str | list[Any] = Field(description="A text, or a list of texts")
+    input: str | list[Any] = Field(
+        description="A text, or a list of texts",
+        json_schema_extra={
+            "anyOf": [
+                {"type": "string", **NOT_BLANK_SCHEMA},
+                {
+                    "type": "array",
+                    "items": {"type": "string", **NOT_BLANK_SCHEMA},
+                    "minItems": 1,
+                    "maxItems": MAX_INPUTS,
+                },
+            ]
+        },
+    )
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: int | None = Field(None, description="Must be that of the group; models.yaml decides")
 

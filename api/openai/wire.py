@@ -18,6 +18,7 @@ from agent.tools.caller_tools import CallerTool
 from agent.turn_request import TurnRequest
 from api.http.ids import ModelName, is_valid_id
 from api.openai.messages import to_langchain
+from api.openai.request_schemas import FALLBACK, FUNCTION, MESSAGES, TOOL, items
 from api.openai.tools import read_function, read_tool, read_tool_choice
 from config.errors import RequestError
 from router.failover import RoutingOverrides
@@ -60,31 +61,31 @@ class ChatCompletionRequest(BaseModel):
     model: ModelName | None = Field(
         None, description='A model name of models.yaml. Not set or "default": the default model'
     )
-    messages: list[dict[str, Any]] = Field(min_length=1)
+    messages: list[dict[str, Any]] = Field(min_length=1, json_schema_extra=MESSAGES)
     stream: bool | None = False
     stream_options: StreamOptions | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: list[dict[str, Any]] | None = Field(None, json_schema_extra=items(TOOL))
     tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
-    functions: list[dict[str, Any]] | None = Field(None, json_schema_extra={"deprecated": True})
+    functions: list[dict[str, Any]] | None = Field(None, json_schema_extra={"deprecated": True, **items(FUNCTION)})
     function_call: Literal["none", "auto"] | dict[str, Any] | None = Field(None, json_schema_extra={"deprecated": True})
-    n: int | None = None
+    n: int | None = Field(None, json_schema_extra={"enum": [1, None]})
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     max_tokens: TokenLimit = None
     max_completion_tokens: TokenLimit = None
-    stop: str | list[str] | None = None
+    stop: str | list[str] | None = Field(None, json_schema_extra={"maxItems": MAX_STOP})
     seed: int | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     logit_bias: dict[str, float] | None = None
-    logprobs: bool | None = None
-    top_logprobs: int | None = None
+    logprobs: bool | None = Field(None, json_schema_extra={"enum": [False, None]})
+    top_logprobs: int | None = Field(None, json_schema_extra={"enum": [0, None]})
     response_format: dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     reasoning_effort: str | None = None
     verbosity: str | None = None
-    modalities: list[str] | None = None
-    audio: dict[str, Any] | None = None
+    modalities: list[str] | None = Field(None, json_schema_extra=items({"enum": ["text"]}))
+    audio: dict[str, Any] | None = Field(None, json_schema_extra={"enum": [None]})
     service_tier: str | None = None
     prompt_cache_key: str | None = None
     safety_identifier: str | None = None
@@ -95,7 +96,9 @@ class ChatCompletionRequest(BaseModel):
     # LiteLLM's routing overrides for one request.
     timeout: Annotated[float, Field(gt=0)] | None = None
     num_retries: Annotated[int, Field(ge=0, le=10)] | None = None
-    fallbacks: Annotated[list[ModelName | dict[str, Any]], Field(max_length=MAX_FALLBACKS)] | None = None
+    fallbacks: Annotated[list[ModelName | dict[str, Any]], Field(max_length=MAX_FALLBACKS)] | None = Field(
+        None, json_schema_extra={**items(FALLBACK), "maxItems": MAX_FALLBACKS}
+    )
 
     def turn_request(self, headers: Mapping[str, str], caller: str, max_tools: int = MAX_TOOLS) -> TurnRequest:
         """Convert to a TurnRequest. `caller` separates the sessions of different tokens, also in the statistics.

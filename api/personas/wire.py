@@ -8,27 +8,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from agent.personas.persona import PersonaFields
 from agent.personas.store import is_id
-from api.http.ids import ModelName, is_valid_id
-
-MAX_TEXT = 100_000
-"""Characters of a message and of each text of an agent."""
+from api.http.ids import ID_SCHEMA, ModelName, is_valid_id
+from api.http.text import FilledText, PlainText
 
 MAX_NAME = 200
 MAX_TOOLS = 128
 MAX_TOKENS = 10_000_000
 MAX_TURNS = 1_000_000
-
-
-def _without_nul(value: str) -> str:
-    if "\0" in value:
-        raise ValueError("must not contain the character NUL")
-    return value
-
-
-def _not_blank(value: str) -> str:
-    if not value.strip():
-        raise ValueError("must not be blank")
-    return value
 
 
 def _usable_name(value: str) -> str:
@@ -39,9 +25,11 @@ def _usable_name(value: str) -> str:
     return value
 
 
-Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_without_nul)]
-FilledText = Annotated[Text, AfterValidator(_not_blank)]
-Name = Annotated[str, Field(max_length=MAX_NAME), AfterValidator(_usable_name)]
+Name = Annotated[
+    str,
+    Field(max_length=MAX_NAME, json_schema_extra={**ID_SCHEMA, "maxLength": MAX_NAME}),
+    AfterValidator(_usable_name),
+]
 Temperature = Annotated[float, Field(ge=0, le=2, strict=True)]
 Penalty = Annotated[float, Field(ge=-2, le=2, strict=True)]
 
@@ -73,9 +61,9 @@ class AgentOptions(Body):
 
 class CreateAgentBody(AgentOptions):
     context: FilledText = Field(description="The system prompt.")
-    first_message: Text = Field(description="The assistant's opening.")
-    response_shape: Text = Field("", description="A JSON schema, an example or prose: the shape of the answers.")
-    instructions: Text = Field("", description="Sent before each message of the user.")
+    first_message: PlainText = Field(description="The assistant's opening.")
+    response_shape: PlainText = Field("", description="A JSON schema, an example or prose: the shape of the answers.")
+    instructions: PlainText = Field("", description="Sent before each message of the user.")
 
     @property
     def fields(self) -> PersonaFields:
@@ -85,9 +73,9 @@ class CreateAgentBody(AgentOptions):
 class UpdateAgentBody(AgentOptions):
     # The defaults are never used: only the fields that were sent change.
     context: FilledText = ""
-    first_message: Text = ""
-    response_shape: Text = ""
-    instructions: Text = ""
+    first_message: PlainText = ""
+    response_shape: PlainText = ""
+    instructions: PlainText = ""
 
     @property
     def changes(self) -> dict[str, Any]:

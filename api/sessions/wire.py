@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -15,11 +15,12 @@ from pydantic import (
     model_validator,
 )
 
+from agent.memory.long_term import CONTENT_CHARS
 from agent.sessions.requests import Invocation, OnBusy, OnPending, Resumption
 from agent.tools.review import ReviewResponse
 from api.http.ids import ID_DESCRIPTION, ID_SCHEMA, MAX_ID, ModelName, is_valid_id
+from api.http.text import FILLED_SCHEMA, MAX_TEXT, FilledText, PlainText
 
-MAX_QUERY = 100_000
 MAX_TTL = 10 * 366 * 24 * 3600
 """Ten years, in seconds. A larger value is likely an error; `null` means never."""
 
@@ -31,21 +32,12 @@ def valid_id(value: str) -> str:
     return value
 
 
-def _valid_text(value: str) -> str:
-    if not value.strip():
-        raise ValueError("must not be blank")
-    if "\x00" in value:
-        raise ValueError("must not contain the character NUL")
-    return value
-
-
 def _blank_is_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
     return None if isinstance(value, str) and not value.strip() else validate(value)
 
 
 Id = Annotated[str, Field(description=ID_DESCRIPTION, json_schema_extra=ID_SCHEMA), AfterValidator(valid_id)]
-Text = Annotated[str, Field(max_length=MAX_QUERY), AfterValidator(_valid_text)]
-SystemMessage = Annotated[Text, WrapValidator(_blank_is_none)]
+SystemMessage = Annotated[PlainText, WrapValidator(_blank_is_none)]
 Ttl = Annotated[int, Field(ge=1, le=MAX_TTL, strict=True)]
 
 
@@ -60,7 +52,7 @@ class InvokeBody(Body):
     session_id: Id | None = Field(
         None, description="Not set: the user's latest session that has not expired, or a new one."
     )
-    query: Text
+    query: FilledText
     system_message: SystemMessage | None = Field(
         None, description="Replaces the agent's prompt or is appended to it. Blank: not set."
     )
@@ -83,13 +75,34 @@ class EditedAction(Body):
     args: dict[str, Any]
 
 
+_TEXT: Final[dict[str, Any]] = {"type": "string", **FILLED_SCHEMA}
+_OBJECT: Final[dict[str, Any]] = {"type": "object"}
+_NULL: Final[dict[str, Any]] = {"type": "null"}
+
+
+def _case(key: str, value: dict[str, Any], *required: str, **others: dict[str, Any]) -> dict[str, Any]:
+    """A JSON schema for the bodies whose `key` has this value: they must have `required`, and `others` like this."""
+    return {"properties": {key: value, **others}, "required": [key, *required]}
+
+
 class DecisionBody(Body):
     """One decision in LangGraph's format."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                _case("type", {"enum": ["approve", "accept", "reject"]}),
+                _case("type", {"const": "edit"}, "edited_action", edited_action=_OBJECT),
+                _case("type", {"const": "edit"}, "args", args=_OBJECT),
+                _case("type", {"enum": ["respond", "response"]}, "message", message=_TEXT),
+            ]
+        }
+    )
 
     type: Literal["approve", "accept", "reject", "edit", "respond", "response"]
     edited_action: EditedAction | None = None
     args: dict[str, Any] | None = None
-    message: Annotated[str, Field(max_length=MAX_QUERY)] = ""
+    message: Annotated[str, Field(max_length=MAX_TEXT)] = ""
 
     @model_validator(mode="after")
     def _has_required_fields(self) -> DecisionBody:
@@ -115,6 +128,17 @@ class DecisionBody(Body):
 
 
 class ResumeBody(Body):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                _case("response_type", {"enum": ["accept", "reject"]}, decisions=_NULL),
+                _case("response_type", {"const": "edit"}, "args", args=_OBJECT, decisions=_NULL),
+                _case("response_type", {"const": "response"}, "args", args=_TEXT, decisions=_NULL),
+                _case("decisions", {"type": "array"}, response_type=_NULL, args=_NULL, interrupt_id=_NULL),
+            ]
+        }
+    )
+
     user_id: Id
     session_id: Id
     model: ModelName | None = None
@@ -137,8 +161,8 @@ class ResumeBody(Body):
             raise ValueError("args must be an object: the tool's arguments")
         if self.response_type == "response" and not _reply_text(self.args).strip():
             raise ValueError("args must be the text for the agent")
-        if len(_reply_text(self.args)) > MAX_QUERY:
-            raise ValueError(f"args must have at most {MAX_QUERY:,} characters")
+        if len(_reply_text(self.args)) > MAX_TEXT:
+            raise ValueError(f"args must have at most {MAX_TEXT:,} characters")
         return self
 
     @property
@@ -156,7 +180,7 @@ class ResumeBody(Body):
 
 
 class CancelBody(Body):
-    heard: Annotated[str, Field(max_length=MAX_QUERY)] | None = Field(
+    heard: Annotated[str, Field(max_length=MAX_TEXT)] | None = Field(
         None,
         description="The part of the answer that the user heard; the rest is dropped. Not set: all is kept.",
     )
@@ -170,6 +194,7 @@ class MemoryBody(Body):
     user_id: Id
     memory_info: str = Field(
         validation_alias=AliasChoices("memory_info", "content"),
+        json_schema_extra={"maxLength": CONTENT_CHARS, **FILLED_SCHEMA},
         description="The text to store, up to 10,000 characters. The name `content` is accepted too.",
     )
 

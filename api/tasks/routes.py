@@ -16,7 +16,7 @@ from api.sessions.encode import SseEncoder
 from api.sessions.routes import Offset, PathId, count_request, read_body
 from api.sessions.wire import ResumeBody
 from api.tasks import encode
-from api.tasks.wire import InvokeTaskBody, last_event_id
+from api.tasks.wire import EVENT_ID_SCHEMA, InvokeTaskBody, last_event_id
 from config.settings import Settings
 
 routes = APIRouter(prefix="/agent", tags=["tasks"], dependencies=[Depends(authenticate)])
@@ -72,7 +72,7 @@ async def cancel_task(request: Request, task_id: str) -> dict[str, Any]:
 async def task_events(
     request: Request,
     task_id: str,
-    last_event: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
+    last_event: Annotated[str | None, Header(alias="Last-Event-ID", json_schema_extra=EVENT_ID_SCHEMA)] = None,
 ) -> Response:
     """The events of `/agent/invoke/stream`, from the first or after `Last-Event-ID`, also when the task has ended."""
     settings: Settings = request.state.settings

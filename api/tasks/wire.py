@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from pydantic import Field
 
 from agent.sessions.requests import OnBusy
@@ -14,6 +16,10 @@ class InvokeTaskBody(InvokeBody):
         "enqueue",
         description="If a turn or a task runs on the session, or waits there: wait for it, 409, or cancel it.",
     )
+
+
+EVENT_ID_SCHEMA: Final[dict[str, Any]] = {"anyOf": [{"type": "string", "pattern": "^[0-9]{0,9}$"}]}
+"""What OpenAPI says of `Last-Event-ID`."""
 
 
 def last_event_id(header: str | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 
 from api.docs.calls import CALLS
 from router.fake.server.fake_provider import FakeProvider
+from router.stream.sse_events import EventParser
 from tests.support.serving import Served, direct, fake, serving
 
 VECTORS = {**fake("vectors", "fake/embedding"), "model_info": {"mode": "embedding"}}
@@ -55,6 +57,25 @@ def check(described: dict[str, Any], schema: dict[str, Any], value: Any) -> None
     Draft202012Validator({**schema, "components": described["components"]}).validate(value)
 
 
+def check_events(described: dict[str, Any], schema: dict[str, Any], stream: bytes) -> None:
+    """Fail unless the data of each event is as `schema` says; it may name several events."""
+    for payload in EventParser().feed(stream):
+        problems = []
+        for each in schema.get("anyOf", [schema]):
+            data = each["properties"]["data"]
+            try:
+                check(
+                    described,
+                    data.get("contentSchema", data),
+                    json.loads(payload) if "contentSchema" in data else payload.decode(),
+                )
+                break
+            except (ValueError, ValidationError) as problem:
+                problems.append(problem)
+        else:
+            raise ExceptionGroup(payload.decode(), problems)
+
+
 async def test_the_page_and_all_that_it_loads_come_from_this_server(http: httpx.AsyncClient) -> None:
     page = await http.get("/docs", headers={"Authorization": ""})
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
@@ -87,9 +108,12 @@ async def test_every_call_has_an_answer_and_its_errors_in_our_shape(described: d
             assert "401" in responses, (method, path)
         for status, response in responses.items():
             for kind, content in response["content"].items():
-                assert content["schema"], (path, status)
                 if kind == "application/json":
                     check(described, content["schema"], content["example"])
+                elif kind == "text/event-stream":
+                    check_events(described, content["itemSchema"], content["example"].encode())
+                else:
+                    assert content["schema"], (path, status)
             if int(status) >= 400 and not path.startswith("/health"):
                 assert response["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}
             assert response["content"], (method, path, status)
@@ -143,3 +167,28 @@ async def test_real_answers_are_as_described(http: httpx.AsyncClient, described:
         assert response.status_code == status, (path, response.text)
         documented = described["paths"][path][method]["responses"][str(status)]
         check(described, documented["content"]["application/json"]["schema"], response.json())
+
+
+async def test_real_streams_are_as_described(http: httpx.AsyncClient, described: dict[str, Any]) -> None:
+    hi = {"messages": [{"role": "user", "content": "Hi"}], "stream": True, "stream_options": {"include_usage": True}}
+    transfer = {"messages": [{"role": "user", "content": "A human, please."}], "stream": True}
+    asked = {"user_id": "ada", "session_id": "s1", "query": "Hi"}
+    for path, body in [
+        ("/v1/chat/completions", {**hi, "model": "fake"}),
+        ("/v1/chat/completions", {**transfer, "model": "fake"}),
+        ("/chat/stream", {"message": "Hi"}),
+        ("/chat/stream", {"message": "Hi", "model": "broken"}),
+        ("/chat/stream", {"message": "A human, please."}),
+        ("/agent/invoke/stream", asked),
+        ("/agent/invoke/stream", {**asked, "model": "broken"}),
+    ]:
+        response = await http.post(path, json=body)
+        assert response.headers["content-type"].startswith("text/event-stream"), response.text
+        documented = described["paths"][path]["post"]["responses"]["200"]["content"]["text/event-stream"]
+        check_events(described, documented["itemSchema"], response.content)
+
+
+async def test_a_path_that_is_written_out_allows_only_its_own_methods(http: httpx.AsyncClient) -> None:
+    for path, method, allowed in [("/agents/get-agents", "PUT", "GET"), ("/agents/some-id", "PUT", "DELETE, PATCH")]:
+        response = await http.request(method, path)
+        assert (response.status_code, response.headers["allow"]) == (405, allowed)
