@@ -16,6 +16,7 @@ from hypothesis import settings
 from config.litellm_environment import prepare_litellm
 from config.log_content import allow_content
 from tests.support.log_watch import WATCH
+from tests.support.properties import FUZZ
 
 prepare_litellm()
 for name in [each for each in os.environ if each.endswith("_API_KEY") or each.startswith("SWITCHBOARD_")]:
@@ -24,7 +25,7 @@ for name in [each for each in os.environ if each.endswith("_API_KEY") or each.st
 # Nobody needs a certificate on the loopback, and each HTTP client reads all that the system trusts in 25 ms.
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "support" / "one_certificate.pem")
 
-settings.register_profile("default", deadline=None)
+settings.register_profile("default", deadline=None, max_examples=100 * FUZZ)
 settings.load_profile("default")
 
 

@@ -27,10 +27,15 @@ REFERENCE: Final = re.compile(r"os\.environ/\S*|\$\{\w*\}|null|~|true|false|", r
 
 URL_WITH_PASSWORD: Final = re.compile(r"://[^/\s@]*:[^/\s@]+@")
 
-PAIR: Final = re.compile(r"""["']?(?P<key>[\w.-]+)["']?[ \t]*:(?:[ \t]+|$)(?P<value>[^\n]*?)[ \t\r]*$""", re.MULTILINE)
+PAIR: Final = re.compile(
+    r"""["']?(?P<key>[\w.][\w.-]*)["']?[ \t]*:(?:[ \t]+|$)(?P<value>(?:[^\n]*[^ \t\r\n])?)[ \t\r]*$""", re.MULTILINE
+)
 """`key: value` on one line, or the last such pair in it."""
 
 COMMENT: Final = re.compile(rf"^[ \t]*\#[ \t#-]*{PAIR.pattern}", re.MULTILINE)
+
+KEY: Final = re.compile(r"""(?<![\w.-])["']?([\w.-]++)["']?[ \t]*+:[ \t]*""")
+"""`key:` anywhere in a line. A word is tried once, so that a long one takes linear time."""
 
 FLOW_VALUE: Final = re.compile(r"""\"[^"\n]*"|'[^'\n]*'|[^\n,}]*""")
 
@@ -98,7 +103,7 @@ def _in_broken_text(text: str) -> Iterator[Span]:
     for line in re.finditer(r"[^\n]+", text):
         if line.start() < end:
             continue
-        for pair in re.finditer(r"""["']?([\w.-]+)["']?[ \t]*:[ \t]*""", line[0]):
+        for pair in KEY.finditer(line[0]):
             if _names_secret(pair[1]) or URL_WITH_PASSWORD.search(line[0], pair.end()):
                 start = line.start() + pair.end()
                 rest = FLOW_VALUE if "{" in line[0][: pair.start()] else _value_below(pair.start())

@@ -22,9 +22,9 @@ from api.docs.schemas import (
 )
 
 
-def _tagged(kind: str, optional: tuple[str, ...] = (), **properties: Schema) -> Schema:
+def _tagged(kind: str, **properties: Schema) -> Schema:
     """An event whose `type` is `kind`."""
-    return record(optional, type={"const": kind}, **properties)
+    return record((), type={"const": kind}, **properties)
 
 
 def _of_session(kind: str, **properties: Schema) -> Schema:
@@ -63,7 +63,13 @@ EVENT_SCHEMAS: Final[Mapping[str, Schema]] = {
             _tagged("tool_start", name=TEXT, args=ANYTHING),
             _tagged("tool_end", name=TEXT, result=TEXT, ok=FLAG),
             _tagged("hand_off", name=TEXT, arguments=ANYTHING),
-            _tagged("complete", ("shape",), full_content=TEXT, usage=TURN_USAGE, shape={"const": "mismatch"}),
+            record(
+                ("shape",),
+                type={"const": "complete"},
+                full_content=TEXT,
+                usage=TURN_USAGE,
+                shape={"const": "mismatch"},
+            ),
             _tagged("error", error=TEXT, code=TEXT),
         ]
     },

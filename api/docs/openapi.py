@@ -53,7 +53,7 @@ def _described(app: FastAPI) -> dict[str, Any]:
     schemas: dict[str, Any] = description.setdefault("components", {}).setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    schemas.update(SCHEMAS | EVENT_SCHEMAS)
+    schemas |= {**SCHEMAS, **EVENT_SCHEMAS}
     for path, operations in description["paths"].items():
         for method, operation in operations.items():
             _describe(operation, CALLS[method, path], schemas)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from agent.personas.persona import PersonaFields
 from agent.personas.store import is_id
 from api.http.ids import ID_SCHEMA, ModelName, is_valid_id
+from api.http.numbers import whole
 from api.http.text import FilledText, PlainText
 
 MAX_NAME = 200
@@ -46,7 +47,7 @@ class AgentOptions(Body):
     name: Name | None = Field(None, description='`model: "agent:<name>"` uses the agent as a model.')
     model: ModelName | None = Field(None, description="A model name of models.yaml. Not set: the default model.")
     temperature: Temperature | None = Field(0.5, description="null: the provider's default.")
-    max_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS, strict=True)] | None = Field(
+    max_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS, strict=True), BeforeValidator(whole)] | None = Field(
         1000, description="null: the provider's default."
     )
     frequency_penalty: Penalty | None = None
@@ -54,7 +55,7 @@ class AgentOptions(Body):
     tools: Annotated[tuple[Annotated[str, Field(max_length=256)], ...], Field(max_length=MAX_TOOLS)] | None = Field(
         None, description="Names of agent.yaml's tools, or `mcp:<server>:<tool>`. Not set: all that agent.yaml has."
     )
-    max_turns: Annotated[int, Field(ge=1, le=MAX_TURNS, strict=True)] | None = Field(
+    max_turns: Annotated[int, Field(ge=1, le=MAX_TURNS, strict=True), BeforeValidator(whole)] | None = Field(
         None, description="Answers until the conversation is over. Not set: it never is."
     )
 

@@ -8,6 +8,7 @@ from pydantic import (
     AfterValidator,
     AliasChoices,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidatorFunctionWrapHandler,
@@ -19,6 +20,7 @@ from agent.memory.long_term import CONTENT_CHARS
 from agent.sessions.requests import Invocation, OnBusy, OnPending, Resumption
 from agent.tools.review import ReviewResponse
 from api.http.ids import ID_DESCRIPTION, ID_SCHEMA, MAX_ID, ModelName, is_valid_id
+from api.http.numbers import whole
 from api.http.text import FILLED_SCHEMA, MAX_TEXT, FilledText, PlainText
 
 MAX_TTL = 10 * 366 * 24 * 3600
@@ -38,7 +40,7 @@ def _blank_is_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
 
 Id = Annotated[str, Field(description=ID_DESCRIPTION, json_schema_extra=ID_SCHEMA), AfterValidator(valid_id)]
 SystemMessage = Annotated[PlainText, WrapValidator(_blank_is_none)]
-Ttl = Annotated[int, Field(ge=1, le=MAX_TTL, strict=True)]
+Ttl = Annotated[int, Field(ge=1, le=MAX_TTL, strict=True), BeforeValidator(whole)]
 
 
 class Body(BaseModel):

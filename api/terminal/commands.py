@@ -14,7 +14,7 @@ from api.terminal.screen import Screen
 from api.terminal.task_commands import TaskCommands
 from api.terminal.turn_parts import Json
 from api.terminal.turns import Turns
-from api.terminal.vocabulary import Vocabulary
+from api.terminal.vocabulary import Vocabulary, whole_number
 
 HISTORY: Final = 20
 MOST_SESSIONS: Final = 20
@@ -125,10 +125,11 @@ class Commands:
         self._turns.restore(status)
 
     def _history(self, argument: str) -> None:
-        if argument and not (argument.isdecimal() and int(argument)):
+        count = whole_number(argument or str(HISTORY))
+        if not count:
             self._screen.problem("`history` takes a number of messages, such as `history 5`.")
             return
-        path, count = ("agent", "history", self._talk.user_id, self._talk.session_id), int(argument or HISTORY)
+        path = ("agent", "history", self._talk.user_id, self._talk.session_id)
         try:
             total = self._talk.api.get(*path, limit=1)["total"]
             page = self._talk.api.get(*path, limit=min(count, 1000), offset=max(0, total - count))

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import Final
 
 MODES: Final = ("stream", "normal")
-TTL: Final = re.compile(r"(\d+)([smhd]?)")
+TTL: Final = re.compile(r"(\d{1,12})([smhd]?)")
 UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 NEVER: Final = "never"
 NUMBER: Final = r"\d{1,4}"

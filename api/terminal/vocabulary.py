@@ -16,6 +16,11 @@ WORDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
+def whole_number(text: str) -> int | None:
+    """The number that a user types; None if it is none, or has more than nine digits."""
+    return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
 @dataclass
 class Vocabulary:
     """`listed` has the rows of each list by the command that shows it; the user counts them from 1."""
@@ -26,7 +31,8 @@ class Vocabulary:
     def pick(self, command: str, number: str) -> Any:
         """The row with that number in the last list of `command`; None if there is none."""
         rows = self.listed.get(command, [])
-        return rows[int(number) - 1] if number.isdecimal() and 1 <= int(number) <= len(rows) else None
+        at = whole_number(number)
+        return rows[at - 1] if at is not None and 1 <= at <= len(rows) else None
 
     def completions(self, typed: str) -> Iterable[str]:
         """The words that may stand at the end of a line that begins like a command."""

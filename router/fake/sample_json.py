@@ -105,12 +105,8 @@ def _length(schema: Mapping[str, Any], key: str) -> int:
 
 
 def _limits(schema: Mapping[str, Any]) -> list[float]:
-    lowest, below = schema.get("minimum"), schema.get("exclusiveMinimum")
-    return [*([lowest] if _is_number(lowest) else []), *([below + 1] if _is_number(below) else [])]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    least = [(schema.get("minimum"), 0), (schema.get("exclusiveMinimum"), 1)]
+    return [limit + more for limit, more in least if isinstance(limit, int | float) and not isinstance(limit, bool)]
 
 
 def _list(value: Any) -> list[Any]:

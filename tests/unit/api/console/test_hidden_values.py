@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from api.console.hidden_values import hide, restore
@@ -69,3 +71,13 @@ def test_an_anchor_is_hidden_where_it_is_written() -> None:
     text = "a: &key SECRET\nb: {api_key: *key}\nc: {api_key: *key}\n"
     assert "SECRET" not in hide(text)
     assert restore(hide(text), text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["#" + "-" * 50_000, "[\n" + "a" * 50_000, "[\n# a: b" + " " * 50_000 + "x", "[\n" + "a-" * 30_000, "[" * 5_000],
+)
+def test_a_long_line_is_searched_in_a_moment(text: str) -> None:
+    began = time.process_time()
+    assert restore(hide(text), text) == text
+    assert time.process_time() - began < 3

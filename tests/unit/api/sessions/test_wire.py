@@ -171,3 +171,13 @@ def test_whatever_comes_is_taken_or_refused_and_never_a_crash(model: Any, body: 
         assert read.invocation.query.strip()
     if isinstance(read, ResumeBody):
         assert read.resumption.answers
+
+
+@pytest.mark.parametrize(("ttl", "seconds"), [(60, 60), (60.0, 60)])
+def test_a_whole_number_may_be_written_with_a_point(ttl: float, seconds: int) -> None:
+    assert InvokeBody.model_validate({**ASK, "ttl": ttl}).invocation.ttl == seconds
+
+
+@pytest.mark.parametrize("ttl", [60.5, True, "60", 1e300, float("inf")])
+def test_what_is_no_whole_number_is_refused(ttl: Any) -> None:
+    assert refused(InvokeBody, {**ASK, "ttl": ttl}).startswith("ttl:")
