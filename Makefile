@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: run test lint types pytest check bench bench-peers bench-workers bench-sessions bench-check bench-profile exam soak console screenshots docs lock clean
+.PHONY: run test lint types pytest check bench bench-peers bench-workers bench-sessions bench-check bench-profile exam soak fuzz console screenshots docs lock clean
 
 run: $(READY) .env
 	@$(BIN)/switchboard serve
@@ -72,6 +72,11 @@ exam: $(READY)
 
 soak: $(READY)
 	$(BIN)/python -m bench.soak --minutes 10 --callers 30
+
+# Sends 100,000 generated and damaged requests, and values to every parser; docs/fuzzing.md has the results.
+fuzz: $(READY)
+	$(BIN)/python -m bench.fuzz
+	FUZZ=20 $(BIN)/pytest -m hypothesis
 
 .env: | $(READY)
 	@$(BIN)/python -m config.first_run

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 FUZZ: Final = int(os.environ.get("FUZZ", "1"))
 
-few = settings(max_examples=40 * FUZZ, derandomize=FUZZ == 1, suppress_health_check=list(HealthCheck), deadline=None)
+few = settings(max_examples=25 * FUZZ, derandomize=FUZZ == 1, suppress_health_check=list(HealthCheck), deadline=None)
 
 TEXT: Final = st.text(max_size=20) | st.sampled_from(
     ["", " ", "\0", "\u2028", "1e400", "9" * 5000, "\U0001f600", "a" * 3000]
