@@ -30,6 +30,8 @@ class TurnRequest:
     `system_prompt` takes the place of agent.yaml's, and messages never replace it. `agent_tools` are the names of the
     agent's own tools, and patterns such as "mcp:*"; None means agent.yaml's with those of all MCP servers.
     `agent` is the name of who answers; None is that of agent.yaml.
+
+    A caller with a list of models must be allowed one of `allowed_as`, in place of the model's own name.
     """
 
     model: str | None
@@ -48,6 +50,7 @@ class TurnRequest:
     agent_tools: tuple[str, ...] | None = None
     agent: str | None = None
     caller: str | None = None
+    allowed_as: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class ThreadRequest:
 
     `prompt` says what the model is sent of the thread. `answered` are the ids of the tool calls that `answers` decide.
     Tools are told `user_id` and `session_id`.
-    `params`, `agent_tools`, `agent` and `caller` are those of TurnRequest.
+    `params`, `agent_tools`, `agent`, `caller` and `allowed_as` are those of TurnRequest.
     """
 
     model: str | None
@@ -71,4 +74,5 @@ class ThreadRequest:
     agent_tools: tuple[str, ...] | None = None
     agent: str | None = None
     caller: str | None = None
+    allowed_as: tuple[str, ...] = ()
     turn_id: str = field(default_factory=lambda: token_hex(16))

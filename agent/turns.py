@@ -14,6 +14,7 @@ import orjson
 from langchain_core.messages import AnyMessage, SystemMessage
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
+from agent.callers.limits import CallerLimits
 from agent.chat_model import RoutedChatModel
 from agent.events import Event
 from agent.graph import AgentGraph, compile_graph
@@ -31,9 +32,10 @@ from agent.turn import Turn
 from agent.turn_context import Prompt, TurnContext
 from agent.turn_ids import TurnIds
 from agent.turn_request import ThreadRequest, TurnRequest
-from config.errors import ServerStopping
+from config.callers.caller import LiveCallers
+from config.errors import ServerStopping, TokenWithdrawn
 from config.profile.agent_file import AgentProfile
-from router.failover import FailoverRouter
+from router.failover import FailoverRouter, model_not_found
 from router.routed_turn import RoutedTurn
 from router.sized_cache import SizedCache
 
@@ -64,7 +66,8 @@ class TurnService:
     """Begins turns. `profile` is the agent that all of them run.
 
     `mcp` are the servers whose tools it may call. With a `checkpointer` there are turns on stored threads; with a
-    `memory` the agent knows users from one conversation to the next. `statistics` counts all turns.
+    `memory` the agent knows users from one conversation to the next. `statistics` counts all turns. `callers` are those
+    of callers.yaml, and `limits` what they may use; both are None for none.
     """
 
     def __init__(
@@ -75,12 +78,16 @@ class TurnService:
         checkpointer: BaseCheckpointSaver[Any] | None = None,
         memory: LongTermMemory | None = None,
         statistics: Statistics | None = None,
+        callers: LiveCallers | None = None,
+        limits: CallerLimits | None = None,
     ) -> None:
         self.router = router
         self.profile = profile
         self.mcp = mcp or McpHost(())
         self.memory = memory
         self.statistics = statistics or Statistics()
+        self.callers = callers or LiveCallers()
+        self.limits = limits
         self._checkpointer = checkpointer
         self._model = RoutedChatModel()
         self._gate = StartGate()
@@ -107,9 +114,13 @@ class TurnService:
         """Begin a turn; it runs while its events are read.
 
         Raises:
-            ModelNotFound, ModelUnavailable: see `FailoverRouter.begin`.
+            ModelNotFound, ModelUnavailable: see `FailoverRouter.begin`, and `allow`.
             ServerStopping: see `stop`.
         """
+        if self.callers.current is not None:
+            self.allow(request.caller, request.model, request.allowed_as)
+            for each in request.overrides.fallbacks or ():
+                self.allow(request.caller, each, (each,), param="fallbacks")
         routed = self.router.begin(request.model, request.overrides)
         remembered = request.user_id if self._remembers_users(routed) else None
         hand_offs = request.hand_offs if request.hand_offs is not None else _offers_hand_offs(routed)
@@ -136,6 +147,9 @@ class TurnService:
 
     def begin_on_thread(self, request: ThreadRequest) -> Turn:
         """Begin a turn whose messages are stored. Raises as `begin` does."""
+        self.allow(request.caller, request.model, request.allowed_as)
+        if self.limits is not None:
+            self.limits.check(request.caller)  # a task was submitted a while ago
         routed = self.router.begin(request.model)
         tools, graph = self.thread_graph(request.agent_tools)
         context = TurnContext(
@@ -151,6 +165,22 @@ class TurnService:
         given = AgentInput(request.messages, request.thread, request.answers)
         ids = TurnIds(request.turn_id, request.session_id, request.agent or self.profile.name)
         return self._turn(ids, routed, AgentRun(graph, tools.hand_offs, given, context, self._gate), request.caller)
+
+    def allow(
+        self, caller: str | None, model: str | None, allowed_as: Sequence[str] = (), param: str = "model"
+    ) -> None:
+        """Check that the caller may use `model`: one of `allowed_as`, by default the model itself.
+
+        Raises:
+            ModelNotFound: it may not, or there is no such model; `param` is the field that names it.
+            TokenWithdrawn: the caller's token is no longer valid.
+        """
+        if (known := self.callers.get(caller)) is None:
+            return
+        if known.has_expired():
+            raise TokenWithdrawn
+        if not known.may_use(*(allowed_as or (self.router.name_of(model),))):
+            raise model_not_found(model or "default", param)
 
     async def ask(self, model: str, messages: Sequence[AnyMessage]) -> str:
         """The answer of `model` to `messages`, without tools; for work beside the conversation."""

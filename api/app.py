@@ -31,6 +31,8 @@ from api.http.auth import TokenVerifier
 from api.http.cors import with_cors
 from api.http.errors import InvalidBody, MethodNotAllowed, RouteNotFound, error_response
 from api.http.guarded_protocol import ConnectionGuard
+from api.http.held import Held
+from api.http.large_bodies import LargeBodies
 from api.http.request_id import RequestId, TraceId
 from api.http.security_headers import SecurityHeaders
 from api.openai.embeddings import routes as embedding_routes
@@ -54,10 +56,10 @@ NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "log
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Create the ASGI app. It reads models.yaml and agent.yaml at startup and reloads them when they change.
+    """Create the ASGI app. It reads models.yaml, agent.yaml and callers.yaml at startup, and again when they change.
 
     Raises:
-        ConfigError: no token is set, or Celery has no Redis. At startup: models.yaml or agent.yaml is invalid.
+        ConfigError: no token is set, or Celery has no Redis. At startup: one of the files is invalid.
     """
     require_tokens(settings)
     require_queue(settings)
@@ -71,8 +73,9 @@ def create_app(settings: Settings) -> FastAPI:
             garbage_collection.resume()  # `api.worker` paused it
             yield State(
                 settings=settings,
-                tokens=TokenVerifier(settings.api_tokens),
+                tokens=TokenVerifier(settings.api_tokens, components.turns.callers),
                 turns=components.turns,
+                limits=components.limits,
                 sessions=components.sessions,
                 memories=components.memories,
                 personas=PersonaService(components.turns, components.database),
@@ -82,6 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
                 backlog=tasks.backlog,
                 reload=components.reload,
                 guard=_guard(settings, components.turns),
+                large_bodies=LargeBodies(settings.max_body_memory),
             )
 
     app = _App(
@@ -109,6 +113,7 @@ def create_app(settings: Settings) -> FastAPI:
             *not_served_routes.routes,
         ],
     )
+    app.add_middleware(Held)
     if tracing:
         app.add_middleware(TraceId, trace_id=tracing.trace_id)
     app.add_exception_handler(SwitchboardError, _on_error)

@@ -24,12 +24,13 @@ def print_report(settings: Settings, environ: Mapping[str, str]) -> None:
     registry, problems = check_files(settings, environ)
     _print_deployments(registry)
     _print_addresses(environ)
-    print_warnings(registry, environ)
+    print_warnings(settings, registry, environ)
     if problems:
         raise ConfigError(problems)
     default = default_model(registry)
     verdict = f"Default model: {default}" if default else "No model is ready: set a provider's key."
-    typer.echo(f"{settings.models_file} and {settings.agent_file} are valid. {verdict}")
+    files = [str(each) for each in (settings.models_file, settings.agent_file, settings.callers_file) if each]
+    typer.echo(f"{', '.join(files[:-1])} and {files[-1]} are valid. {verdict}")
 
 
 def _print_deployments(registry: Registry) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `switchboard init`, `serve`, `worker`, `check`, `chat` and `fake-provider`.
+"""The command line: `switchboard init`, `serve`, `worker`, `check`, `chat`, `token` and `fake-provider`.
 
 Slow imports are inside the commands that need them, so that `check` and `--help` start fast.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
+from api.token_commands import token_commands
 from config.errors import ConfigError, Problem
 from config.litellm_environment import prepare_litellm
 
@@ -25,6 +26,9 @@ AgentOption = Annotated[
     Path | None,
     typer.Option("--agent", help="agent.yaml, or `assistant`, the shipped demo; default: SWITCHBOARD_AGENT_FILE."),
 ]
+
+
+app.add_typer(token_commands, name="token")
 
 
 def main() -> None:
@@ -143,7 +147,7 @@ def check(
     agent: AgentOption = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of models.yaml instead.")] = False,
 ) -> None:
-    """Check models.yaml and agent.yaml; exit with code 1 if they have problems."""
+    """Check models.yaml, agent.yaml and callers.yaml; exit with code 1 if they have problems."""
     if schema:
         from config.models.schema import schema_text
 
@@ -239,6 +243,7 @@ def _to_environment(settings: Settings) -> dict[str, str]:
     return {
         "SWITCHBOARD_MODELS_FILE": str(settings.models_file.absolute()),
         "SWITCHBOARD_AGENT_FILE": str(settings.agent_file.absolute()),
+        **({"SWITCHBOARD_CALLERS_FILE": str(settings.callers_file.absolute())} if settings.callers_file else {}),
         "SWITCHBOARD_HOST": settings.host,
         "SWITCHBOARD_PORT": str(settings.port),
         "SWITCHBOARD_WORKERS": str(settings.workers),

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from agent.callers.crowd import Crowd
+from agent.callers.limits import CallerLimits
+from agent.callers.spending import Spending
+from agent.callers.usage import Usage
 from agent.memory.long_term import LongTermMemory
 from agent.sessions.lifespan import open_sessions
 from agent.sessions.service import SessionService
@@ -17,6 +21,7 @@ from agent.sessions.signals import Signals
 from agent.sessions.states import SessionStates
 from agent.statistics.statistics import Statistics
 from agent.statistics.store import open_statistics_store
+from agent.statistics.turn_counts import EndedTurn
 from agent.statistics.writer import StatisticsWriter
 from agent.storage.checkpoints import open_checkpoints
 from agent.storage.database import Database
@@ -27,6 +32,7 @@ from agent.turns import TurnService
 from api.database import open_configured_database
 from api.reload import Reload
 from api.statistics.worker_metrics import WorkerMetrics
+from config.callers.caller import LiveCallers
 from config.log_content import SETTING, logs_content
 from config.profile.agent_file import AgentProfile
 from config.settings import Settings
@@ -54,6 +60,7 @@ class Components:
     """What runs turns, and what it depends on."""
 
     turns: TurnService
+    limits: CallerLimits | None
     sessions: SessionService
     memories: LongTermMemory
     database: Database
@@ -66,12 +73,12 @@ class Components:
 
 @asynccontextmanager
 async def open_components(settings: Settings, tracing: Tracing | None) -> AsyncIterator[Components]:
-    """The components, with their background work. They follow changes of models.yaml and agent.yaml.
+    """The components, with their background work. They follow changes of their files.
 
     `tracing` None makes no spans.
 
     Raises:
-        ConfigError: models.yaml or agent.yaml is invalid, or the database cannot be used.
+        ConfigError: models.yaml, agent.yaml or callers.yaml is invalid, or the database cannot be used.
     """
     if logs_content():
         log.warning("content_is_logged", setting=SETTING, effect="lines quote messages, answers, tools and providers")
@@ -83,6 +90,7 @@ async def open_components(settings: Settings, tracing: Tracing | None) -> AsyncI
         reload = Reload(settings, tools)
         # In a thread: importing a Python tool may block, or run an event loop of its own.
         registry, profile = reload.models.load(), await asyncio.to_thread(reload.agent.load)
+        callers = LiveCallers(reload.callers.load() if reload.callers else None)
         lanes = Lanes.build()
         running.push_async_callback(lanes.aclose)
         await lanes.warm_up(each for each in registry.deployments if not each.missing)
@@ -96,9 +104,10 @@ async def open_components(settings: Settings, tracing: Tracing | None) -> AsyncI
         await running.enter_async_context(mcp.running())
         await mcp.warm_up(MCP_STARTUP_TIMEOUT)
         stored = await running.enter_async_context(open_statistics_store(database))
-        statistics = StatisticsWriter(Statistics(on_turn=tracing.turn_ended if tracing else None), stored)
+        limits = await running.enter_async_context(_limits(settings, callers, database))
+        statistics = StatisticsWriter(Statistics(on_turn=_on_turn(tracing, limits)), stored)
         await running.enter_async_context(statistics.running())
-        turns = TurnService(router, profile, mcp, checkpoints, memories, statistics.statistics)
+        turns = TurnService(router, profile, mcp, checkpoints, memories, statistics.statistics, callers, limits)
         metrics = WorkerMetrics(turns, settings.metrics_dir if settings.workers > 1 else None)
         await running.enter_async_context(metrics.running())
         signals = await running.enter_async_context(_signals(settings))
@@ -114,7 +123,45 @@ async def open_components(settings: Settings, tracing: Tracing | None) -> AsyncI
             )
         )
         await running.enter_async_context(reload.running(turns, lanes))
-        yield Components(turns, sessions, memories, database, signals, reload, statistics, metrics, tracing)
+        yield Components(turns, limits, sessions, memories, database, signals, reload, statistics, metrics, tracing)
+
+
+def _on_turn(tracing: Tracing | None, limits: CallerLimits | None) -> Callable[[EndedTurn], None] | None:
+    """Who is told of each turn that has ended."""
+    if tracing is None or limits is None:
+        return tracing.turn_ended if tracing else limits.count if limits else None
+
+    def tell_both(turn: EndedTurn) -> None:
+        limits.count(turn)
+        tracing.turn_ended(turn)
+
+    return tell_both
+
+
+@asynccontextmanager
+async def _limits(settings: Settings, callers: LiveCallers, database: Database) -> AsyncIterator[CallerLimits | None]:
+    """None if there is nothing to limit; turns pay nothing for it then."""
+    crowd = Crowd(settings.max_parallel_turns)
+    if settings.callers_file is None:
+        yield CallerLimits(callers, crowd) if settings.max_parallel_turns else None
+        return
+    spending = Spending(database)
+    async with _usage(settings) as usage, spending.running():
+        yield CallerLimits(callers, crowd, usage, spending)
+
+
+@asynccontextmanager
+async def _usage(settings: Settings) -> AsyncIterator[Usage]:
+    if settings.redis_url is None:
+        from agent.callers.process_usage import ProcessUsage  # `limits` takes 4 MB
+
+        yield ProcessUsage()
+        return
+    from agent.callers.redis_usage import RedisUsage  # the Redis client takes 5 MB
+
+    usage = RedisUsage(settings.redis_url.get_secret_value())
+    async with usage.running():
+        yield usage
 
 
 def _embedder(profile: AgentProfile, registry: LiveRegistry) -> Embedder | None:

@@ -1,4 +1,4 @@
-"""Hot reload of models.yaml, agent.yaml with its Python tools, and `.env`, within a second of being saved.
+"""Hot reload of models.yaml, agent.yaml with its Python tools, callers.yaml and `.env`, within a second.
 
 A file is applied as a whole, and only if it is valid. Running turns keep the snapshot that they started with.
 """
@@ -12,7 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Final, TypedDict
+from typing import Any, Final, TypedDict
 
 import structlog
 from watchfiles import awatch
@@ -20,6 +20,8 @@ from watchfiles import awatch
 from agent.tools.own.loader import ToolLoader
 from agent.turns import TurnService
 from api.watched_file import WatchedFile
+from config.callers.caller import Callers
+from config.callers.callers_file import load_callers
 from config.errors import Problem
 from config.models.deployments import Registry
 from config.models.models_file import load_models
@@ -55,15 +57,21 @@ class Reload:
             ENV_FILE,
             more_files=lambda: sorted(tools.files),
         )
+        callers_file = settings.callers_file
+        self.callers = WatchedFile(lambda: load_callers(callers_file), callers_file) if callers_file else None
         self._wake = asyncio.Event()
         self._force = False
 
     @property
     def status(self) -> Status:
         """Whether the current files are applied. File names have no folders, because `/health` needs no token."""
-        problems = [*self.models.problems, *self.agent.problems]
-        at = max(self.models.loaded_at, self.agent.loaded_at).isoformat(timespec="milliseconds")
+        problems = [problem for each in self._files for problem in each.problems]
+        at = max(each.loaded_at for each in self._files).isoformat(timespec="milliseconds")
         return {"ok": not problems, "problems": [_without_folder(each) for each in problems], "at": at}
+
+    @property
+    def _files(self) -> list[WatchedFile[Any]]:
+        return [self.models, self.agent, *([self.callers] if self.callers else [])]
 
     @asynccontextmanager
     async def running(self, turns: TurnService, lanes: Lanes) -> AsyncIterator[None]:
@@ -86,7 +94,7 @@ class Reload:
 
     async def _watch(self) -> None:
         # Watch folders, not files: editors rename on save, and Kubernetes replaces a link next to the file.
-        folders = {file.parent for file in (*self.models.files, *self.agent.files)}
+        folders = {file.parent for each in self._files for file in each.files}
         changes = awatch(
             *folders,
             watch_filter=None,
@@ -119,12 +127,18 @@ class Reload:
             turns.use(profile)
             log.info("agent_ready", tools=list(profile.tools))
 
+        async def apply_callers(callers: Callers) -> None:
+            turns.callers.current = callers
+            log.info("callers_ready", callers=list(callers.by_name))
+
         while True:
             await self._wake.wait()
             self._wake.clear()
             force, self._force = self._force, False
             await self.models.refresh(apply_models, force=force)
             await self.agent.refresh(apply_agent, force=force)
+            if self.callers is not None:
+                await self.callers.refresh(apply_callers, force=force)
 
 
 class ModelsReader:

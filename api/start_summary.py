@@ -54,7 +54,7 @@ def start_summary(settings: Settings, registry: Registry, port: int, database: s
     """The summary of a server on `port`; `database` is the name of its database."""
     return StartSummary(
         url=_url(settings.host, port),
-        token=_token_place(),
+        token=_token_place(settings),
         models=registry.names(),
         default_model=default_model(registry),
         left_out=sum(bool(each.missing) for each in registry.deployments),
@@ -87,6 +87,8 @@ def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _token_place() -> str:
+def _token_place(settings: Settings) -> str:
+    if not settings.api_tokens:
+        return f"of a caller in {settings.callers_file}"
     in_file = dotenv_values(ENV_FILE).get(TOKENS) == os.environ.get(TOKENS)
     return f"{TOKENS} in {ENV_FILE.absolute() if in_file else 'the environment'}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from agent.callers.limits import CallerLimits
 from agent.memory.long_term import LongTermMemory
 from agent.personas.service import PersonaService
 from agent.sessions.service import SessionService
@@ -13,17 +14,19 @@ from agent.tasks.service import TaskService
 from agent.turns import TurnService
 from api.http.auth import TokenVerifier
 from api.http.guarded_protocol import ConnectionGuard
+from api.http.large_bodies import LargeBodies
 from api.reload import Reload
 from api.statistics.worker_metrics import WorkerMetrics
 from config.settings import Settings
 
 
 class State(TypedDict):
-    """Typed lifespan state; Starlette copies it into `request.state`."""
+    """Typed lifespan state; Starlette copies it into `request.state`. `limits` is None when nothing is limited."""
 
     settings: Settings
     tokens: TokenVerifier
     turns: TurnService
+    limits: CallerLimits | None
     sessions: SessionService
     memories: LongTermMemory
     personas: PersonaService
@@ -33,3 +36,4 @@ class State(TypedDict):
     backlog: TaskBacklog
     reload: Reload
     guard: ConnectionGuard
+    large_bodies: LargeBodies

@@ -16,6 +16,10 @@
     │   │   └── InvalidToolCall        the model called a tool in a form that its provider refuses
     │   ├── CredentialsRefused         401, 402, 403, 404, or a 400 that says the same: only the operator can fix it
     │   └── AnswerCut                  the stream broke off or stalled before it was complete
+    ├── CallerRateLimited              a limit of the caller is reached; carries `retry_after`
+    ├── QuotaExhausted                 the caller's budget is used up; carries `retry_after`
+    ├── TokenWithdrawn                 the token with which a task was submitted is no longer valid
+    ├── ServerBusy                     the server runs as many turns as it may; carries `retry_after`
     ├── StorageUnavailable             the database is temporarily unavailable; carries `retry_after`
     ├── SessionError                   the session's state does not allow the call
     │   ├── SessionNotFound            the user has no such session, or it has expired
@@ -54,9 +58,11 @@ message. It is for the log only and never reaches a caller.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from config.callers.standing import Limit, Standing
 
 
 class SwitchboardError(Exception):
@@ -224,6 +230,48 @@ class AnswerCut(AttemptError):
     """The stream broke off, stalled or ended without a finish reason."""
 
     code = "answer_cut"
+
+
+class CallerRateLimited(SwitchboardError):
+    """A limit of the caller in callers.yaml is reached. `retry_after` is in seconds."""
+
+    code = "rate_limit_exceeded"  # as OpenAI's clients know it; RateLimitReached has the same
+
+    def __init__(
+        self, message: str, *, retry_after: float = 1.0, standings: Mapping[Limit, Standing] | None = None
+    ) -> None:
+        self.retry_after = retry_after
+        self.standings = standings or {}
+        super().__init__(message)
+
+
+class QuotaExhausted(SwitchboardError):
+    """The caller has spent its budget. `retry_after`, in seconds, is the beginning of the next month."""
+
+    code = "insufficient_quota"
+
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class TokenWithdrawn(SwitchboardError):
+    """The token with which a task was submitted has expired since, or is no longer in callers.yaml."""
+
+    code = "token_withdrawn"
+
+    def __init__(self, message: str = "The token with which this was submitted is no longer valid.") -> None:
+        super().__init__(message)
+
+
+class ServerBusy(SwitchboardError):
+    """The server runs as many turns as it may. `retry_after` is in seconds."""
+
+    code = "server_busy"
+    retry_after = 1.0
+
+    def __init__(self, message: str = "The server is busy. Try again in a moment.") -> None:
+        super().__init__(message)
 
 
 class StorageUnavailable(SwitchboardError):

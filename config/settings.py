@@ -25,6 +25,7 @@ from config.profile.agent_file import DEFAULT_AGENT_FILE, agent_path
 
 PREFIX = "SWITCHBOARD_"
 ENV_FILE = Path(".env")
+CALLERS_FILE = Path("callers.yaml")
 
 DRAIN_SECONDS: Final = f"{PREFIX}DRAIN_SECONDS"
 """The documented name of `drain_time`; SWITCHBOARD_DRAIN_TIME works as well, if this one is not set."""
@@ -43,13 +44,19 @@ class Settings(BaseSettings):
     )
 
     api_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        default=(), description="The callers' tokens, separated by commas. The server does not start without one."
+        default=(),
+        description="The callers' tokens, separated by commas. The server does not start without one, "
+        "unless there is a callers.yaml.",
     )
     data_dir: Path = Field(
         default=Path("data"), description="Folder of the SQLite files, if no database is configured."
     )
     models_file: Path = Field(default=Path("models.yaml"), description="Path of models.yaml.")
     agent_file: Path = Field(default=DEFAULT_AGENT_FILE, description="Path of agent.yaml.")
+    callers_file: Path | None = Field(
+        default_factory=lambda: CALLERS_FILE if CALLERS_FILE.is_file() else None,
+        description="Path of callers.yaml: tokens with limits. Default: `callers.yaml`, if it exists.",
+    )
     log_level: LogLevel = Field(default="INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`.")
     log_json: bool = Field(default=False, description="One JSON object per line instead of readable lines.")
     log_content: bool = Field(
@@ -62,6 +69,18 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on.")
     max_body_bytes: int = Field(
         default=2 * 1024 * 1024, gt=0, description="Maximum size of a request; a larger one gets a 413."
+    )
+    max_body_memory: int = Field(
+        default=128 * 1024 * 1024,
+        gt=0,
+        description="Bytes of the requests above 64 KiB that each process holds at once, until they are answered. "
+        "Further ones wait, unread, for up to ten seconds; then a 503 with `Retry-After`.",
+    )
+    max_parallel_turns: int | None = Field(
+        default=None,
+        ge=1,
+        description="Maximum number of turns that each process runs at once; as many more wait for up to a second, "
+        "others get a 503. Default: no limit.",
     )
     max_tools: int = Field(
         default=128,
@@ -102,9 +121,9 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, description="Number of server processes.")
     redis_url: SecretStr | None = Field(
         default=None,
-        description="`redis://...`: servers and workers share circuit breakers and `rpm`/`tpm` usage, and notice each "
-        "other's cancellations at once; polls of a session's status ask Redis instead of the database. It then holds "
-        "what users said, as long as the session lives.",
+        description="`redis://...`: servers and workers share circuit breakers, `rpm`/`tpm` usage and the limits of "
+        "callers, and notice each other's cancellations at once; polls of a session's status ask Redis instead of the "
+        "database. It then holds what users said, as long as the session lives.",
     )
     database_url: SecretStr | None = Field(
         default=None,
@@ -225,8 +244,8 @@ def load_settings(env_file: Path | None = ENV_FILE, **overrides: Any) -> Setting
 
 
 def require_tokens(settings: Settings) -> None:
-    """Raise ConfigError if no API token is set. The message contains a line to add to `.env`."""
-    if not settings.api_tokens:
+    """Raise ConfigError if there is neither an API token nor callers.yaml. The message has a line to add to `.env`."""
+    if not settings.api_tokens and settings.callers_file is None:
         line = f"{PREFIX}API_TOKENS={secrets.token_urlsafe(24)}"
         remedy = "" if ENV_FILE.exists() else "Run `switchboard init`, which writes a .env with one. Or: "
         raise ConfigError([Problem(f"no API token is set. {remedy}Add this line to .env:\n\n    {line}\n")])

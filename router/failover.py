@@ -49,18 +49,25 @@ class FailoverRouter(RouterState):
 
     def check(self, model: str | None, overrides: RoutingOverrides | None = None) -> tuple[Registry, str]:
         """The registry and the model name that a turn on `model` would use. Raises as `begin` does."""
+        registry, name = self.registry.current, self.name_of(model)
+        registry = _with_overrides(registry, name, overrides or RoutingOverrides())
+        if not any(registry.usable(registry.resolve(each) or "") for each in _reachable(registry, name)):
+            raise ModelUnavailable(f"The model {name!r} is configured, but no deployment of it is ready: see /health.")
+        return registry, name
+
+    def name_of(self, model: str | None) -> str:
+        """The model that `model` names; None, "" and "default" name the default one. Raises ModelNotFound."""
         registry = self.registry.current
         name = model if model and registry.resolve(model) else None
         if name is None and model in (None, "", "default"):
             name = registry.default_group()
         if name is None:
-            raise ModelNotFound(
-                f"The model {model!r} does not exist. GET /v1/models lists those that do.", param="model"
-            )
-        registry = _with_overrides(registry, name, overrides or RoutingOverrides())
-        if not any(registry.usable(registry.resolve(each) or "") for each in _reachable(registry, name)):
-            raise ModelUnavailable(f"The model {name!r} is configured, but no deployment of it is ready: see /health.")
-        return registry, name
+            raise model_not_found(model)
+        return name
+
+
+def model_not_found(name: str | None, param: str = "model") -> ModelNotFound:
+    return ModelNotFound(f"The model {name!r} does not exist. GET /v1/models lists those that do.", param=param)
 
 
 def _reachable(registry: Registry, name: str) -> list[str]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import Row, delete, func, insert, select
+from sqlalchemy import ColumnElement, Row, delete, func, insert, select, true
 
 from agent.personas.persona import Conversation, Exchange, Persona
 from agent.personas.personas_table import conversations, messages, personas
@@ -22,6 +22,7 @@ PAGE: Final = 50
 class ConversationStore:
     """The conversations in `database`, which any number of processes may share.
 
+    `owner` is the caller that sees only what it made; None sees all conversations.
     A user's message may contain anything but NUL and lone surrogates, an answer anything. Every method raises
     StorageUnavailable during an outage.
     """
@@ -30,39 +31,45 @@ class ConversationStore:
         self._database = database
         self._clock = clock
 
-    async def create(self, agent_id: str) -> Conversation:
+    async def create(self, agent_id: str, owner: str | None = None) -> Conversation:
         """Begin a conversation. Raises PersonaNotFound."""
         lock = select(personas.c.id).where(personas.c.id == agent_id).with_for_update()
-        new = insert(conversations).values(id=str(uuid4()), agent_id=agent_id, created=self._clock())
+        new = insert(conversations).values(id=str(uuid4()), agent_id=agent_id, created=self._clock(), owner=owner)
         async with self._database.begin() as connection:
             if (await connection.execute(lock)).one_or_none() is None:
                 raise PersonaNotFound("There is no agent with this id.")
             return _conversation((await connection.execute(new.returning(conversations))).one())
 
-    async def list(self, agent_id: str, limit: int | None = None, offset: int = 0) -> Sequence[Conversation]:
+    async def list(
+        self, agent_id: str, limit: int | None = None, offset: int = 0, owner: str | None = None
+    ) -> Sequence[Conversation]:
         """The persona's conversations, oldest first. Raises PersonaNotFound."""
-        theirs = select(conversations).where(conversations.c.agent_id == agent_id).order_by(conversations.c.number)
+        theirs = select(conversations).where(conversations.c.agent_id == agent_id, _visible_to(owner))
+        theirs = theirs.order_by(conversations.c.number)
         async with self._database.read() as connection:
             if (await connection.execute(select(personas.c.id).where(personas.c.id == agent_id))).one_or_none() is None:
                 raise PersonaNotFound("There is no agent with this id.")
             return [_conversation(row) for row in await connection.execute(theirs.limit(limit).offset(offset))]
 
-    async def persona(self, conversation_id: str) -> Persona:
+    async def persona(self, conversation_id: str, owner: str | None = None) -> Persona:
         """The persona that the conversation is with. Raises ConversationNotFound."""
-        partner = select(personas).join(conversations).where(conversations.c.id == conversation_id)
+        partner = select(personas).join(conversations)
+        partner = partner.where(conversations.c.id == conversation_id, _visible_to(owner))
         async with self._database.read() as connection:
             return persona_of(_found((await connection.execute(partner)).one_or_none()))
 
-    async def delete(self, conversation_id: str) -> None:
+    async def delete(self, conversation_id: str, owner: str | None = None) -> None:
         """Delete the conversation and its messages. Raises ConversationNotFound."""
         async with self._database.begin() as connection:
-            one = delete(conversations).where(conversations.c.id == conversation_id)
+            one = delete(conversations).where(conversations.c.id == conversation_id, _visible_to(owner))
             _found((await connection.execute(one.returning(conversations.c.id))).one_or_none())
 
-    async def messages(self, conversation_id: str, limit: int | None = None, offset: int = 0) -> Sequence[Exchange]:
+    async def messages(
+        self, conversation_id: str, limit: int | None = None, offset: int = 0, owner: str | None = None
+    ) -> Sequence[Exchange]:
         """The conversation's exchanges, oldest first. Raises ConversationNotFound."""
         of_it = select(messages).where(messages.c.conversation_id == conversation_id).order_by(messages.c.number)
-        known = select(conversations.c.id).where(conversations.c.id == conversation_id)
+        known = select(conversations.c.id).where(conversations.c.id == conversation_id, _visible_to(owner))
         async with self._database.read() as connection:
             _found((await connection.execute(known)).one_or_none())
             return [_exchange(row) for row in await connection.execute(of_it.limit(limit).offset(offset))]
@@ -96,6 +103,10 @@ class ConversationStore:
                 agent_message=agent_message,
             )
             return _exchange((await connection.execute(new.returning(messages))).one())
+
+
+def _visible_to(owner: str | None) -> ColumnElement[bool]:
+    return true() if owner is None else conversations.c.owner == owner
 
 
 def _found(row: Row[Any] | None) -> Row[Any]:

@@ -42,10 +42,14 @@ class PersonaFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Persona(PersonaFields):
-    """A stored persona. Times are timezone-aware, in UTC."""
+    """A stored persona. Times are timezone-aware, in UTC.
+
+    `owner` is the caller that made it, if that caller sees only its own.
+    """
 
     id: str
     created: datetime
+    owner: str | None = None
 
     @property
     def shown_name(self) -> str:
@@ -55,6 +59,11 @@ class Persona(PersonaFields):
     def model_name(self) -> str:
         """The name in the list of models."""
         return f"{MODEL_PREFIX}{self.shown_name}"
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """All names under which it is a model."""
+        return self.model_name, f"{MODEL_PREFIX}{self.id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,6 @@
-"""The tables of personas, conversations and messages. The migration `0005_personas` creates them."""
+"""The tables of personas, conversations and messages. The migrations `0005_personas` and `0008_owners`
+create them.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +32,7 @@ personas: Final = Table(
     Column("presence_penalty", Float),
     Column("tools", Json),
     Column("max_turns", Integer),
+    Column("owner", AnyText),
 )
 
 conversations: Final = Table(
@@ -39,6 +42,7 @@ conversations: Final = Table(
     Column("id", AnyText, nullable=False, unique=True),
     Column("agent_id", ForeignKey("personas.id"), nullable=False, index=True),
     Column("created", UtcTime, nullable=False),
+    Column("owner", AnyText),
 )
 
 messages: Final = Table(

@@ -34,30 +34,34 @@ class PersonaService:
             ConversationNotFound: there is no such conversation.
             ModelNotFound, ModelUnavailable: the persona's model cannot be used.
         """
-        persona = await self.conversations.persona(conversation_id)
+        persona = await self.conversations.persona(conversation_id, self._turns.callers.owner(caller))
+        self._turns.allow(caller, persona.model, persona.model_names)
         self._turns.router.check(persona.model)
         lock = self._locks.setdefault(conversation_id, asyncio.Lock())
         return PersonaTurn(self._turns, self.conversations, lock, persona, conversation_id, message, caller)
 
-    async def named_by(self, model: str) -> Persona:
-        """The persona of the model name `agent:<id or name>`. Raises ModelNotFound."""
+    async def named_by(self, model: str, caller: str | None) -> Persona:
+        """The persona of the model name `agent:<id or name>`. Raises ModelNotFound, also if not for the caller."""
         try:
-            return await self.store.find(model.removeprefix(MODEL_PREFIX))
-        except PersonaNotFound as exc:
+            persona = await self.store.find(model.removeprefix(MODEL_PREFIX))
+        except PersonaNotFound:
+            persona = None
+        if persona is None or not self._turns.callers.may_use(caller, *persona.model_names):
             raise ModelNotFound(
                 f"The model {model!r} does not exist: there is no such agent. GET /v1/models lists those that do.",
                 param="model",
-            ) from exc
+            )
+        return persona
 
     async def resolve(self, request: TurnRequest) -> TurnRequest:
         """`request` with the persona that its model names, if it names one. What the request says itself wins.
 
         Raises:
-            ModelNotFound: there is no such persona.
+            ModelNotFound: there is no such persona, or not for the caller.
         """
         if request.model is None or not request.model.startswith(MODEL_PREFIX):
             return request
-        persona = await self.named_by(request.model)
+        persona = await self.named_by(request.model, request.caller)
         params = {**persona.params, **request.params}
         if "max_completion_tokens" in request.params and "max_tokens" not in request.params:
             params.pop("max_tokens", None)  # the limit has two names
@@ -68,6 +72,7 @@ class PersonaService:
             params=params,
             system_prompt=persona.context,
             agent_tools=persona.tools,
+            allowed_as=persona.model_names,
             agent=persona.shown_name,
         )
 

@@ -32,13 +32,13 @@ class PersonaStore:
         self._database = database
         self._clock = clock
 
-    async def create(self, fields: PersonaFields) -> Persona:
-        """Store a new persona.
+    async def create(self, fields: PersonaFields, owner: str | None = None) -> Persona:
+        """Store a new persona of the caller `owner`.
 
         Raises:
             PersonaNameTaken: another persona has the name.
         """
-        new = insert(personas).values(**asdict(fields), id=str(uuid4()), created=self._clock())
+        new = insert(personas).values(**asdict(fields), id=str(uuid4()), created=self._clock(), owner=owner)
         try:
             async with self._database.begin() as connection:
                 return persona_of((await connection.execute(new.returning(personas))).one())

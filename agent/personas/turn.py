@@ -122,6 +122,7 @@ class PersonaTurn:
                 agent=persona.shown_name,
                 session_id=self.conversation_id,
                 caller=self._caller,
+                allowed_as=persona.model_names,
                 overrides=RoutingOverrides(turn_deadline=max(0.0, deadline - spent)),
             )
         )

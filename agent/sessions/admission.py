@@ -77,7 +77,7 @@ class Admission:
 
     async def admit_message(self, request: Invocation, task: TaskTurn | None) -> Admitted:
         """Claim the session for the message. Raises as `SessionService.invoke` does."""
-        self._turns.router.check(request.model)
+        self.check_model(request)
         if request.agent_id is not None:
             await self._personas.get(request.agent_id)
         async with self._queue(request):
@@ -105,16 +105,24 @@ class Admission:
 
     async def check_message(self, request: Invocation) -> SessionRecord | None:
         """The session that the message would be for; None for a new one. Raises as `SessionService.check_message`."""
-        self._turns.router.check(request.model)
+        self.check_model(request)
         user_id, session_id = request.user_id, request.session_id
         record = await (self._store.find(user_id, session_id) if session_id else self._store.latest(user_id))
         if record is not None and record.status == "interrupted" and request.on_pending == "refuse":
             raise _review_pending(record)
+        await self._allow(record, request)
         return record and _with_its_persona(record, request)
 
     async def check_answers(self, record: SessionRecord, request: Resumption) -> None:
         """Raise the error with which `admit_answers` would refuse the answers now."""
+        await self._allow(record, request)
         self._match(record, request, await self._persona(record))
+
+    def check_model(self, request: Invocation) -> None:
+        """Raise ModelNotFound or ModelUnavailable, as `admit_message` would."""
+        if request.model:
+            self._turns.allow(request.caller, request.model)
+        self._turns.router.check(request.model)
 
     def _queue(self, request: Invocation) -> AbstractAsyncContextManager[object]:
         """Keeps waiting messages in their order of arrival: held until the claim by each that may have to wait."""
@@ -144,6 +152,7 @@ class Admission:
             record = await self._store.find(user_id, session_id)
         if record is not None:
             return _with_its_persona(record, request)
+        await self._allow(None, request)
         try:
             return await self._store.create(
                 user_id,
@@ -213,6 +222,15 @@ class Admission:
             raise NotPending(f"No review is pending: the session is {record.status}.", status=record.status)
         tools, _ = self._turns.thread_graph(persona.tools if persona else None)
         return match_answers(record.interrupts, request.answers, tools.by_name)
+
+    async def _allow(self, record: SessionRecord | None, request: Invocation | Resumption) -> None:
+        """Raise ModelNotFound unless the caller may use what answers in the session; None is a new one."""
+        if self._turns.callers.get(request.caller) is None:
+            return
+        model = request.model or (record.model if record else None)
+        agent_id = record.agent_id if record else getattr(request, "agent_id", None)
+        persona = await self._personas.get(agent_id) if agent_id and not model else None
+        self._turns.allow(request.caller, model, persona.model_names if persona else ())
 
     async def _persona(self, record: SessionRecord) -> Persona | None:
         return None if record.agent_id is None else await self._personas.get(record.agent_id)

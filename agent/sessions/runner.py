@@ -104,6 +104,7 @@ class SessionRunner:
                     agent_tools=persona.tools if persona else None,
                     agent=persona.shown_name if persona else None,
                     caller=caller,
+                    allowed_as=persona.model_names if persona and not (model or before.model) else (),
                     turn_id=claim.turn_id,
                 )
             )

@@ -77,9 +77,9 @@ class SessionService:
             async for event in events:
                 yield event
 
-    def check_model(self, model: str | None) -> None:
+    def check_model(self, request: Invocation) -> None:
         """Raise ModelNotFound or ModelUnavailable, as `invoke` would."""
-        self._turns.router.check(model)
+        self._admission.check_model(request)
 
     async def check_message(self, request: Invocation) -> SessionRecord | None:
         """The session that the message would be for; None for a new one.

@@ -145,7 +145,7 @@ class TaskService:
         user_id = request.user_id
         waiting = await self._store.unfinished(user_id, request.session_id)
         if waiting:
-            self._sessions.check_model(request.model)
+            self._sessions.check_model(request)
             session_id, is_busy = waiting[0].session_id, True
         else:
             record = await self._sessions.check_message(request)

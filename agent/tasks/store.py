@@ -99,11 +99,11 @@ class TaskStore:
     async def get(self, task_id: str) -> TaskRecord:
         """The task. Raises TaskNotFound."""
         if not (task_id.isascii() and task_id.isalnum()):
-            raise _not_found()  # PostgreSQL refuses some characters
+            raise task_not_found()  # PostgreSQL refuses some characters
         async with self._database.read() as connection:
             row = (await connection.execute(select(tasks).where(tasks.c.task_id == task_id))).one_or_none()
         if row is None:
-            raise _not_found()
+            raise task_not_found()
         return task_record(row)
 
     async def of_user(self, user_id: str, limit: int, offset: int) -> list[TaskRecord]:
@@ -183,7 +183,7 @@ class TaskStore:
                 await connection.execute(_new_events(task_id, Progress(ended.events, [line], ())))
             row = (await connection.execute(select(tasks).where(tasks.c.task_id == task_id))).one_or_none()
         if row is None:
-            raise _not_found()
+            raise task_not_found()
         return task_record(row)
 
     async def next_of_session(self, user_id: str, session_id: str) -> str | None:
@@ -279,5 +279,5 @@ def _new_events(task_id: str, progress: Progress) -> Insert:
     return insert(task_events).values(task_id=task_id, last=progress.last, lines=list(progress.lines))
 
 
-def _not_found() -> TaskNotFound:
+def task_not_found() -> TaskNotFound:
     return TaskNotFound("There is no such task. Tasks are deleted some time after their end.")

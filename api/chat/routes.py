@@ -12,6 +12,7 @@ from agent.turn_request import TurnRequest
 from agent.turns import TurnService
 from api.chat import encode
 from api.chat.wire import ChatBody
+from api.http.admission import admit
 from api.http.auth import authenticate
 from api.http.body import request_body
 from api.http.sse import EVENTS, EventStream, cancel_on_disconnect
@@ -58,4 +59,5 @@ async def _turn_request(request: Request) -> TurnRequest:
     personas: PersonaService = request.state.personas
     caller = count_request(request)
     body = await read_body(request, ChatBody)
+    await admit(request)
     return await personas.resolve(replace(body.turn_request, caller=caller))

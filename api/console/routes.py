@@ -14,8 +14,10 @@ from agent.turns import TurnService
 from api.console import encode
 from api.console.drill import FAULTS, drill
 from api.console.models_file import ModelsFile
-from api.http.auth import authenticate, authenticated_caller
+from api.http.admission import admit
+from api.http.auth import authenticate, authenticate_operator, authenticated_caller
 from api.http.body import read_json_object, validate_body
+from api.http.caller_scope import with_stored_user
 from api.http.errors import InvalidBody
 from api.http.sse import EventStream
 from api.openai.wire import ChatCompletionRequest
@@ -24,6 +26,8 @@ from config.settings import Settings
 
 # The page's own API: it changes with the page, so that it is not described.
 routes = APIRouter(prefix="/console", include_in_schema=False, dependencies=[Depends(authenticate)])
+
+OPERATOR = [Depends(authenticate_operator)]
 
 
 class DrillBody(BaseModel):
@@ -58,7 +62,9 @@ async def chat(request: Request) -> Response:
     turns.statistics.count_request(caller)
     value = await read_json_object(request, limit=settings.max_body_bytes)
     body = validate_body(ChatCompletionRequest, value)
+    await admit(request)
     turn_request = await personas.resolve(body.turn_request(request.headers, caller, settings.max_tools))
+    turn_request = with_stored_user(request, turn_request)
     return _events(request, turns, turn_request)
 
 
@@ -67,7 +73,7 @@ async def faults(_: Request) -> dict[str, Any]:
     return {"faults": [{"name": name, "title": title} for name, title in FAULTS.items()]}
 
 
-@routes.post("/drill")
+@routes.post("/drill", dependencies=OPERATOR)
 async def run_drill(request: Request) -> Response:
     """A turn whose first deployment fails: the events of `/console/chat`. No provider is asked."""
     turns: TurnService = request.state.turns
@@ -75,14 +81,14 @@ async def run_drill(request: Request) -> Response:
     return _events(request, *drill(body.fault, turns.profile))
 
 
-@routes.get("/turns")
+@routes.get("/turns", dependencies=OPERATOR)
 async def recent_turns(request: Request) -> dict[str, Any]:
     """The last turns of this process, the newest first, with their attempts; nothing of what was said."""
     turns: TurnService = request.state.turns
     return {"turns": [encode.recent_turn(each) for each in reversed(turns.statistics.recent)]}
 
 
-@routes.get("/limits")
+@routes.get("/limits", dependencies=OPERATOR)
 async def limits(request: Request) -> dict[str, Any]:
     """The limits of the deployments that have some, and what was used of them in the last minute."""
     turns: TurnService = request.state.turns
@@ -91,19 +97,19 @@ async def limits(request: Request) -> dict[str, Any]:
     return {each.id: encode.limit(each, router.rate_limits.in_last_minute(each.id)) for each in limited}
 
 
-@routes.get("/models-file")
+@routes.get("/models-file", dependencies=OPERATOR)
 async def show_models_file(request: Request) -> dict[str, Any]:
     """The text of models.yaml and its problems. Secrets in the text are replaced by placeholders."""
     return await asyncio.to_thread(_models_file(request).show)
 
 
-@routes.post("/models-file/check")
+@routes.post("/models-file/check", dependencies=OPERATOR)
 async def check_models_file(request: Request) -> dict[str, Any]:
     body = await _read(request, EditedText)
     return {"problems": await asyncio.to_thread(_models_file(request).check, body.text)}
 
 
-@routes.put("/models-file")
+@routes.put("/models-file", dependencies=OPERATOR)
 async def save_models_file(request: Request) -> dict[str, Any]:
     """Save an edited text. Needs SWITCHBOARD_CONSOLE_EDIT=true. The old file is kept as `models.yaml.bak`."""
     body = await _read(request, SavedText)

@@ -62,8 +62,8 @@ _CHUNKS: Final = Events("ChatCompletionChunk", CHUNK)
 _CHAT_EVENTS: Final = Events("ChatEvent", CHAT_EVENTS)
 _SESSION_EVENTS: Final = Events("SessionEvent", SESSION_EVENT)
 _TASK_EVENTS: Final = Events("SessionEvent", "id: 1\n" + SESSION_EVENT)
-_TURN_ERRORS: Final = (400, 401, 404, 409, 413, 422, 502, 503, 504)
-_SUBMIT_ERRORS: Final = (400, 401, 404, 409, 413, 422, 503)
+_TURN_ERRORS: Final = (400, 401, 404, 409, 413, 422, 429, 502, 503, 504)
+_SUBMIT_ERRORS: Final = (400, 401, 404, 409, 413, 422, 429, 503)
 _STORED: Final = (401, 422, 503)
 _CHANGED: Final = (401, 404, 422, 503)
 _WRITTEN: Final = (400, 401, 413, 422, 503)
@@ -82,12 +82,12 @@ CALLS: Final[Mapping[tuple[str, str], Call]] = {
         events=_CHUNKS,
     ),
     ("post", "/v1/embeddings"): Call(
-        "Embeddings", EMBEDDINGS, {"model": "vectors", "input": ["Hi"]}, (400, 401, 404, 413, 503)
+        "Embeddings", EMBEDDINGS, {"model": "vectors", "input": ["Hi"]}, (400, 401, 404, 413, 429, 503)
     ),
     ("get", "/v1/models"): Call("Models", {"object": "list", "data": [MODEL]}),
     ("get", "/v1/models/{name}"): Call("Model", MODEL, errors=(401, 404)),
     ("post", "/chat"): Call("ChatAnswer", {"response": "Hello.", "usage": CHAT_USAGE}, _CHAT, _CHAT_ERRORS),
-    ("post", "/chat/stream"): Call(None, None, _CHAT, (400, 401, 404, 413, 422, 503), events=_CHAT_EVENTS),
+    ("post", "/chat/stream"): Call(None, None, _CHAT, (400, 401, 404, 413, 422, 429, 503), events=_CHAT_EVENTS),
     ("post", "/agent/invoke"): Call("Turn", TURN, _INVOKE, _TURN_ERRORS),
     ("post", "/agent/invoke/stream"): Call(None, None, _INVOKE, _TURN_ERRORS, events=_SESSION_EVENTS),
     ("post", "/agent/resume"): Call("Turn", TURN, _RESUME, _TURN_ERRORS),
@@ -116,28 +116,30 @@ CALLS: Final[Mapping[tuple[str, str], Call]] = {
     ("get", "/agent/longterm/{user_id}"): Call("Memories", {"memories": [MEMORY]}, errors=_STORED),
     ("delete", "/agent/longterm/{user_id}/{memory_id}"): Call("Success", {"success": True}, errors=_CHANGED),
     ("get", "/agents/"): Call("Greeting", {"message": "Hello there conversational ai!"}),
-    ("post", "/agents/create-agent"): Call("Agent", AGENT, NEW_AGENT, (*_WRITTEN[:2], 409, *_WRITTEN[2:])),
+    ("post", "/agents/create-agent"): Call("Agent", AGENT, NEW_AGENT, (400, 401, 404, 409, 413, 422, 503)),
     ("get", "/agents/get-agents"): Call("Agents", [AGENT], errors=_STORED),
     ("post", "/agents/create-conversation"): Call(
         "Conversation", CONVERSATION, {"agent_id": AGENT["id"]}, (400, 401, 404, 413, 422, 503)
     ),
     ("get", "/agents/get-conversations"): Call("Conversations", [CONVERSATION], errors=_CHANGED),
     ("get", "/agents/get-messages"): Call("Messages", [EXCHANGE], errors=_CHANGED),
-    ("post", "/agents/chat-agent"): Call("AgentAnswer", AGENT_ANSWER, _CHAT_AGENT, (*_TURN_ERRORS, 429)),
+    ("post", "/agents/chat-agent"): Call("AgentAnswer", AGENT_ANSWER, _CHAT_AGENT, _TURN_ERRORS),
     ("post", "/agents/chat-agent/stream"): Call(None, None, _CHAT_AGENT, _TURN_ERRORS, events=_CHAT_EVENTS),
-    ("patch", "/agents/{agent_id}"): Call("Agent", AGENT, {"temperature": 0.2}, (400, 401, 404, 409, 413, 422, 503)),
-    ("delete", "/agents/{agent_id}"): Call("Success", {"success": True}, errors=(401, 404, 409, 422, 503)),
+    ("patch", "/agents/{agent_id}"): Call(
+        "Agent", AGENT, {"temperature": 0.2}, (400, 401, 403, 404, 409, 413, 422, 503)
+    ),
+    ("delete", "/agents/{agent_id}"): Call("Success", {"success": True}, errors=(401, 403, 404, 409, 422, 503)),
     ("delete", "/agents/conversations/{conversation_id}"): Call("Success", {"success": True}, errors=_CHANGED),
     ("get", "/stats"): Call(
-        "Statistics", {"since": MOMENT, "reset_by": None, "running": 2, **FIGURES}, errors=(401, 503)
+        "Statistics", {"since": MOMENT, "reset_by": None, "running": 2, **FIGURES}, errors=(401, 403, 503)
     ),
     ("get", "/stats/timeseries"): Call(
-        "Timeseries", {"minutes": 1, "points": [{"minute": MOMENT, **FIGURES}]}, errors=_STORED
+        "Timeseries", {"minutes": 1, "points": [{"minute": MOMENT, **FIGURES}]}, errors=(401, 403, 422, 503)
     ),
     ("post", "/reset-stats"): Call(
-        "Reset", {"success": True, "since": MOMENT, "reset_by": "4c5dc9b77089"}, errors=(401, 503)
+        "Reset", {"success": True, "since": MOMENT, "reset_by": "4c5dc9b77089"}, errors=(401, 403, 503)
     ),
-    ("get", "/metrics"): Call(None, text=METRICS),
+    ("get", "/metrics"): Call(None, text=METRICS, errors=(401, 403)),
     ("post", "/agent/invoke/async"): Call("Submitted", SUBMITTED, _INVOKE, _SUBMIT_ERRORS, status=202),
     ("post", "/agent/resume/async"): Call("Submitted", SUBMITTED, _RESUME, _SUBMIT_ERRORS, status=202),
     ("get", "/agent/task/{task_id}"): Call("Task", TASK, errors=(401, 404, 503)),

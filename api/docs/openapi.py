@@ -14,9 +14,10 @@ from api.docs.schemas import SCHEMAS, ref
 
 ERRORS: Final[dict[int, tuple[str, str, str]]] = {
     400: ("The request is invalid; `param` names the field.", "invalid_request_error", "invalid_request"),
-    401: ("The token is missing or not valid.", "authentication_error", "invalid_api_key"),
+    401: ("The token is missing, not valid or has expired.", "authentication_error", "invalid_api_key"),
+    403: ("The caller may not do this; an operator may.", "permission_error", "operator_only"),
     404: (
-        "The model, session, task, memory, agent, conversation or path does not exist.",
+        "The model, session, task, memory, agent, conversation or path does not exist, or not for this caller.",
         "invalid_request_error",
         "model_not_found",
     ),
@@ -24,10 +25,18 @@ ERRORS: Final[dict[int, tuple[str, str, str]]] = {
     409: ("The state of the session or the agent does not allow the call.", "conflict_error", "session_busy"),
     413: ("The body is too large.", "invalid_request_error", "body_too_large"),
     422: ("A field is missing, unknown or invalid; `param` names it.", "invalid_request_error", "invalid_field"),
-    429: ("Every provider is at its rate limit; `Retry-After` says when.", "rate_limit_error", "rate_limited"),
+    429: (
+        "A limit or the budget of the caller is reached, or that of every provider; `Retry-After` says when.",
+        "rate_limit_error",
+        "rate_limit_exceeded",
+    ),
     431: ("The request's head is too large.", "invalid_request_error", "head_too_large"),
     502: ("The answer broke off and could not be continued.", "server_error", "answer_interrupted"),
-    503: ("No provider, or the database, could answer.", "server_error", "all_deployments_failed"),
+    503: (
+        "No provider or database could answer, or the server is busy.",
+        "server_error",
+        "all_deployments_failed",
+    ),
     504: ("The turn's deadline passed.", "server_error", "deadline_exceeded"),
 }
 """Status: description, and `type` and `code` of the example."""

@@ -12,13 +12,14 @@ import hmac
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
-from fastapi import Request, Security
+from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.http import HTTPBase
 from pydantic import SecretStr
 
-from api.http.errors import Unauthorized
+from api.http.errors import OperatorOnly, Unauthorized
 from api.http.guarded_protocol import mark_authenticated
+from config.callers.caller import LiveCallers, is_token_id, token_id
 
 bearer = HTTPBearer(auto_error=False, description="One of SWITCHBOARD_API_TOKENS")
 api_key = APIKeyHeader(
@@ -40,22 +41,28 @@ SECURITY: Final[Mapping[str, Any]] = {"security": [{"HTTPBearer": []}, {"APIKeyH
 
 
 class TokenVerifier:
-    """Verifies tokens in constant time; it keeps only their hashes."""
+    """Verifies `tokens`, and those of `callers`, in constant time; it keeps only their hashes."""
 
-    def __init__(self, tokens: Sequence[SecretStr]) -> None:
+    def __init__(self, tokens: Sequence[SecretStr], callers: LiveCallers | None = None) -> None:
         self._digests = [_digest(token.get_secret_value()) for token in tokens]
+        self._callers = callers or LiveCallers()
 
     def verify(self, token: str) -> str:
-        """Return a short id of the caller, which is the same for the same token.
+        """Return the caller's name in callers.yaml, otherwise a short id, which is the same for the same token.
 
         Raises:
-            Unauthorized: the token is not valid.
+            Unauthorized: the token is not valid, or has expired.
         """
         digest = _digest(token)
         # Compare with every token, so that the time does not depend on which one matches.
-        if not any([hmac.compare_digest(digest, each) for each in self._digests]):
+        if any([hmac.compare_digest(digest, each) for each in self._digests]):
+            return token_id(digest)
+        caller = self._callers.with_digest(digest)
+        if caller is None:
             raise Unauthorized("The token is not valid. Send one of SWITCHBOARD_API_TOKENS as 'Authorization: Bearer'.")
-        return digest.hex()[:12]
+        if caller.has_expired():
+            raise Unauthorized("The token has expired. Ask the operator of this server for a new one.")
+        return caller.name
 
 
 def authenticated_caller(request: Request) -> str:
@@ -86,6 +93,17 @@ async def authenticate(
 ) -> str:
     """`authenticated_caller` as a FastAPI dependency; the parameters are for the OpenAPI description."""
     return authenticated_caller(request)
+
+
+async def authenticate_operator(caller: Annotated[str, Depends(authenticate)]) -> None:
+    """A dependency that lets only operators in. Raises OperatorOnly for callers of callers.yaml."""
+    require_operator(caller)
+
+
+def require_operator(caller: str) -> None:
+    """Raise OperatorOnly unless the caller has one of SWITCHBOARD_API_TOKENS."""
+    if not is_token_id(caller):
+        raise OperatorOnly("This needs one of SWITCHBOARD_API_TOKENS: it shows or changes what all callers share.")
 
 
 def _password(credentials: str) -> str:

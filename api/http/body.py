@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, TypeVar
 
 import orjson
@@ -9,6 +10,8 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from api.http.errors import BodyTooLarge, ClientDisconnected
+from api.http.held import release_at_end
+from api.http.large_bodies import SMALL, LargeBodies
 from config.errors import RequestError
 
 M = TypeVar("M", bound=BaseModel)
@@ -23,6 +26,7 @@ async def read_json_object(request: Request, *, limit: int, optional: bool = Fal
     Raises:
         BodyTooLarge: the body has more than `limit` bytes; the rest is not read.
         ClientDisconnected: the client disconnected before it had sent the whole body.
+        ServerBusy: other large bodies had all of the memory for too long.
         RequestError: the body is not JSON, not an object, nested too deeply, or contains a lone surrogate.
     """
     body = await _read(request, limit)
@@ -68,16 +72,26 @@ async def _read(request: Request, limit: int) -> bytes:
     if length.isdigit() and int(length) > limit:
         raise BodyTooLarge(f"The body is larger than {limit} bytes.")
     parts: list[bytes] = []
-    size = 0
+    size, is_held = 0, False
     try:
         async for part in request.stream():
             size += len(part)
             if size > limit:
                 raise BodyTooLarge(f"The body is larger than {limit} bytes.")
             parts.append(part)
+            if size > SMALL and not is_held:
+                is_held = True
+                await _hold(request, int(length) if length.isdigit() else limit)
     except ClientDisconnect as exc:
         raise ClientDisconnected("The client disconnected.") from exc
     return b"".join(parts)
+
+
+async def _hold(request: Request, size: int) -> None:
+    """Wait until the body may be read on. Its memory is given back when the response has been sent."""
+    bodies: LargeBodies = request.state.large_bodies
+    await bodies.hold(size)
+    release_at_end(request, partial(bodies.release, size))
 
 
 def depth(value: Any) -> int:

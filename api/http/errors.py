@@ -8,9 +8,11 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
+from api.http.rate_limit_headers import rate_limit_headers
 from config.errors import (
     AllDeploymentsFailed,
     AnswerInterrupted,
+    CallerRateLimited,
     ConfigError,
     ConversationNotFound,
     DeadlineExceeded,
@@ -22,8 +24,10 @@ from config.errors import (
     PersonaError,
     PersonaNotFound,
     QueueUnavailable,
+    QuotaExhausted,
     RateLimitReached,
     RequestError,
+    ServerBusy,
     ServerStopping,
     SessionError,
     SessionNotFound,
@@ -32,6 +36,7 @@ from config.errors import (
     SwitchboardError,
     TaskAbandoned,
     TaskNotFound,
+    TokenWithdrawn,
     TurnCancelled,
     TurnSuperseded,
 )
@@ -41,6 +46,18 @@ class Unauthorized(SwitchboardError):
     """The token is missing or not valid."""
 
     code = "invalid_api_key"
+
+
+class OperatorOnly(SwitchboardError):
+    """Only an operator may do this: whoever has one of SWITCHBOARD_API_TOKENS."""
+
+    code = "operator_only"
+
+
+class NotYours(SwitchboardError):
+    """The caller may use this, but only the caller that made it may change it."""
+
+    code = "not_yours"
 
 
 class BodyTooLarge(SwitchboardError):
@@ -105,6 +122,8 @@ class InvalidBody(RequestError):
 
 STATUSES: dict[type[SwitchboardError], int] = {
     Unauthorized: 401,
+    OperatorOnly: 403,
+    NotYours: 403,
     EditingDisabled: 403,
     FileChanged: 409,
     RouteNotFound: 404,
@@ -128,6 +147,10 @@ STATUSES: dict[type[SwitchboardError], int] = {
     QueueUnavailable: 503,
     SessionError: 409,
     StorageUnavailable: 503,
+    CallerRateLimited: 429,
+    TokenWithdrawn: 401,
+    QuotaExhausted: 429,
+    ServerBusy: 503,
     TurnSuperseded: 409,
     TurnCancelled: 409,
     LeaseLost: 409,
@@ -143,7 +166,12 @@ STATUSES: dict[type[SwitchboardError], int] = {
 }
 """The status of each class; a class that is not listed has the status of its nearest base class."""
 
-TYPES: dict[int, str] = {401: "authentication_error", 409: "conflict_error", 429: "rate_limit_error"}
+TYPES: dict[int, str] = {
+    401: "authentication_error",
+    403: "permission_error",
+    409: "conflict_error",
+    429: "rate_limit_error",
+}
 
 
 def status_of(error: SwitchboardError) -> int:
@@ -173,6 +201,8 @@ def stored_error_object(code: str, message: str, param: str | None) -> dict[str,
 
 def _error_object(kind: type[SwitchboardError], message: str, param: str | None) -> dict[str, Any]:
     type_name = type_of_status(status_of_class(kind))
+    if issubclass(kind, QuotaExhausted):
+        type_name = kind.code  # as in OpenAI's API
     return {"error": {"message": message, "type": type_name, "param": param, "code": kind.code}}
 
 
@@ -187,7 +217,9 @@ def error_response(error: SwitchboardError, **headers: str) -> Response:
         headers["www-authenticate"] = "Bearer"
     if (after := getattr(error, "retry_after", None)) is not None:
         headers["retry-after"] = str(math.ceil(after))
-    else:
+    if isinstance(error, CallerRateLimited):
+        headers |= rate_limit_headers(error.standings)
+    if after is None or isinstance(error, QuotaExhausted):
         headers["x-should-retry"] = "false"
     return Response(orjson.dumps(error_object(error)), status, headers, media_type="application/json")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import orjson
@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.turns import TurnService
+from api.http.admission import admit
 from api.http.auth import SECURITY, authenticated_caller
 from api.http.body import read_json_object, request_body, validate_body
 from api.http.direct_route import DirectRoute
@@ -78,13 +79,14 @@ class EmbeddingRequest(BaseModel):
 
 async def embeddings(request: Request) -> Response:
     """One vector for each text, from the first deployment of the group that answers."""
-    authenticated_caller(request)
+    caller = authenticated_caller(request)
     settings: Settings = request.state.settings
     turns: TurnService = request.state.turns
     body = validate_body(EmbeddingRequest, await read_json_object(request, limit=settings.max_body_bytes))
     texts = body.texts()
     registry = turns.router.registry.current
-    group = _group(registry, body.model)
+    group = _group(registry, body.model, lambda name: turns.callers.may_use(caller, name))
+    standing = await admit(request)
     embedder = Embedder(group, lambda: registry.embedding(group))
     vectors = await cancel_on_disconnect(request, embedder.embed(texts))
     if body.dimensions is not None and body.dimensions != len(vectors[0]):
@@ -93,13 +95,15 @@ async def embeddings(request: Request) -> Response:
             param="dimensions",
         )
     tokens = sum(max(1, len(each) // CHARACTERS_PER_TOKEN) for each in texts)
+    if (limits := request.state.limits) is not None:
+        limits.count_tokens(caller, tokens)
     answer = {
         "object": "list",
         "model": body.model or group,
         "data": [_embedding(number, each, body.encoding_format) for number, each in enumerate(vectors)],
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
-    return Response(orjson.dumps(answer), media_type="application/json")
+    return Response(orjson.dumps(answer), headers=dict(standing), media_type="application/json")
 
 
 for path, documented in (("/v1/embeddings", True), ("/embeddings", False)):
@@ -114,8 +118,12 @@ for path, documented in (("/v1/embeddings", True), ("/embeddings", False)):
     )
 
 
-def _group(registry: Registry, model: str | None) -> str:
-    groups = list(dict.fromkeys(each.group for each in registry.embeddings))
+def _group(registry: Registry, model: str | None, allowed: Callable[[str], bool]) -> str:
+    """The group of `model`, or the first one that is `allowed`. Raises ModelNotFound."""
+    every = list(dict.fromkeys(each.group for each in registry.embeddings))
+    groups = [each for each in every if allowed(each)]
+    if model and allowed(model) and (named := registry.settings.model_group_alias.get(model, model)) in every:
+        return named
     if not groups:
         raise ModelNotFound(
             "No embedding model is configured: models.yaml needs an entry with `model_info: {mode: embedding}`.",
@@ -123,12 +131,9 @@ def _group(registry: Registry, model: str | None) -> str:
         )
     if not model:
         return groups[0]
-    group = registry.settings.model_group_alias.get(model, model)
-    if group not in groups:
-        raise ModelNotFound(
-            f"The embedding model {model!r} does not exist. Those that do: {', '.join(groups)}.", param="model"
-        )
-    return group
+    raise ModelNotFound(
+        f"The embedding model {model!r} does not exist. Those that do: {', '.join(groups)}.", param="model"
+    )
 
 
 def _embedding(number: int, vector: Sequence[float], encoding: str) -> dict[str, Any]:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
-from agent.personas.persona import MODEL_PREFIX
+from agent.personas.persona import MODEL_PREFIX, Persona
 from agent.personas.service import PersonaService
 from agent.turn import Turn
 from agent.turns import TurnService
+from api.http.admission import admit
 from api.http.auth import SECURITY, authenticate, authenticated_caller
 from api.http.body import read_json_object, request_body, validate_body
+from api.http.caller_scope import with_stored_user
 from api.http.direct_route import DirectRoute
 from api.http.sse import EventStream, cancel_on_disconnect
 from api.openai.encode import CompletionInfo, chunks, completion, error_event
 from api.openai.wire import ChatCompletionRequest
-from config.errors import ModelNotFound, StorageUnavailable
+from config.errors import StorageUnavailable
 from config.settings import Settings
+from router.failover import model_not_found
 
 SAFE_IN_HEADERS = "/:#*@+,=()[] "
 """Characters that are not percent-encoded in headers. Names of models and deployments may be in any language."""
@@ -50,8 +53,9 @@ async def chat_completions(request: Request) -> Response:
     began = time.perf_counter()
     body = validate_body(ChatCompletionRequest, await read_json_object(request, limit=settings.max_body_bytes))
     personas: PersonaService = request.state.personas
+    standing = await admit(request)
     turn_request = await personas.resolve(body.turn_request(request.headers, caller, settings.max_tools))
-    turn = turns.begin(turn_request)
+    turn = turns.begin(turn_request := with_stored_user(request, turn_request))
     events = turns.run(turn, turn_request.session_key, turn_request.fingerprint)
     info = CompletionInfo(
         id=f"chatcmpl-{turn.ids.turn_id}",
@@ -65,13 +69,13 @@ async def chat_completions(request: Request) -> Response:
     if body.stream:
         return EventStream(
             chunks(events, info),
-            get_headers=lambda: served_headers(turn),
+            get_headers=lambda: {**standing, **served_headers(turn)},
             encode_error=error_event,
             keep_alive=settings.keep_alive_interval,
         )
     answer = await cancel_on_disconnect(request, completion(events, info))
     overhead = time.perf_counter() - began - turn.record.provider_seconds
-    headers = {**served_headers(turn), "x-switchboard-overhead-ms": f"{overhead * 1000:.1f}"}
+    headers = {**standing, **served_headers(turn), "x-switchboard-overhead-ms": f"{overhead * 1000:.1f}"}
     return Response(orjson.dumps(answer), headers=headers, media_type="application/json")
 
 
@@ -107,7 +111,9 @@ def served_headers(turn: Turn) -> Mapping[str, str]:
 async def models(request: Request) -> dict[str, Any]:
     turns: TurnService = request.state.turns
     personas: PersonaService = request.state.personas
-    names = [*turns.router.registry.current.names(), *await _persona_names(personas)]
+    allowed, caller = turns.callers.may_use, request.state.caller
+    names = [name for name in turns.router.registry.current.names() if allowed(caller, name)]
+    names += [each.model_name for each in await _personas(personas) if allowed(caller, *each.model_names)]
     return {"object": "list", "data": [_model(name) for name in names]}
 
 
@@ -118,20 +124,21 @@ async def model(request: Request, name: str) -> dict[str, Any]:
     turns: TurnService = request.state.turns
     personas: PersonaService = request.state.personas
     if name.startswith(MODEL_PREFIX):
-        await personas.named_by(name)
+        await personas.named_by(name, request.state.caller)
         return _model(name)
     registry = turns.router.registry.current
-    if not registry.usable(registry.resolve(name) or ""):
-        raise ModelNotFound(f"The model {name!r} does not exist. GET /v1/models lists those that do.", param="model")
+    allowed = turns.callers.may_use(request.state.caller, name)
+    if not allowed or not registry.usable(registry.resolve(name) or ""):
+        raise model_not_found(name)
     return _model(name)
 
 
-async def _persona_names(personas: PersonaService) -> list[str]:
+async def _personas(personas: PersonaService) -> Sequence[Persona]:
     """Also without its database, the server has models."""
     try:
-        return [each.model_name for each in await personas.models()]
+        return await personas.models()
     except StorageUnavailable:
-        return []
+        return ()
 
 
 def _model(name: str) -> dict[str, Any]:

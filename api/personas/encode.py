@@ -15,6 +15,7 @@ from api.openai.routes import served_headers
 def agent(persona: Persona) -> dict[str, Any]:
     """All fields of the persona."""
     fields = asdict(persona)
+    del fields["owner"]
     return {"id": fields.pop("id"), "timestamp": _time(fields.pop("created")), **fields}
 
 

@@ -13,9 +13,11 @@ from agent.personas.turn import PersonaTurn
 from agent.tools.choice import choice_problem
 from agent.turns import TurnService
 from api.chat import encode as chat
+from api.http.admission import admit
 from api.http.auth import authenticate
 from api.http.body import request_body
-from api.http.errors import InvalidBody
+from api.http.caller_scope import owner
+from api.http.errors import InvalidBody, NotYours
 from api.http.sse import EVENTS, EventStream, cancel_on_disconnect
 from api.personas import encode
 from api.personas.wire import ChatAgentBody, CreateAgentBody, CreateConversationBody, UpdateAgentBody
@@ -42,7 +44,7 @@ async def create_agent(request: Request) -> dict[str, Any]:
     body = await read_body(request, CreateAgentBody)
     fields = body.fields
     _check(request, fields.model, fields.tools)
-    return encode.agent(await _personas(request).store.create(fields))
+    return encode.agent(await _personas(request).store.create(fields, owner(request)))
 
 
 @routes.get("/get-agents", summary="The agents, oldest first")
@@ -55,7 +57,7 @@ async def get_agents(request: Request, limit: Limit = None, offset: Offset = 0) 
 async def create_conversation(request: Request) -> dict[str, str]:
     """404 if there is no such agent."""
     body = await read_body(request, CreateConversationBody)
-    return encode.conversation(await _personas(request).conversations.create(body.agent_id))
+    return encode.conversation(await _personas(request).conversations.create(body.agent_id, owner(request)))
 
 
 @routes.get("/get-conversations", summary="The agent's conversations, oldest first")
@@ -63,7 +65,7 @@ async def get_conversations(
     request: Request, agent_id: str, limit: Limit = None, offset: Offset = 0
 ) -> list[dict[str, str]]:
     """All of them without `limit`."""
-    found = await _personas(request).conversations.list(agent_id, limit, offset)
+    found = await _personas(request).conversations.list(agent_id, limit, offset, owner(request))
     return [encode.conversation(each) for each in found]
 
 
@@ -72,7 +74,7 @@ async def get_messages(
     request: Request, conversation_id: str, limit: Limit = None, offset: Offset = 0
 ) -> list[dict[str, str]]:
     """All of them without `limit`. Each has the user's message and the agent's answer."""
-    found = await _personas(request).conversations.messages(conversation_id, limit, offset)
+    found = await _personas(request).conversations.messages(conversation_id, limit, offset, owner(request))
     return [encode.message(each) for each in found]
 
 
@@ -112,12 +114,14 @@ async def update_agent(request: Request, agent_id: str) -> dict[str, Any]:
     """Only the fields that are sent change. Answers from now on follow them, also in older conversations."""
     changes = (await read_body(request, UpdateAgentBody)).changes
     _check(request, changes.get("model"), changes.get("tools"))
+    await _require_own(request, agent_id)
     return encode.agent(await _personas(request).store.update(agent_id, changes))
 
 
 @routes.delete("/{agent_id}", summary="Delete an agent")
 async def delete_agent(request: Request, agent_id: str, cascade: bool = False) -> dict[str, bool]:
     """409 if it has conversations, unless `cascade` deletes them too."""
+    await _require_own(request, agent_id)
     await _personas(request).store.delete(agent_id, cascade=cascade)
     return {"success": True}
 
@@ -125,7 +129,7 @@ async def delete_agent(request: Request, agent_id: str, cascade: bool = False) -
 @routes.delete("/conversations/{conversation_id}", summary="Delete a conversation and its messages")
 async def delete_conversation(request: Request, conversation_id: str) -> dict[str, bool]:
     """404 if there is no such conversation."""
-    await _personas(request).conversations.delete(conversation_id)
+    await _personas(request).conversations.delete(conversation_id, owner(request))
     return {"success": True}
 
 
@@ -133,14 +137,24 @@ async def _begin(request: Request) -> PersonaTurn:
     """The turn that the request asks for; the request is counted in the statistics."""
     caller = count_request(request)
     body = await read_body(request, ChatAgentBody)
+    await admit(request)
     return await _personas(request).begin(body.conversation_id, body.message, caller)
 
 
+async def _require_own(request: Request, agent_id: str) -> None:
+    """Raise NotYours if the caller sees only what it made, and the agent is another's. Agents are for everybody."""
+    mine = owner(request)
+    if mine is not None and (await _personas(request).store.get(agent_id)).owner != mine:
+        raise NotYours("Another caller made this agent: you can use it, but not change or delete it.")
+
+
 def _check(request: Request, model: str | None, tools: tuple[str, ...] | None) -> None:
-    """Raises InvalidBody if the server has no such model or tool."""
+    """Raises InvalidBody if the server has no such model or tool, ModelNotFound if the caller may not use the model."""
     turns: TurnService = request.state.turns
-    if model is not None and (problem := model_problem(model, turns.router.registry.current)):
-        raise InvalidBody(f"model: {problem}.", param="model")
+    if model is not None:
+        if problem := model_problem(model, turns.router.registry.current):
+            raise InvalidBody(f"model: {problem}.", param="model")
+        turns.allow(request.state.caller, model)
     if tools is not None and (problem := choice_problem(tools, turns.profile)):
         raise InvalidBody(f"tools: {problem}.", param="tools")
 

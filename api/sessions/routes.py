@@ -14,11 +14,15 @@ from pydantic import AfterValidator, BaseModel
 from agent.memory.long_term import LongTermMemory, Memory
 from agent.message_fields import all_fields
 from agent.sessions.events import SessionEvent
+from agent.sessions.record import SessionRecord
+from agent.sessions.requests import Invocation, Resumption
 from agent.sessions.service import SessionService
 from agent.tasks.service import TaskService
 from agent.turns import TurnService
+from api.http.admission import admit
 from api.http.auth import authenticate
 from api.http.body import read_json_object, request_body, validate_body
+from api.http.caller_scope import stored_user
 from api.http.errors import InvalidBody
 from api.http.ids import ID_DESCRIPTION, ID_SCHEMA
 from api.http.sse import EVENTS, EventStream, cancel_on_disconnect
@@ -30,6 +34,7 @@ from config.settings import Settings
 routes = APIRouter(prefix="/agent", tags=["sessions"], dependencies=[Depends(authenticate)])
 
 B = TypeVar("B", bound=BaseModel)
+T = TypeVar("T", Invocation, Resumption)
 
 PathId = Annotated[str, Path(description=ID_DESCRIPTION, json_schema_extra=ID_SCHEMA), AfterValidator(valid_id)]
 OPTIONAL_BODY = request_body(CancelBody, required=False)
@@ -41,9 +46,10 @@ Offset = Annotated[int, Query(ge=0, le=10_000_000)]
 @routes.post("/invoke", summary="Run a turn", openapi_extra=request_body(InvokeBody))
 async def invoke(request: Request) -> Response:
     """The whole turn in one response."""
-    caller = count_request(request)
+    count_request(request)
     body = await read_body(request, InvokeBody)
-    return await _json_response(request, _sessions(request).invoke(replace(body.invocation, caller=caller)))
+    await admit(request)
+    return await _json_response(request, _sessions(request).invoke(of_caller(request, body.invocation)))
 
 
 @routes.post(
@@ -56,18 +62,20 @@ async def invoke(request: Request) -> Response:
 )
 async def invoke_stream(request: Request) -> Response:
     """Server-sent events: each `data:` line is a JSON object with a `type`."""
-    caller = count_request(request)
+    count_request(request)
     body = await read_body(request, InvokeBody)
-    events = _sessions(request).invoke(replace(body.invocation, caller=caller))
+    await admit(request)
+    events = _sessions(request).invoke(of_caller(request, body.invocation))
     return _event_stream(request, events, body.session_id)
 
 
 @routes.post("/resume", summary="Answer a review", openapi_extra=request_body(ResumeBody))
 async def resume(request: Request) -> Response:
     """The rest of the turn in one response."""
-    caller = count_request(request)
+    count_request(request)
     body = await read_body(request, ResumeBody)
-    return await _json_response(request, _sessions(request).resume(replace(body.resumption, caller=caller)))
+    await admit(request)
+    return await _json_response(request, _sessions(request).resume(of_caller(request, body.resumption)))
 
 
 @routes.post(
@@ -80,9 +88,10 @@ async def resume(request: Request) -> Response:
 )
 async def resume_stream(request: Request) -> Response:
     """Server-sent events, as in `/agent/invoke/stream`."""
-    caller = count_request(request)
+    count_request(request)
     body = await read_body(request, ResumeBody)
-    events = _sessions(request).resume(replace(body.resumption, caller=caller))
+    await admit(request)
+    events = _sessions(request).resume(of_caller(request, body.resumption))
     return _event_stream(request, events, body.session_id)
 
 
@@ -90,7 +99,8 @@ async def resume_stream(request: Request) -> Response:
 async def cancel(request: Request, user_id: PathId, session_id: PathId) -> dict[str, Any]:
     """Also closes the provider's connection. The body is optional."""
     body = await read_body(request, CancelBody, optional=True)
-    return encode.status(await _sessions(request).cancel(user_id, session_id, body.heard))
+    user = stored_user(request, user_id)
+    return _status(await _sessions(request).cancel(user, session_id, body.heard), user_id)
 
 
 @routes.get("/sessionids/{user_id}", summary="The user's sessions, most recently active first")
@@ -98,21 +108,21 @@ async def session_ids(
     request: Request, user_id: PathId, limit: Limit | None = None, offset: Offset = 0
 ) -> dict[str, Any]:
     """All of them without `limit`; expired sessions are left out."""
-    return {"session_ids": await _sessions(request).ids(user_id, limit, offset)}
+    return {"session_ids": await _sessions(request).ids(stored_user(request, user_id), limit, offset)}
 
 
 @routes.get("/active/sessionid/{user_id}", summary="The user's most recently active session")
 async def active_session_id(request: Request, user_id: PathId) -> dict[str, str]:
     """An empty string if there is none."""
-    record = await _sessions(request).latest(user_id)
+    record = await _sessions(request).latest(stored_user(request, user_id))
     return {"active_session_id": record.session_id if record else ""}
 
 
 @routes.get("/status/{user_id}/{session_id}", summary="The session's status, to resume it")
 async def status(request: Request, user_id: PathId, session_id: PathId) -> dict[str, Any]:
     """`not_found`, `idle`, `running`, `interrupted`, `completed` or `error`."""
-    record = await _sessions(request).status(user_id, session_id)
-    return encode.status(record) if record else encode.not_found(user_id, session_id)
+    record = await _sessions(request).status(stored_user(request, user_id), session_id)
+    return _status(record, user_id) if record else encode.not_found(user_id, session_id)
 
 
 @routes.get("/history/{user_id}/{session_id}", summary="The session's messages, oldest first")
@@ -120,7 +130,7 @@ async def history(
     request: Request, user_id: PathId, session_id: PathId, limit: Limit = 100, offset: Offset = 0
 ) -> dict[str, Any]:
     """One page, in LangChain's format with the fields of OpenAI's."""
-    messages = await _sessions(request).history(user_id, session_id)
+    messages = await _sessions(request).history(stored_user(request, user_id), session_id)
     page = messages[offset : offset + limit]
     return {"session_id": session_id, "total": len(messages), "offset": offset, "messages": all_fields(page)}
 
@@ -131,16 +141,18 @@ async def history(
 async def patch_session(request: Request, user_id: PathId, session_id: PathId) -> dict[str, Any]:
     """`ttl` seconds from now; null means never."""
     body = await read_body(request, SessionBody)
-    return encode.status(await _sessions(request).set_expiry(user_id, session_id, body.ttl))
+    user = stored_user(request, user_id)
+    return _status(await _sessions(request).set_expiry(user, session_id, body.ttl), user_id)
 
 
 @routes.delete("/session/{user_id}/{session_id}", summary="Delete a session and its messages")
 async def delete_session(request: Request, user_id: PathId, session_id: PathId) -> dict[str, bool]:
     """A running turn and the session's background tasks are cancelled."""
     tasks: TaskService = request.state.tasks
-    cancelled = await tasks.cancel_session(user_id, session_id)
+    user = stored_user(request, user_id)
+    cancelled = await tasks.cancel_session(user, session_id)
     try:
-        await _sessions(request).delete(user_id, session_id)
+        await _sessions(request).delete(user, session_id)
     except SessionNotFound:
         if not cancelled:  # otherwise the session would have begun with its first task
             raise
@@ -151,11 +163,12 @@ async def delete_session(request: Request, user_id: PathId, session_id: PathId) 
 async def write_memory(request: Request) -> dict[str, Any]:
     """If the user already has a memory with the same text, it becomes the newest."""
     body = await read_body(request, MemoryBody)
+    user = stored_user(request, body.user_id)
     turns: TurnService = request.state.turns
     if not turns.profile.memory.long_term:
         raise MemoryDisabled("The agent has no long-term memory. Set `memory: {long_term: true}` in agent.yaml.")
     try:
-        memory = await _memories(request).write(body.user_id, body.memory_info)
+        memory = await _memories(request).write(user, body.memory_info)
     except RequestError as error:
         raise RequestError(str(error), param="memory_info") from error
     return {"success": True, "user_id": body.user_id, "message": "The memory is stored.", "memory": _memory(memory)}
@@ -170,15 +183,15 @@ async def memories(
     offset: Offset = 0,
 ) -> dict[str, Any]:
     """Newest first; with `query`, most similar first."""
-    store = _memories(request)
-    found = await store.search(user_id, query, limit) if query else await store.list(user_id, limit, offset)
+    store, user = _memories(request), stored_user(request, user_id)
+    found = await store.search(user, query, limit) if query else await store.list(user, limit, offset)
     return {"memories": [_memory(each) for each in found]}
 
 
 @routes.delete("/longterm/{user_id}/{memory_id}", summary="Delete a memory")
 async def forget(request: Request, user_id: PathId, memory_id: UUID) -> dict[str, bool]:
     """404 if the user has no such memory."""
-    if not await _memories(request).forget(user_id, memory_id):
+    if not await _memories(request).forget(stored_user(request, user_id), memory_id):
         raise MemoryNotFound("The user has no such memory.")
     return {"success": True}
 
@@ -189,6 +202,16 @@ def count_request(request: Request) -> str:
     caller: str = request.state.caller
     turns.statistics.count_request(caller)
     return caller
+
+
+def of_caller(request: Request, asked: T) -> T:
+    """The request for a turn, with its caller and the user as it is stored."""
+    return replace(asked, user_id=stored_user(request, asked.user_id), caller=request.state.caller)
+
+
+def _status(record: SessionRecord, user_id: str) -> dict[str, Any]:
+    """The status under the caller's own id of the user."""
+    return {**encode.status(record), "user_id": user_id}
 
 
 async def read_body(request: Request, model: type[B], *, optional: bool = False) -> B:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from agent.statistics.store import MINUTES_KEPT
 from agent.statistics.writer import StatisticsWriter
 from agent.tasks.backlog import TaskBacklog
-from api.http.auth import SECURITY, authenticate, authenticated_caller
+from api.http.auth import SECURITY, authenticate_operator, authenticated_caller, require_operator
 from api.statistics import encode
 from api.statistics.prometheus import exposition
 from api.statistics.worker_metrics import WorkerMetrics
@@ -18,23 +18,25 @@ from config.settings import Settings
 
 routes = APIRouter(tags=["operations"])
 
+OPERATOR = [Depends(authenticate_operator)]
+
 MINUTES = Annotated[int, Query(ge=1, le=MINUTES_KEPT)]
 
 
-@routes.get("/stats", summary="Statistics of all servers since the last reset", dependencies=[Depends(authenticate)])
+@routes.get("/stats", summary="Statistics of all servers since the last reset", dependencies=OPERATOR)
 async def stats(request: Request) -> dict[str, Any]:
     """What another server or worker counted in the last second may be missing."""
     return encode.totals(await _statistics(request).totals())
 
 
-@routes.get("/stats/timeseries", summary="The same numbers minute by minute", dependencies=[Depends(authenticate)])
+@routes.get("/stats/timeseries", summary="The same numbers minute by minute", dependencies=OPERATOR)
 async def timeseries(request: Request, minutes: MINUTES = 60) -> dict[str, Any]:
     """One point for each of the last `minutes`, the oldest first. A reset does not change them."""
     counted = await _statistics(request).minutes(minutes)
     return await asyncio.to_thread(encode.timeseries, counted)
 
 
-@routes.post("/reset-stats", summary="Count from now on", dependencies=[Depends(authenticate)])
+@routes.post("/reset-stats", summary="Count from now on", dependencies=OPERATOR)
 async def reset_stats(request: Request) -> dict[str, Any]:
     """Nothing is erased: the time, the caller and the totals until now are recorded."""
     reset = await _statistics(request).reset(request.state.caller)
@@ -51,7 +53,7 @@ async def metrics(request: Request) -> Response:
     """Needs no token with `SWITCHBOARD_METRICS_PUBLIC=true`."""
     settings: Settings = request.state.settings
     if not settings.metrics_public:
-        authenticated_caller(request)
+        require_operator(authenticated_caller(request))
     workers: WorkerMetrics = request.state.metrics
     backlog: TaskBacklog = request.state.backlog
     body, content_type = await asyncio.to_thread(

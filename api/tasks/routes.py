@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from agent.tasks.record import TaskRecord
 from agent.tasks.service import TaskService
+from agent.tasks.store import task_not_found
+from api.http.admission import admit_task
 from api.http.auth import authenticate
 from api.http.body import request_body
+from api.http.caller_scope import shown_user, stored_user
 from api.http.sse import EVENTS, EventStream
 from api.sessions.encode import SseEncoder
-from api.sessions.routes import Offset, PathId, count_request, read_body
+from api.sessions.routes import Offset, PathId, count_request, of_caller, read_body
 from api.sessions.wire import ResumeBody
 from api.tasks import encode
 from api.tasks.wire import EVENT_ID_SCHEMA, InvokeTaskBody, last_event_id
@@ -32,9 +34,10 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 )
 async def invoke_async(request: Request, response: Response) -> dict[str, str]:
     """Answers at once. The task waits while its session is busy."""
-    caller = count_request(request)
+    count_request(request)
     body = await read_body(request, InvokeTaskBody)
-    return _submitted(response, await _tasks(request).invoke(replace(body.invocation, caller=caller)))
+    await admit_task(request)
+    return _submitted(response, await _tasks(request).invoke(of_caller(request, body.invocation)))
 
 
 @routes.post(
@@ -45,21 +48,23 @@ async def invoke_async(request: Request, response: Response) -> dict[str, str]:
 )
 async def resume_async(request: Request, response: Response) -> dict[str, str]:
     """Answers at once; the rest of the turn is a task of its own."""
-    caller = count_request(request)
+    count_request(request)
     body = await read_body(request, ResumeBody)
-    return _submitted(response, await _tasks(request).resume(replace(body.resumption, caller=caller)))
+    await admit_task(request)
+    return _submitted(response, await _tasks(request).resume(of_caller(request, body.resumption)))
 
 
 @routes.get("/task/{task_id}", summary="A task's status, progress and result")
 async def get_task(request: Request, task_id: str) -> dict[str, Any]:
     """`queued`, `running`, `interrupted`, `completed`, `error` or `cancelled`."""
-    return encode.task(await _tasks(request).get(task_id))
+    return _task(request, await _visible(request, task_id))
 
 
 @routes.delete("/task/{task_id}", summary="Cancel a task")
 async def cancel_task(request: Request, task_id: str) -> dict[str, Any]:
     """Also closes the provider's connection. A task that has ended stays as it is."""
-    return encode.task(await _tasks(request).cancel(task_id))
+    await _visible(request, task_id)
+    return _task(request, await _tasks(request).cancel(task_id))
 
 
 @routes.get(
@@ -76,8 +81,10 @@ async def task_events(
 ) -> Response:
     """The events of `/agent/invoke/stream`, from the first or after `Last-Event-ID`, also when the task has ended."""
     settings: Settings = request.state.settings
+    after = last_event_id(last_event)
+    await _visible(request, task_id)
     return EventStream(
-        encode.sse(_tasks(request).events(task_id, last_event_id(last_event))),
+        encode.sse(_tasks(request).events(task_id, after)),
         get_headers=dict,
         encode_error=SseEncoder(None).error_line,
         keep_alive=settings.keep_alive_interval,
@@ -87,7 +94,21 @@ async def task_events(
 @routes.get("/tasks/{user_id}", summary="The user's tasks, newest first")
 async def user_tasks(request: Request, user_id: PathId, limit: Limit = 20, offset: Offset = 0) -> dict[str, Any]:
     """One page, with the results."""
-    return {"tasks": [encode.task(each) for each in await _tasks(request).of_user(user_id, limit, offset)]}
+    found = await _tasks(request).of_user(stored_user(request, user_id), limit, offset)
+    return {"tasks": [_task(request, each) for each in found]}
+
+
+async def _visible(request: Request, task_id: str) -> TaskRecord:
+    """The task. Raises TaskNotFound, also for a task of a user that the caller may not see."""
+    record = await _tasks(request).get(task_id)
+    if shown_user(request, record.user_id) is None:
+        raise task_not_found()
+    return record
+
+
+def _task(request: Request, record: TaskRecord) -> dict[str, Any]:
+    """The task under the caller's own id of the user."""
+    return {**encode.task(record), "user_id": shown_user(request, record.user_id)}
 
 
 def _submitted(response: Response, record: TaskRecord) -> dict[str, str]:

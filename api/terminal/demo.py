@@ -76,6 +76,7 @@ def _settings(folder: Path, token: str) -> Settings:
     """Independent of the user's `.env`, and of a database and a Redis in the environment."""
     return Settings(
         _env_file=None,
+        callers_file=None,
         api_tokens=(SecretStr(token),),
         data_dir=folder,
         agent_file=AGENT_FILE,

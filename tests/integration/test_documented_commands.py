@@ -39,6 +39,7 @@ def reader(repository: Repository) -> Iterator[Reader]:
         yield reader
     finally:
         reader.close()
+        (repository.folder / "callers.yaml").unlink(missing_ok=True)  # `check` of another document would read it
 
 
 @pytest.mark.parametrize(

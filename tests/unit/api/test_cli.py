@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from api.cli import app
 from api.listening import bind, port_of
+from config.callers.caller import token_hash
 from config.settings import Settings
 
 MODELS = """\
@@ -319,3 +320,47 @@ def test_a_server_with_celery_needs_redis(monkeypatch: pytest.MonkeyPatch) -> No
     result = run("serve")
     assert result.exit_code == 1
     assert "SWITCHBOARD_REDIS_URL: Celery needs Redis" in result.stderr
+
+
+def test_a_new_token_is_printed_once_and_its_hash_is_the_entry(directory: Path) -> None:
+    shown = run("token", "new", "phone")
+    (token,) = shown.stdout.split()
+    assert shown.exit_code == 0 and token_hash(token) in shown.stderr and not (directory / "callers.yaml").exists()
+    written = run("token", "new", "phone", "--write")
+    text = (directory / "callers.yaml").read_text()
+    assert token_hash(written.stdout.strip()) in text and written.stdout.strip() not in text
+    again = run("token", "new", "phone", "--write")
+    assert again.exit_code == 1 and "callers.yaml:4: callers[1].name: two callers cannot have this name" in again.stderr
+    assert not again.stdout and (directory / "callers.yaml").read_text() == text
+    assert "must have 1 to 32 letters" in run("token", "new", "a b").stderr
+
+
+def test_callers_are_listed_with_what_limits_them(directory: Path) -> None:
+    assert "callers.yaml: the file does not exist" in run("token", "list").stderr
+    run("token", "new", "web", "--write")
+    run("token", "new", "phone", "--write")
+    with (directory / "callers.yaml").open("a") as file:
+        file.write("    models: [fake]\n    requests_per_minute: 60\n    expires: 2020-01-01\n    users: own\n")
+    web, phone = run("token", "list").stdout.splitlines()
+    assert web.split() == ["web", "no", "limits"]
+    assert phone.startswith("phone ")
+    assert phone.endswith("models: fake; requests/min: 60; users: own; EXPIRED: 2020-01-02 00:00 UTC")
+
+
+def test_check_and_serve_find_the_problems_of_callers(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, served: Served, free_port: int
+) -> None:
+    monkeypatch.setenv("SWITCHBOARD_CALLERS_FILE", "callers.yaml")
+    assert "callers.yaml: the file does not exist" in run("check").stderr
+    run("token", "new", "phone", "--write")
+    with (directory / "callers.yaml").open("a") as file:
+        file.write("    models: [real, fak]\n")
+    checked = run("check")
+    assert checked.exit_code == 0 and "callers.yaml are valid" in checked.stdout
+    assert "warning: callers.yaml: phone may use 'fak', which is no model; did you mean 'fake'?" in checked.stdout
+    started = run("serve", "--port", str(free_port))  # without SWITCHBOARD_API_TOKENS
+    assert started.exit_code == 0 and len(served) == 1, started.stderr
+    with (directory / "callers.yaml").open("a") as file:
+        file.write("    model: fake\n")
+    refused = run("check")
+    assert refused.exit_code == 1 and "callers[0].model: unknown key; did you mean 'models'?" in refused.stderr

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from api.http.body import MAX_DEPTH, read_json_object
 from api.http.errors import BodyTooLarge, ClientDisconnected
+from api.http.large_bodies import LargeBodies
 from config.errors import RequestError
 
 
@@ -18,7 +19,8 @@ def request(*parts: bytes, length: str | None = None) -> Request:
         return {"type": "http.request", "body": left.pop(0) if left else b"", "more_body": bool(left)}
 
     headers = [] if length is None else [(b"content-length", length.encode())]
-    return Request({"type": "http", "method": "POST", "headers": headers}, receive)
+    held = {"state": {"large_bodies": LargeBodies(2**20)}, "switchboard.releases": []}
+    return Request({"type": "http", "method": "POST", "headers": headers, **held}, receive)
 
 
 def nested(depth: int) -> bytes:

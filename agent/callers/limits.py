@@ -1,0 +1,136 @@
+"""Admits turns within the limits of their caller and of the server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import uuid4
+
+from agent.callers.crowd import Crowd
+from agent.callers.spending import Spending
+from agent.callers.usage import Usage
+from agent.statistics.turn_counts import EndedTurn
+from config.callers.caller import Caller, LiveCallers
+from config.callers.standing import Limit, Standing
+from config.errors import CallerRateLimited, TokenWithdrawn
+
+REASONS: Final[dict[Limit, str]] = {
+    "requests_per_minute": "{} requests per minute",
+    "tokens_per_minute": "{} tokens per minute",
+    "parallel_turns": "{} turns at the same time",
+}
+
+SECOND_TRY: Final = 0.2
+"""Seconds until a turn that found all places of its caller taken tries again, once. One may just have ended: a caller
+that interrupts the agent hangs up and asks at the same time, and another server may not have told of its end yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A turn that may run. Call `release` once, when it has ended. `standings` are the limits per minute with it."""
+
+    release: Callable[[], None]
+    standings: Mapping[Limit, Standing]
+
+
+class CallerLimits:
+    """The limits of `callers`, and of the server. Without callers.yaml there is only that of the server, in `crowd`."""
+
+    def __init__(
+        self, callers: LiveCallers, crowd: Crowd, usage: Usage | None = None, spending: Spending | None = None
+    ) -> None:
+        self._callers = callers
+        self._crowd = crowd
+        self._usage = usage
+        self._spending = spending
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a turn would have to wait."""
+        return self._crowd.is_full
+
+    async def admit(self, name: str) -> Admission:
+        """Admit a turn of the caller `name`.
+
+        Raises:
+            CallerRateLimited, QuotaExhausted, StorageUnavailable, TokenWithdrawn: see `check` and `count_request`.
+            ServerBusy: the server runs as many turns as it may.
+        """
+        caller, turn = self._checked(name), uuid4().hex
+        standings = await self._begin(caller, turn) if caller is not None else {}
+        try:
+            await self._crowd.enter()
+        except BaseException:
+            self._end(name, turn)
+            raise
+
+        def release() -> None:
+            self._crowd.leave()
+            self._end(name, turn)
+
+        return Admission(release, standings)
+
+    async def count_request(self, name: str) -> None:
+        """Count a request for a task, which runs later and among as many as its worker allows.
+
+        Raises:
+            CallerRateLimited: a limit per minute is reached.
+            QuotaExhausted, StorageUnavailable, TokenWithdrawn: see `check`.
+        """
+        if (caller := self._checked(name)) is not None:
+            await self._begin(replace(caller, parallel_turns=None), uuid4().hex)
+
+    def check(self, name: str | None) -> None:
+        """Check what may have changed since a task was submitted.
+
+        Raises:
+            TokenWithdrawn: the caller's token is no longer valid.
+            QuotaExhausted: its budget is used up.
+            StorageUnavailable: it is not known how much of its budget the caller has spent.
+        """
+        self._checked(name)
+
+    def count(self, turn: EndedTurn) -> None:
+        """Count the tokens and the cost of a turn that has ended."""
+        if (caller := self._callers.listed(turn.caller)) is None:
+            return
+        attempts = turn.record.attempts
+        self.count_tokens(caller.name, sum(each.input_tokens + each.output_tokens for each in attempts))
+        if self._spending is not None:
+            self._spending.add(caller.name, sum(each.cost or 0.0 for each in attempts))
+
+    def count_tokens(self, name: str, tokens: int) -> None:
+        """Count tokens of the caller `name`, if they are limited."""
+        caller = self._callers.listed(name)
+        if tokens and self._usage is not None and caller is not None and caller.tokens_per_minute is not None:
+            self._usage.count_tokens(name, tokens)
+
+    def _checked(self, name: str | None) -> Caller | None:
+        """The caller, None for an operator. Raises as `check` does."""
+        caller = self._callers.get(name)
+        if caller is not None:
+            if caller.has_expired():
+                raise TokenWithdrawn
+            if self._spending is not None:
+                self._spending.check(caller)
+        return caller
+
+    async def _begin(self, caller: Caller, turn: str) -> Mapping[Limit, Standing]:
+        if self._usage is None or not caller.limits_usage:
+            return {}
+        begin = await self._usage.begin(caller, turn)
+        if begin.refused_by == "parallel_turns":
+            await asyncio.sleep(SECOND_TRY)
+            begin = await self._usage.begin(caller, turn)
+        if (refused_by := begin.refused_by) is not None:
+            reason = REASONS[refused_by].format(getattr(caller, refused_by))
+            raise CallerRateLimited(
+                f"Your limit of {reason} is reached.", retry_after=begin.wait, standings=begin.standings
+            )
+        return begin.standings
+
+    def _end(self, name: str, turn: str) -> None:
+        if self._usage is not None:
+            self._usage.end(name, turn)

@@ -1,0 +1,47 @@
+"""What the caller of a request may see: every user, or only those that it made itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fastapi import Request
+
+from agent.turn_request import TurnRequest
+from agent.turns import TurnService
+from api.http.errors import InvalidBody
+from api.http.ids import MAX_ID
+from config.callers.caller import LiveCallers
+
+
+def stored_user(request: Request, user_id: str) -> str:
+    """The id under which the caller's user is stored, see `Caller.stored_user`.
+
+    Raises:
+        InvalidBody: it is too long.
+    """
+    stored = _callers(request).stored_user(request.state.caller, user_id)
+    if len(stored) > MAX_ID:
+        raise InvalidBody(f"user_id is too long: with the caller's name it has {len(stored)} characters, of {MAX_ID}.")
+    return stored
+
+
+def with_stored_user(request: Request, turn: TurnRequest) -> TurnRequest:
+    """The turn with the id under which the caller's user is stored, if it names one. Raises as `stored_user` does."""
+    if turn.user_id is None or owner(request) is None:
+        return turn
+    return replace(turn, user_id=stored_user(request, turn.user_id))
+
+
+def shown_user(request: Request, stored: str) -> str | None:
+    """The caller's own id of a stored user; None if the caller may not see the user."""
+    return _callers(request).shown_user(request.state.caller, stored)
+
+
+def owner(request: Request) -> str | None:
+    """The caller, if it sees only what it made itself."""
+    return _callers(request).owner(request.state.caller)
+
+
+def _callers(request: Request) -> LiveCallers:
+    turns: TurnService = request.state.turns
+    return turns.callers
