@@ -9,35 +9,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final
+from collections.abc import Sequence
+from typing import Annotated
 
-from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyHeader, HTTPBearer
-from fastapi.security.http import HTTPBase
+from fastapi import Depends, Request
 from pydantic import SecretStr
 
 from api.http.errors import OperatorOnly, Unauthorized
 from api.http.guarded_protocol import mark_authenticated
 from config.callers.caller import LiveCallers, is_token_id, token_id
-
-bearer = HTTPBearer(auto_error=False, description="One of SWITCHBOARD_API_TOKENS")
-api_key = APIKeyHeader(
-    name="x-api-key",
-    auto_error=False,
-    description="The same token, for clients that cannot send Bearer; also as api-key",
-)
-# FastAPI's HTTPBasic refuses what it cannot decode, in its own words.
-basic = HTTPBase(
-    scheme="basic",
-    scheme_name="HTTPBasic",
-    auto_error=False,
-    description="The same token as password, with any user name, for clients that can only be given a URL",
-)
-
-
-SECURITY: Final[Mapping[str, Any]] = {"security": [{"HTTPBearer": []}, {"APIKeyHeader": []}, {"HTTPBasic": []}]}
-"""OpenAPI security of a route that calls `authenticated_caller` itself, which saves the 0.1 ms of a dependency."""
 
 
 class TokenVerifier:
@@ -85,13 +65,8 @@ def authenticated_caller(request: Request) -> str:
     return caller
 
 
-async def authenticate(
-    request: Request,
-    bearer: Annotated[object, Security(bearer)],
-    api_key: Annotated[object, Security(api_key)],
-    basic: Annotated[object, Security(basic)],
-) -> str:
-    """`authenticated_caller` as a FastAPI dependency; the parameters are for the OpenAPI description."""
+async def authenticate(request: Request) -> str:
+    """`authenticated_caller` as a FastAPI dependency. It is async, because FastAPI calls others in a thread."""
     return authenticated_caller(request)
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent.turns import TurnService
 from api.http.admission import admit
-from api.http.auth import SECURITY, authenticated_caller
+from api.http.auth import authenticated_caller
 from api.http.body import read_json_object, request_body, validate_body
 from api.http.direct_route import DirectRoute
 from api.http.sse import cancel_on_disconnect
@@ -112,7 +112,7 @@ for path, documented in (("/v1/embeddings", True), ("/embeddings", False)):
         embeddings,
         methods=["POST"],
         summary="Embed texts",
-        openapi_extra={**request_body(EmbeddingRequest), **SECURITY},
+        openapi_extra=request_body(EmbeddingRequest),
         include_in_schema=documented,
         route_class_override=DirectRoute,
     )

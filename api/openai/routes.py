@@ -15,7 +15,7 @@ from agent.personas.service import PersonaService
 from agent.turn import Turn
 from agent.turns import TurnService
 from api.http.admission import admit
-from api.http.auth import SECURITY, authenticate, authenticated_caller
+from api.http.auth import authenticate, authenticated_caller
 from api.http.body import read_json_object, request_body, validate_body
 from api.http.caller_scope import with_stored_user
 from api.http.direct_route import DirectRoute
@@ -41,7 +41,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     }
 }
 
-DESCRIPTION = {**request_body(ChatCompletionRequest), **SECURITY}
+DESCRIPTION = request_body(ChatCompletionRequest)
 
 
 async def chat_completions(request: Request) -> Response:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from agent.statistics.store import MINUTES_KEPT
 from agent.statistics.writer import StatisticsWriter
 from agent.tasks.backlog import TaskBacklog
-from api.http.auth import SECURITY, authenticate_operator, authenticated_caller, require_operator
+from api.http.auth import authenticate_operator, authenticated_caller, require_operator
 from api.statistics import encode
 from api.statistics.prometheus import exposition
 from api.statistics.worker_metrics import WorkerMetrics
@@ -46,7 +46,6 @@ async def reset_stats(request: Request) -> dict[str, Any]:
 @routes.get(
     "/metrics",
     summary="Metrics of this server for Prometheus",
-    openapi_extra=dict(SECURITY),
     response_class=Response,
 )
 async def metrics(request: Request) -> Response:
