@@ -52,7 +52,7 @@ def serve(settings: Settings, sockets: Sequence[socket.socket], ready: Callable[
         access_log=False,  # each turn logs its own line
         server_header=False,
         log_config=None,
-        timeout_worker_healthcheck=30,  # a worker imports LiteLLM before it answers
+        timeout_worker_healthcheck=120,  # a worker imports LiteLLM before it answers, on a machine that may be busy
         timeout_graceful_shutdown=math.ceil(settings.drain_time) + TIME_TO_CLOSE,
     )
     if settings.workers > 1:

@@ -117,7 +117,7 @@ async def test_a_thousand_tasks_at_once_all_finish_a_few_at_a_time(database: Dat
     async with opened(database) as rig:
         tasks = await asyncio.gather(*(rig.submit("Hi", f"{n}") for n in range(1000)))
         await eventually(lambda: len(rig.sessions.turns) == 1000, 60)
-        for each in tasks[-CONCURRENCY:]:
+        for each in tasks:
             await rig.ended(each)
         statuses = Counter([each.status for each in await rig.store.of_user("ann", 2000, 0)])
         assert statuses == {"completed": 1000}
