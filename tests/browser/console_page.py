@@ -95,7 +95,9 @@ class ConsolePage:
         assert not self.foreign, self.foreign
 
     def _note(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        # An image that is opened by itself has no icon of its own, so that the browser asks for the site's.
+        is_icon = urlsplit(message.location["url"]).path.endswith("/favicon.ico")
+        if message.type in ("error", "warning") and not is_icon:
             self.errors.append(message.text)
 
     def _note_request(self, request: Request) -> None:
