@@ -40,6 +40,7 @@ from api.openai.not_served import routes as not_served_routes
 from api.openai.routes import routes as openai_routes
 from api.ops.routes import routes as ops_routes
 from api.personas.routes import routes as persona_routes
+from api.responses.routes import routes as response_routes
 from api.sessions.routes import routes as session_routes
 from api.state import State
 from api.statistics.routes import routes as statistics_routes
@@ -100,6 +101,7 @@ def create_app(settings: Settings) -> FastAPI:
         # Passed directly: FastAPI matches the routes of an included router twice per request.
         routes=[
             *openai_routes.routes,
+            *response_routes.routes,
             *embedding_routes.routes,
             *session_routes.routes,
             *chat_routes.routes,

@@ -25,6 +25,8 @@ from api.docs.examples import (
     MODEL,
     MOMENT,
     NEW_AGENT,
+    RESPONSE,
+    RESPONSE_EVENT,
     SESSION_EVENT,
     STATUS,
     SUBMITTED,
@@ -59,6 +61,7 @@ class Call:
 
 
 _CHUNKS: Final = Events("ChatCompletionChunk", CHUNK)
+_RESPONSE_EVENTS: Final = Events("ResponseEvent", RESPONSE_EVENT)
 _CHAT_EVENTS: Final = Events("ChatEvent", CHAT_EVENTS)
 _SESSION_EVENTS: Final = Events("SessionEvent", SESSION_EVENT)
 _TASK_EVENTS: Final = Events("SessionEvent", "id: 1\n" + SESSION_EVENT)
@@ -80,6 +83,13 @@ CALLS: Final[Mapping[tuple[str, str], Call]] = {
         {"model": "default", "messages": [{"role": "user", "content": "Hi"}]},
         (400, 401, 404, 413, 429, 502, 503, 504),
         events=_CHUNKS,
+    ),
+    ("post", "/v1/responses"): Call(
+        "Response",
+        RESPONSE,
+        {"model": "default", "input": "Hi"},
+        (400, 401, 404, 413, 429, 502, 503, 504),
+        events=_RESPONSE_EVENTS,
     ),
     ("post", "/v1/embeddings"): Call(
         "Embeddings", EMBEDDINGS, {"model": "vectors", "input": ["Hi"]}, (400, 401, 404, 413, 429, 503)

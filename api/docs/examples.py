@@ -9,6 +9,30 @@ CHUNK: Final = (
     'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1760000000,"model":"assistant",'
     '"choices":[{"index":0,"delta":{"role":"assistant","content":"Hello."},"finish_reason":null}]}\n\ndata: [DONE]\n\n'
 )
+RESPONSE: Final = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1760000000,
+    "completed_at": 1760000001,
+    "status": "completed",
+    "model": "assistant",
+    "output": [
+        {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "Hello.", "annotations": [], "logprobs": []}],
+        }
+    ],
+    "error": None,
+    "incomplete_details": None,
+    "usage": {"input_tokens": 3, "output_tokens": 1, "total_tokens": 4},
+}
+RESPONSE_EVENT: Final = (
+    'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","item_id":"msg_1","output_index":0,'
+    '"content_index":0,"logprobs":[],"delta":"Hello.","sequence_number":4}\n\n'
+)
 SESSION_EVENT: Final = 'data: {"type":"text_chunk","content":"Hello.","session_id":"s1","timestamp":1767261600.25}\n\n'
 CHAT_USAGE: Final = {"input_tokens": 45, "output_tokens": 120, "total_tokens": 165, "total_cost": 0.00033}
 CHAT_EVENTS: Final = (

@@ -40,11 +40,11 @@ def to_langchain(messages: Sequence[Any]) -> list[AnyMessage]:
     """
     if not messages:
         raise RequestError("messages must contain at least one message.", param="messages")
-    _check_length(messages, MAX_MESSAGES, "messages", "messages")
+    check_length(messages, MAX_MESSAGES, "messages", "messages")
     converter = _Converter()
     for number, message in enumerate(messages):
         converter.add(message, f"messages[{number}]")
-    return _with_placeholder_results(converter.converted)
+    return with_placeholder_results(converter.converted)
 
 
 class _Converter:
@@ -64,7 +64,7 @@ class _Converter:
             raise RequestError(
                 f"{place}.role is {role!r}; it must be one of {', '.join(ROLES)}.", param=f"{place}.role"
             )
-        content = _content(message.get("content"), f"{place}.content")
+        content = content_of(message.get("content"), f"{place}.content")
         extra = {"name": message["name"]} if isinstance(message.get("name"), str) else {}
         match role:
             case "system" | "developer" if isinstance(content, str) and not content.strip():
@@ -106,14 +106,15 @@ class _Converter:
         self._unanswered_of[name][call_id] = None
 
 
-def _content(content: Any, place: str) -> str | list[str | dict[Any, Any]]:
+def content_of(content: Any, place: str) -> str | list[str | dict[Any, Any]]:
+    """The content of a message for LangChain: a text wherever one is enough. Raises RequestError."""
     if content is None:
         return ""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
         raise RequestError(f"{place} must be a string, a list of parts or null.", param=place)
-    _check_length(content, MAX_PARTS, place, "parts")
+    check_length(content, MAX_PARTS, place, "parts")
     for number, part in enumerate(content):
         if not isinstance(part, dict) or not isinstance(part.get("type"), str):
             raise RequestError(f"{place}[{number}] must be an object with a type.", param=f"{place}[{number}]")
@@ -136,7 +137,7 @@ def _calls(message: dict[str, Any], place: str) -> list[ToolCall]:
     calls = message.get("tool_calls") or []
     if not isinstance(calls, list):
         raise RequestError(f"{place}.tool_calls must be a list.", param=f"{place}.tool_calls")
-    _check_length(calls, MAX_CALLS, f"{place}.tool_calls", "calls")
+    check_length(calls, MAX_CALLS, f"{place}.tool_calls", "calls")
     converted = [_call(call, f"{place}.tool_calls[{number}]") for number, call in enumerate(calls)]
     if legacy := message.get("function_call"):
         # It has no id. An id made from its position is the same each time the history is sent.
@@ -153,13 +154,13 @@ def _call(call: Any, place: str, *, legacy: bool = False) -> ToolCall:
         raise RequestError(f"{at} must be an object with a name.", param=at)
     if not isinstance(call.get("id"), str) or not call["id"]:
         raise RequestError(f"{place}.id must be a string.", param=f"{place}.id")
-    arguments = _arguments(function.get("arguments"))
+    arguments = call_arguments(function.get("arguments"))
     if depth(arguments) > MAX_DEPTH:
         raise RequestError(f"{at}.arguments is nested more than {MAX_DEPTH} levels deep.", param=f"{at}.arguments")
     return ToolCall(name=function["name"], args=arguments, id=call["id"])
 
 
-def _arguments(value: Any) -> dict[str, Any]:
+def call_arguments(value: Any) -> dict[str, Any]:
     """The arguments of a call. What a model broke off is completed; what is no object is kept under one name."""
     parsed = value
     for _ in range(2):  # some clients encode the string twice
@@ -196,12 +197,14 @@ def _sendable(value: Any) -> Any:
     return orjson.loads(json.dumps(value))
 
 
-def _check_length(values: Sequence[Any], limit: int, place: str, kind: str) -> None:
+def check_length(values: Sequence[Any], limit: int, place: str, kind: str) -> None:
+    """Raise RequestError if there are more than `limit` values; `kind` says what they are."""
     if len(values) > limit:
         raise RequestError(f"{place} must contain at most {limit} {kind}, not {len(values)}.", param=place)
 
 
-def _with_placeholder_results(messages: list[AnyMessage]) -> list[AnyMessage]:
+def with_placeholder_results(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """The messages, with a result for each tool call that has none."""
     answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
     result: list[AnyMessage] = []
     for message in messages:

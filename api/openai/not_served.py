@@ -8,9 +8,6 @@ from api.http.direct_route import DirectRoute
 from api.http.errors import RouteNotFound
 
 INSTEAD = {
-    "responses": "Call POST /v1/chat/completions instead. Most clients have a switch for it: `client.chat.completions` "
-    "in OpenAI's SDKs, `OpenAIChatCompletionsModel` in openai-agents, `provider.chat(model)` in the AI SDK, "
-    "`openai.LLM` in LiveKit, `use_responses_api=False` in LangChain.",
     "completions": "Call POST /v1/chat/completions with `messages` instead of `prompt`.",
     "audio/speech": "Switchboard serves text: POST /v1/chat/completions. Speech belongs to the voice platform.",
     "audio/transcriptions": "Switchboard serves text: POST /v1/chat/completions. Speech belongs to the voice platform.",

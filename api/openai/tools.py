@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,6 +39,19 @@ def read_function(function: Any, place: str) -> CallerTool:
         raise RequestError(f"{place}.parameters must be a JSON schema, an object.", param=f"{place}.parameters")
     schema = {"type": "object", "properties": {}, **(parameters or {})}
     return CallerTool(name, str(function.get("description") or ""), schema, strict=function.get("strict"))
+
+
+def check_tool_count(count: int, limit: int, param: str) -> None:
+    """Raise RequestError if a request has more than `limit` tools."""
+    if count > limit:
+        raise RequestError(f"{param} must contain at most {limit} tools, not {count}.", param=param)
+
+
+def check_tool_names(tools: Sequence[CallerTool]) -> None:
+    """Raise RequestError if two tools have the same name."""
+    repeated = [name for name, count in Counter(tool.name for tool in tools).items() if count > 1]
+    if repeated:
+        raise RequestError(f"Several tools have the name {repeated[0]!r}.", param="tools")
 
 
 def read_tool_choice(choice: Any, tools: Sequence[CallerTool], param: str) -> tuple[ToolChoice, frozenset[str] | None]:

@@ -67,6 +67,8 @@ async def test_requests_per_minute_count_on_every_api(tmp_path: Path) -> None:
     apis: list[tuple[str, dict[str, Any]]] = [
         ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}]}),
         ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}], "stream": True}),
+        ("/v1/responses", {"input": "Hi"}),
+        ("/v1/responses", {"input": "Hi", "stream": True}),
         ("/v1/embeddings", {"input": "Hi"}),
         ("/chat", {"message": "Hi"}),
         ("/chat/stream", {"message": "Hi"}),

@@ -140,6 +140,8 @@ async def test_real_answers_are_as_described(http: httpx.AsyncClient, described:
         ("post", "/v1/chat/completions", {**hi, "model": "broken"}, 503),
         ("post", "/v1/chat/completions", {**hi, "model": "none"}, 404),
         ("post", "/v1/chat/completions", {}, 400),
+        ("post", "/v1/responses", {"model": "fake", "input": "Hi"}, 200),
+        ("post", "/v1/responses", {"model": "fake", "input": []}, 400),
         ("post", "/v1/embeddings", {"model": "vectors", "input": "a"}, 200),
         ("get", "/v1/models", None, 200),
         ("get", "/v1/models/{name}", None, 200),

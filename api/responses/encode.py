@@ -1,0 +1,169 @@
+"""Encodes events as OpenAI's response events, or as one response. No I/O and no clock.
+
+The first event of a turn brings `response.created` and `response.in_progress` with it, so that an error before it is an
+HTTP status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import aclosing
+from typing import Any, NamedTuple
+
+import orjson
+
+from agent.events import Event, HandOff, ReasoningDelta, TextDelta, TurnFailed, TurnFinished, Usage
+from api.responses.open_item import MESSAGE, REASONING, REFUSAL, TEXT, THOUGHT, ItemKind, OpenItem, OpenPart, PartKind
+from api.responses.response_object import INCOMPLETE, Object, ResponseInfo, function_call
+from config.errors import SwitchboardError, TurnSuperseded
+
+
+class ResponseEvent(NamedTuple):
+    """An event of the stream: its type, and the JSON object with all of it."""
+
+    type: str
+    json: bytes
+
+
+def sse(events: Iterable[ResponseEvent]) -> bytes:
+    """The events as SSE."""
+    return b"".join(b"event: %b\ndata: %b\n\n" % (each.type.encode(), each.json) for each in events)
+
+
+class ResponseEncoder:
+    """Encodes the events of one turn; `response` is the whole object, once the turn has ended."""
+
+    def __init__(self, info: ResponseInfo) -> None:
+        self._info = info
+        self._number = 0
+        self._output: list[Object] = []
+        self._item: OpenItem | None = None
+        self._usage = Usage()
+        self.response: Object | None = None
+
+    async def stream(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[list[ResponseEvent], None]:
+        """The response events, together those of one event of the turn.
+
+        Raises:
+            SwitchboardError: the turn failed. If the response has started, encode it with `failed`.
+        """
+        async with aclosing(events):
+            async for event in events:
+                ended = _unless_superseded(event)
+                begun = [] if self._number else [*self._begin()]
+                if encoded := [*begun, *self._encoded(ended)]:
+                    yield encoded
+
+    async def whole(self, events: AsyncGenerator[Event, None]) -> Object:
+        """The response without streaming: the fold of the same events.
+
+        Raises:
+            SwitchboardError: the turn failed.
+        """
+        async with aclosing(events):
+            async for event in events:
+                ended = _unless_superseded(event)
+                if ended is not event:
+                    self._item, self._output = None, []
+                for _ in self._encoded(ended):
+                    pass
+        assert self.response is not None  # noqa: S101  (a turn ends with TurnFinished or TurnFailed)
+        return self.response
+
+    def failed(self, error: SwitchboardError) -> list[ResponseEvent]:
+        """The end of a stream whose turn failed."""
+        begun = [] if self._number else [*self._begin()]
+        closed = [*self._close("incomplete")]
+        return [*begun, *closed, self._end(self._info.failed(error, self._output))]
+
+    def _begin(self) -> Iterator[ResponseEvent]:
+        begun = self._info.response("in_progress")
+        yield self._event("response.created", response=begun)
+        yield self._event("response.in_progress", response=begun)
+
+    def _encoded(self, event: Event) -> Iterator[ResponseEvent]:
+        match event:
+            case TextDelta(text, refusal):
+                yield from self._add(text, MESSAGE, REFUSAL if refusal else TEXT)
+            case ReasoningDelta(text):
+                yield from self._add(text, REASONING, THOUGHT)
+            case HandOff():
+                yield from self._close()
+                yield from self._call(event)
+            case Usage():
+                self._usage = event
+            case TurnFinished(reason):
+                yield from self._finish(reason)
+
+    def _add(self, text: str, item_kind: ItemKind, part_kind: PartKind) -> Iterator[ResponseEvent]:
+        item = self._item
+        if item is None or item.kind is not item_kind:
+            yield from self._close()
+            index = len(self._output)
+            item = self._item = OpenItem(item_kind, self._info.item_id(item_kind.prefix, index), index)
+            yield self._event("response.output_item.added", output_index=index, item=item.object("in_progress"))
+        part = item.part
+        if part is None or part.kind is not part_kind:
+            yield from self._close_part(item)
+            part = item.part = OpenPart(part_kind, item)
+            yield self._event(f"{part_kind.part_event}.added", **part.place, part=part.object())
+        delta = part.delta(text, self._number)
+        self._number += 1
+        yield ResponseEvent(f"{part_kind.text_event}.delta", delta)
+
+    def _close_part(self, item: OpenItem) -> Iterator[ResponseEvent]:
+        if (part := item.part) is None:
+            return
+        kind, whole = part.kind, part.object()
+        yield self._event(f"{kind.text_event}.done", **part.place, **kind.extra, **{kind.key: whole[kind.key]})
+        yield self._event(f"{kind.part_event}.done", **part.place, part=whole)
+        item.parts.append(whole)
+        item.part = None
+
+    def _close(self, status: str = "completed") -> Iterator[ResponseEvent]:
+        if (item := self._item) is None:
+            return
+        yield from self._close_part(item)
+        self._item = None
+        self._output.append(item.object(status))
+        yield self._event("response.output_item.done", output_index=item.index, item=self._output[-1])
+
+    def _call(self, call: HandOff) -> Iterator[ResponseEvent]:
+        index = len(self._output)
+        item_id = self._info.item_id("fc", index)
+        place, whole = {"item_id": item_id, "output_index": index}, function_call(item_id, call)
+        text, added = whole["arguments"], function_call(item_id, call, done=False)
+        yield self._event("response.output_item.added", output_index=index, item=added)
+        yield self._event("response.function_call_arguments.delta", **place, delta=text)
+        yield self._event("response.function_call_arguments.done", **place, name=call.name, arguments=text)
+        self._output.append(whole)
+        yield self._event("response.output_item.done", output_index=index, item=whole)
+
+    def _finish(self, reason: str) -> Iterator[ResponseEvent]:
+        if self._item is None and not self._output:
+            yield from self._add("", MESSAGE, TEXT)  # superseded before it said anything; clients want a message
+        yield from self._close("incomplete" if reason in INCOMPLETE else "completed")
+        yield self._end(self._info.finished(reason, self._output, self._usage))
+
+    def _end(self, response: Object) -> ResponseEvent:
+        self.response = response
+        return self._event(f"response.{response['status']}", response=response)
+
+    def _event(self, kind: str, **fields: Any) -> ResponseEvent:
+        number, self._number = self._number, self._number + 1
+        return ResponseEvent(kind, orjson.dumps({"type": kind, **fields, "sequence_number": number}))
+
+
+def _unless_superseded(event: Event) -> Event:
+    """A superseded turn ends as a finished one: clients send a request with an error again, and would supersede the
+    newer one with it.
+
+    Raises:
+        SwitchboardError: the turn failed.
+    """
+    match event:
+        case TurnFailed(TurnSuperseded()):
+            return TurnFinished("stop")
+        case TurnFailed(error):
+            raise error
+    return event
