@@ -18,6 +18,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from agent.personas.service import PersonaService
+from agent.responses.store import ResponseStore
 from agent.turns import TurnService
 from api import garbage_collection
 from api.chat.routes import routes as chat_routes
@@ -71,6 +72,8 @@ def create_app(settings: Settings) -> FastAPI:
         async with AsyncExitStack() as running:
             components = await running.enter_async_context(open_components(settings, tracing))
             tasks = await running.enter_async_context(server_tasks(settings, components))
+            responses = ResponseStore(components.database, settings.response_ttl)
+            await running.enter_async_context(responses.sweeping())
             garbage_collection.resume()  # `api.worker` paused it
             yield State(
                 settings=settings,
@@ -80,6 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
                 sessions=components.sessions,
                 memories=components.memories,
                 personas=PersonaService(components.turns, components.database),
+                responses=responses,
                 statistics=components.statistics,
                 metrics=components.metrics,
                 tasks=tasks.service,

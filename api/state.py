@@ -7,6 +7,7 @@ from typing import TypedDict
 from agent.callers.limits import CallerLimits
 from agent.memory.long_term import LongTermMemory
 from agent.personas.service import PersonaService
+from agent.responses.store import ResponseStore
 from agent.sessions.service import SessionService
 from agent.statistics.writer import StatisticsWriter
 from agent.tasks.backlog import TaskBacklog
@@ -30,6 +31,7 @@ class State(TypedDict):
     sessions: SessionService
     memories: LongTermMemory
     personas: PersonaService
+    responses: ResponseStore
     statistics: StatisticsWriter
     metrics: WorkerMetrics
     tasks: TaskService

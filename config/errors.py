@@ -37,6 +37,8 @@
     │   ├── PersonaNameTaken           another persona has the name
     │   ├── PersonaInUse               the persona has conversations
     │   └── ConversationBusy           another message of the conversation is being answered; carries `retry_after`
+    ├── ResponseNotFound               there is no such stored response, or it has expired
+    │   └── PreviousResponseNotFound   the same, of the one that a request goes on after
     ├── TaskNotFound                   there is no such background task, or it was deleted after its time
     ├── TaskAbandoned                  a task could not be taken up again after its worker stopped
     ├── QueueUnavailable               the queue of background tasks cannot be reached; carries `retry_after`
@@ -387,6 +389,19 @@ class ConversationBusy(PersonaError):
 
     code = "conversation_busy"
     retry_after = 1.0
+
+
+class ResponseNotFound(SwitchboardError):
+    """The caller has no such stored response, or it has expired."""
+
+    code = "response_not_found"
+
+
+class PreviousResponseNotFound(ResponseNotFound):
+    """The response that a request goes on after, or one before that, is not stored."""
+
+    code = "previous_response_not_found"
+    param = "previous_response_id"
 
 
 class TaskNotFound(SwitchboardError):

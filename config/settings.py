@@ -152,6 +152,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Seconds after which a new session expires; a request can override it. Default: never.",
     )
+    response_ttl: int = Field(
+        default=30 * 24 * 3600,
+        ge=1,
+        description="Seconds for which a chain of stored responses of `/v1/responses` is kept after its newest one.",
+    )
     session_lease: float = Field(
         default=10.0,
         ge=1,

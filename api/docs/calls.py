@@ -10,6 +10,7 @@ from api.docs.examples import (
     AGENT,
     AGENT_ANSWER,
     ASKED,
+    ASKED_ITEM,
     CHAT_EVENTS,
     CHAT_USAGE,
     CHUNK,
@@ -90,6 +91,16 @@ CALLS: Final[Mapping[tuple[str, str], Call]] = {
         {"model": "default", "input": "Hi"},
         (400, 401, 404, 413, 429, 502, 503, 504),
         events=_RESPONSE_EVENTS,
+    ),
+    ("get", "/v1/responses/{response_id}"): Call("Response", RESPONSE, errors=(400, 401, 404, 422, 503)),
+    ("delete", "/v1/responses/{response_id}"): Call(
+        "DeletedResponse", {"id": "resp_1", "object": "response", "deleted": True}, errors=(401, 404, 503)
+    ),
+    ("post", "/v1/responses/{response_id}/cancel"): Call("Response", RESPONSE, errors=(400, 401, 404, 503)),
+    ("get", "/v1/responses/{response_id}/input_items"): Call(
+        "ResponseItems",
+        {"object": "list", "data": [ASKED_ITEM], "first_id": "msg_0", "last_id": "msg_0", "has_more": False},
+        errors=(400, 401, 404, 422, 503),
     ),
     ("post", "/v1/embeddings"): Call(
         "Embeddings", EMBEDDINGS, {"model": "vectors", "input": ["Hi"]}, (400, 401, 404, 413, 429, 503)

@@ -29,6 +29,13 @@ RESPONSE: Final = {
     "incomplete_details": None,
     "usage": {"input_tokens": 3, "output_tokens": 1, "total_tokens": 4},
 }
+ASKED_ITEM: Final = {
+    "id": "msg_0",
+    "type": "message",
+    "role": "user",
+    "status": "completed",
+    "content": [{"type": "input_text", "text": "Hi"}],
+}
 RESPONSE_EVENT: Final = (
     'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","item_id":"msg_1","output_index":0,'
     '"content_index":0,"logprobs":[],"delta":"Hello.","sequence_number":4}\n\n'

@@ -117,6 +117,14 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         incomplete_details={"type": ["object", "null"]},
         usage={"type": ["object", "null"]},
     ),
+    "DeletedResponse": record(id=TEXT, object={"const": "response"}, deleted={"const": True}),
+    "ResponseItems": record(
+        object={"const": "list"},
+        data=many({**ANYTHING, "required": ["id", "type"]}),
+        first_id=TEXT,
+        last_id=TEXT,
+        has_more=FLAG,
+    ),
     "Embeddings": record(
         object={"const": "list"},
         model=TEXT,

@@ -6,7 +6,7 @@ HTTP status.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ import orjson
 
 from agent.events import Event, HandOff, ReasoningDelta, TextDelta, TurnFailed, TurnFinished, Usage
 from api.responses.open_item import MESSAGE, REASONING, REFUSAL, TEXT, THOUGHT, ItemKind, OpenItem, OpenPart, PartKind
-from api.responses.response_object import INCOMPLETE, Object, ResponseInfo, function_call
+from api.responses.response_object import INCOMPLETE, Object, ResponseInfo, function_call, item_id
 from config.errors import SwitchboardError, TurnSuperseded
 
 
@@ -30,16 +30,25 @@ def sse(events: Iterable[ResponseEvent]) -> bytes:
     return b"".join(b"event: %b\ndata: %b\n\n" % (each.type.encode(), each.json) for each in events)
 
 
-class ResponseEncoder:
-    """Encodes the events of one turn; `response` is the whole object, once the turn has ended."""
+Save = Callable[[Object], Awaitable[bool]]
+"""Stores a response, and says whether it could."""
 
-    def __init__(self, info: ResponseInfo) -> None:
+
+async def unsaved(_: Object) -> bool:
+    """Stores nothing."""
+    return False
+
+
+class ResponseEncoder:
+    """Encodes the events of one turn; a response that has finished is stored with `save` before its last event."""
+
+    def __init__(self, info: ResponseInfo, save: Save = unsaved) -> None:
         self._info = info
+        self._save = save
         self._number = 0
         self._output: list[Object] = []
         self._item: OpenItem | None = None
         self._usage = Usage()
-        self.response: Object | None = None
 
     async def stream(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[list[ResponseEvent], None]:
         """The response events, together those of one event of the turn.
@@ -50,8 +59,10 @@ class ResponseEncoder:
         async with aclosing(events):
             async for event in events:
                 ended = _unless_superseded(event)
-                begun = [] if self._number else [*self._begin()]
-                if encoded := [*begun, *self._encoded(ended)]:
+                encoded = [*([] if self._number else self._begin()), *self._encoded(ended)]
+                if isinstance(ended, TurnFinished):
+                    encoded.append(self._end(await self._finished(ended.reason, superseded=ended is not event)))
+                if encoded:
                     yield encoded
 
     async def whole(self, events: AsyncGenerator[Event, None]) -> Object:
@@ -60,15 +71,17 @@ class ResponseEncoder:
         Raises:
             SwitchboardError: the turn failed.
         """
+        reason, superseded = "stop", False
         async with aclosing(events):
             async for event in events:
                 ended = _unless_superseded(event)
-                if ended is not event:
+                if superseded := ended is not event:
                     self._item, self._output = None, []
+                if isinstance(ended, TurnFinished):
+                    reason = ended.reason
                 for _ in self._encoded(ended):
                     pass
-        assert self.response is not None  # noqa: S101  (a turn ends with TurnFinished or TurnFailed)
-        return self.response
+        return await self._finished(reason, superseded=superseded)
 
     def failed(self, error: SwitchboardError) -> list[ResponseEvent]:
         """The end of a stream whose turn failed."""
@@ -93,14 +106,18 @@ class ResponseEncoder:
             case Usage():
                 self._usage = event
             case TurnFinished(reason):
-                yield from self._finish(reason)
+                if self._item is None and not self._output:
+                    yield from self._add(
+                        "", MESSAGE, TEXT
+                    )  # superseded before it said anything; clients want a message
+                yield from self._close("incomplete" if reason in INCOMPLETE else "completed")
 
     def _add(self, text: str, item_kind: ItemKind, part_kind: PartKind) -> Iterator[ResponseEvent]:
         item = self._item
         if item is None or item.kind is not item_kind:
             yield from self._close()
             index = len(self._output)
-            item = self._item = OpenItem(item_kind, self._info.item_id(item_kind.prefix, index), index)
+            item = self._item = OpenItem(item_kind, item_id(item_kind.prefix, self._info.key, index), index)
             yield self._event("response.output_item.added", output_index=index, item=item.object("in_progress"))
         part = item.part
         if part is None or part.kind is not part_kind:
@@ -130,23 +147,22 @@ class ResponseEncoder:
 
     def _call(self, call: HandOff) -> Iterator[ResponseEvent]:
         index = len(self._output)
-        item_id = self._info.item_id("fc", index)
-        place, whole = {"item_id": item_id, "output_index": index}, function_call(item_id, call)
-        text, added = whole["arguments"], function_call(item_id, call, done=False)
+        call_item = item_id("fc", self._info.key, index)
+        place, whole = {"item_id": call_item, "output_index": index}, function_call(call_item, call)
+        text, added = whole["arguments"], function_call(call_item, call, done=False)
         yield self._event("response.output_item.added", output_index=index, item=added)
         yield self._event("response.function_call_arguments.delta", **place, delta=text)
         yield self._event("response.function_call_arguments.done", **place, name=call.name, arguments=text)
         self._output.append(whole)
         yield self._event("response.output_item.done", output_index=index, item=whole)
 
-    def _finish(self, reason: str) -> Iterator[ResponseEvent]:
-        if self._item is None and not self._output:
-            yield from self._add("", MESSAGE, TEXT)  # superseded before it said anything; clients want a message
-        yield from self._close("incomplete" if reason in INCOMPLETE else "completed")
-        yield self._end(self._info.finished(reason, self._output, self._usage))
+    async def _finished(self, reason: str, *, superseded: bool) -> Object:
+        """The response at its end, which says whether it is stored. A superseded one is not."""
+        response = {**self._info.finished(reason, self._output, self._usage), "store": True}
+        stored = not superseded and await self._save(response)
+        return {**response, "store": stored}
 
     def _end(self, response: Object) -> ResponseEvent:
-        self.response = response
         return self._event(f"response.{response['status']}", response=response)
 
     def _event(self, kind: str, **fields: Any) -> ResponseEvent:

@@ -31,16 +31,11 @@ class ResponseInfo:
     now: Callable[[], int]
     model: Callable[[], str]
     echoed: Mapping[str, Any]
-    store: bool = False
     provider_fields: Callable[[], Mapping[str, str]] = dict
 
     @property
     def id(self) -> str:
         return f"resp_{self.key}"
-
-    def item_id(self, kind: str, number: int) -> str:
-        """The id of an output item: its `kind`, such as "msg", the response, and its number."""
-        return f"{kind}_{self.key}{number:04x}"
 
     def response(self, status: str, output: Sequence[Object] = (), **changes: Any) -> Object:
         """The response with this `status`."""
@@ -55,7 +50,6 @@ class ResponseInfo:
             "model": self.model(),
             "output": list(output),
             "usage": None,
-            "store": self.store,
             **self.echoed,
             **changes,
         }
@@ -71,7 +65,13 @@ class ResponseInfo:
 
     def failed(self, error: SwitchboardError, output: Sequence[Object]) -> Object:
         """The response of a turn that failed after its first event."""
-        return self.response("failed", output, error={"code": _code(error), "message": str(error)})
+        problem = {"code": _code(error), "message": str(error)}
+        return self.response("failed", output, error=problem, store=False)
+
+
+def item_id(kind: str, key: str, number: int) -> str:
+    """The id of an item: its `kind`, such as "msg", the key of its response, and its number."""
+    return f"{kind}_{key}{number:04x}"
 
 
 def message(item_id: str, parts: Sequence[Object], status: str = "completed") -> Object:

@@ -5,26 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from agent.events import Event
 from agent.personas.service import PersonaService
+from agent.responses.store import ResponseStore
 from agent.turns import TurnService
 from api.http.admission import admit
-from api.http.auth import authenticated_caller
+from api.http.auth import authenticate, authenticated_caller
 from api.http.body import read_json_object, request_body, validate_body
 from api.http.caller_scope import with_stored_user
 from api.http.direct_route import DirectRoute
 from api.http.sse import EventStream, cancel_on_disconnect
 from api.openai.routes import served_headers
-from api.responses.encode import ResponseEncoder, sse
-from api.responses.response_object import ResponseInfo
+from api.responses.encode import ResponseEncoder, Save, sse, unsaved
+from api.responses.response_object import Object, ResponseInfo
+from api.responses.stored_items import Conversation, conversation, listed
 from api.responses.wire import ResponseRequest
-from config.errors import SwitchboardError
+from config.errors import RequestError, StorageUnavailable, SwitchboardError
 from config.settings import Settings
+
+MAX_LISTED = 100
+"""Items in one answer of `input_items`, as in OpenAI's API."""
 
 routes = APIRouter(tags=["OpenAI"])
 
@@ -49,19 +54,21 @@ async def create_response(request: Request) -> Response:
     body = validate_body(ResponseRequest, await read_json_object(request, limit=settings.max_body_bytes))
     standing = await admit(request)
     personas: PersonaService = request.state.personas
-    turn_request = await personas.resolve(body.turn_request(request.headers, caller, settings.max_tools))
+    responses: ResponseStore = request.state.responses
+    said = await conversation(responses, caller, body.previous_response_id, body.items())
+    turn_request = body.turn_request(request.headers, caller, settings.max_tools, said.items, said.earlier)
+    turn_request = await personas.resolve(turn_request)
     turn = turns.begin(turn_request := with_stored_user(request, turn_request))
     events = turns.run(turn, turn_request.session_key, turn_request.fingerprint)
-    encoder = ResponseEncoder(
-        ResponseInfo(
-            key=turn.ids.turn_id,
-            created_at=_now(),
-            now=_now,
-            model=lambda: turn.record.model,
-            echoed=body.echoed(),
-            provider_fields=lambda: turn.record.provider_fields,
-        )
+    info = ResponseInfo(
+        key=turn.ids.turn_id,
+        created_at=_now(),
+        now=_now,
+        model=lambda: turn.record.model,
+        echoed=body.echoed(),
+        provider_fields=lambda: turn.record.provider_fields,
     )
+    encoder = ResponseEncoder(info, unsaved if body.store is False else _save(responses, caller, said))
     if body.stream:
 
         def failed(error: SwitchboardError) -> bytes:
@@ -92,10 +99,82 @@ for path, documented in (("/v1/responses", True), ("/responses", False)):
     )
 
 
+@routes.get("/responses/{response_id}", include_in_schema=False)
+@routes.get("/v1/responses/{response_id}", summary="A stored response")
+async def get_response(
+    request: Request, response_id: str, caller: Annotated[str, Depends(authenticate)], stream: bool = False
+) -> Response:
+    responses: ResponseStore = request.state.responses
+    stored = await responses.get(caller, response_id)
+    if stream:
+        raise RequestError("This response cannot be streamed: it was not made in the background.", param="stream")
+    return _json(stored.response)
+
+
+@routes.delete("/responses/{response_id}", include_in_schema=False)
+@routes.delete("/v1/responses/{response_id}", summary="Delete a stored response")
+async def delete_response(
+    request: Request, response_id: str, caller: Annotated[str, Depends(authenticate)]
+) -> Response:
+    responses: ResponseStore = request.state.responses
+    await responses.delete(caller, response_id)
+    return _json({"id": response_id, "object": "response", "deleted": True})
+
+
+@routes.post("/responses/{response_id}/cancel", include_in_schema=False)
+@routes.post("/v1/responses/{response_id}/cancel", summary="Cancel a response in the background")
+async def cancel_response(
+    request: Request, response_id: str, caller: Annotated[str, Depends(authenticate)]
+) -> Response:
+    """A response that is stored has ended. To cancel one that runs, close its connection."""
+    responses: ResponseStore = request.state.responses
+    await responses.get(caller, response_id)
+    raise RequestError("Cannot cancel a synchronous response. Close its connection instead.")
+
+
+@routes.get("/responses/{response_id}/input_items", include_in_schema=False)
+@routes.get("/v1/responses/{response_id}/input_items", summary="What a stored response answered")
+async def input_items(
+    request: Request,
+    response_id: str,
+    caller: Annotated[str, Depends(authenticate)],
+    limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = 20,
+    order: Literal["asc", "desc"] = "desc",
+    after: str | None = None,
+) -> Response:
+    """Also the items of the responses before it."""
+    responses: ResponseStore = request.state.responses
+    await responses.get(caller, response_id)
+    items = listed(await responses.chain(caller, response_id))
+    items = items if order == "asc" else items[::-1]
+    ids = [item["id"] for item in items]
+    if after is not None and after not in ids:
+        raise RequestError(f"Item with id '{after}' not found.", param="after")
+    first = 0 if after is None else ids.index(after) + 1
+    page = items[first : first + limit]
+    ends = {"first_id": page[0]["id"], "last_id": page[-1]["id"]} if page else {"first_id": "", "last_id": ""}
+    return _json({"object": "list", "data": page, **ends, "has_more": first + limit < len(items)})
+
+
+def _save(responses: ResponseStore, caller: str, said: Conversation) -> Save:
+    async def save(response: Object) -> bool:
+        try:
+            await responses.add(caller, said.previous, said.items, response)
+        except StorageUnavailable:  # already logged; the answer has been said
+            return False
+        return True
+
+    return save
+
+
 async def _sse(encoder: ResponseEncoder, events: AsyncGenerator[Event, None]) -> AsyncGenerator[bytes, None]:
     async with aclosing(encoder.stream(events)) as stream:
         async for together in stream:
             yield sse(together)
+
+
+def _json(value: Any) -> Response:
+    return Response(orjson.dumps(value), media_type="application/json")
 
 
 def _now() -> int:

@@ -19,6 +19,7 @@ from agent.turn_request import TurnRequest
 from api.openai.tools import check_tool_count, check_tool_names, read_function, read_tool_choice
 from api.openai.turn_options import TurnOptions
 from api.responses.input_items import Item, items_of, messages_of
+from api.responses.request_schema import FORMAT, INPUT, NOT_SUPPORTED, TOOL_CHOICE, TOOLS
 from config.errors import RequestError
 
 MAX_METADATA = 16
@@ -36,7 +37,6 @@ NOT_HONOURED: Mapping[str, str] = {
     "moderation": "Moderation is not available here.",
     "top_logprobs": "Log probabilities are not supported.",
     "background": "Responses in the background are not supported.",
-    "previous_response_id": "Responses are not stored here. Send all items in `input`.",
 }
 
 ECHOED = (
@@ -69,7 +69,7 @@ class Format(BaseModel):
 class Text(BaseModel):
     model_config = ConfigDict(extra="allow")
 
-    format: Format | None = None
+    format: Format | None = Field(None, json_schema_extra=FORMAT)
     verbosity: str | None = None
 
 
@@ -90,13 +90,12 @@ class ResponseRequest(TurnOptions):
     model_config = ConfigDict(extra="allow")
 
     input: Any = Field(
-        None,
         description="A text, or a list of items: messages, function calls and their outputs",
-        json_schema_extra={"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]},
+        json_schema_extra=INPUT,
     )
     instructions: str | None = None
-    tools: list[dict[str, Any]] | None = None
-    tool_choice: str | dict[str, Any] | None = None
+    tools: list[dict[str, Any]] | None = Field(None, json_schema_extra=TOOLS)
+    tool_choice: str | dict[str, Any] | None = Field(None, json_schema_extra=TOOL_CHOICE)
     text: Text | None = None
     reasoning: Reasoning | None = None
     metadata: Metadata | None = None
@@ -106,23 +105,30 @@ class ResponseRequest(TurnOptions):
     parallel_tool_calls: bool | None = None
     previous_response_id: str | None = None
     store: bool | None = None
-    background: bool | None = None
+    background: bool | None = Field(None, json_schema_extra={"enum": [False, None]})
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    top_logprobs: int | None = None
-    truncation: Literal["auto", "disabled"] | None = None
+    top_logprobs: int | None = Field(None, json_schema_extra={"enum": [0, None]})
+    truncation: Literal["auto", "disabled"] | None = Field(None, json_schema_extra={"enum": ["disabled", None]})
     service_tier: str | None = None
     prompt_cache_key: str | None = None
     safety_identifier: str | None = None
-    conversation: str | dict[str, Any] | None = None
-    prompt: dict[str, Any] | None = None
-    context_management: list[Any] | None = None
-    moderation: dict[str, Any] | None = None
+    conversation: str | dict[str, Any] | None = Field(None, json_schema_extra=NOT_SUPPORTED)
+    prompt: dict[str, Any] | None = Field(None, json_schema_extra=NOT_SUPPORTED)
+    context_management: list[Any] | None = Field(None, json_schema_extra=NOT_SUPPORTED)
+    moderation: dict[str, Any] | None = Field(None, json_schema_extra=NOT_SUPPORTED)
 
     def turn_request(
-        self, headers: Mapping[str, str], caller: str, max_tools: int, earlier: Sequence[Item] = ()
+        self,
+        headers: Mapping[str, str],
+        caller: str,
+        max_tools: int,
+        items: Sequence[Item] | None = None,
+        earlier: Sequence[Item] = (),
     ) -> TurnRequest:
-        """Convert to a TurnRequest that goes on after the `earlier` items. `caller` separates the sessions of tokens.
+        """Convert to a TurnRequest, with `items` in place of the input's own, that goes on after the `earlier` ones.
+
+        `caller` separates the sessions of different tokens, also in the statistics.
 
         Raises:
             RequestError: a field is invalid, not supported or too large; `param` names it.
@@ -134,7 +140,7 @@ class ResponseRequest(TurnOptions):
         instructions = [SystemMessage(self.instructions)] if (self.instructions or "").strip() else []
         return TurnRequest(
             model=self.model,
-            messages=[*instructions, *messages_of(earlier, self.items())],
+            messages=[*instructions, *messages_of(earlier, self.items() if items is None else items)],
             caller_tools=tools,
             tool_choice=choice,
             allowed_tools=allowed,
@@ -150,7 +156,7 @@ class ResponseRequest(TurnOptions):
 
     def items(self) -> list[Item]:
         """`input` as a list. Raises RequestError."""
-        if not isinstance(self.input, str | list) or self.input == []:
+        if not isinstance(self.input, str | list) or (self.input == [] and not self.previous_response_id):
             raise RequestError("input must be a text, or a list with at least one item.", param="input")
         return items_of(self.input)
 
@@ -163,6 +169,7 @@ class ResponseRequest(TurnOptions):
             "background": bool(self.background),
             "metadata": self.metadata or {},
             "parallel_tool_calls": self.parallel_tool_calls is not False,
+            "store": self.store is not False,
             "reasoning": {"effort": reasoning.effort, "summary": reasoning.summary},
             "text": {"format": shape, "verbosity": text.verbosity or "medium"},
             "tool_choice": choice,

@@ -27,6 +27,9 @@ RIGHT: Final[tuple[tuple[str, bytes], ...]] = (
     # No schema can relate one field to another.
     ("positive_data_acceptance", rb"answers no tool call|Several tools have|not one of the request's tools"),
     ("positive_data_acceptance", rb"tool_choice|allowed_tools|function_call"),
+    ("positive_data_acceptance", rb"No tool call found|Item with id|message.output_text.logprobs"),
+    # Only a response in the background could be cancelled or streamed again.
+    ("positive_data_acceptance", rb"a synchronous response|cannot be streamed"),
     # No schema has a pattern for all characters that cannot be printed, or for all but the ids.
     ("positive_data_acceptance", rb"printable characters|must not look like an id"),
     # The parser of JSON takes less depth than the strategies make.

@@ -142,6 +142,7 @@ async def test_real_answers_are_as_described(http: httpx.AsyncClient, described:
         ("post", "/v1/chat/completions", {}, 400),
         ("post", "/v1/responses", {"model": "fake", "input": "Hi"}, 200),
         ("post", "/v1/responses", {"model": "fake", "input": []}, 400),
+        ("post", "/v1/responses/{response_id}/cancel", None, 404),
         ("post", "/v1/embeddings", {"model": "vectors", "input": "a"}, 200),
         ("get", "/v1/models", None, 200),
         ("get", "/v1/models/{name}", None, 200),
@@ -164,7 +165,7 @@ async def test_real_answers_are_as_described(http: httpx.AsyncClient, described:
         ("get", "/health/live", None, 200),
         ("get", "/health/ready", None, 200),
     ]:
-        url = path.format(user_id="ada", session_id="s1", name="fake")
+        url = path.format(user_id="ada", session_id="s1", name="fake", response_id="resp_1")
         response = await http.request(method, url, **({} if body is None else {"json": body}))
         assert response.status_code == status, (path, response.text)
         documented = described["paths"][path][method]["responses"][str(status)]

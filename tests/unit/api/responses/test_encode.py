@@ -19,7 +19,7 @@ from agent.events import (
     Usage,
 )
 from api.http.body import validate_body
-from api.responses.encode import ResponseEncoder, sse
+from api.responses.encode import ResponseEncoder, Save, sse, unsaved
 from api.responses.response_object import ResponseInfo
 from api.responses.wire import ResponseRequest
 from config.errors import AllDeploymentsFailed, AnswerInterrupted, RateLimitReached, SwitchboardError, TurnSuperseded
@@ -30,10 +30,10 @@ TRANSFER = HandOff("call_1", "transferCall", {"destination": "+1234567890"})
 DONE = [Usage(3, 2, cached_tokens=1), TurnFinished("stop")]
 
 
-def encoder(**body: Any) -> ResponseEncoder:
+def encoder(save: Save = unsaved, **body: Any) -> ResponseEncoder:
     request = validate_body(ResponseRequest, {"input": "Hi", **body})
     info = ResponseInfo("k" * 48, 1, lambda: 5, lambda: "fast", request.echoed())
-    return ResponseEncoder(info)
+    return ResponseEncoder(info, save)
 
 
 async def replay(events: list[Event]) -> AsyncGenerator[Event, None]:
@@ -196,6 +196,35 @@ async def test_a_superseded_turn_ends_as_a_finished_response() -> None:
     for turn in ([superseded], [TextDelta("Hel"), superseded]):
         whole = valid_response(await folded(turn))  # type: ignore[arg-type]
         assert (whole.status, whole.output_text, len(whole.output)) == ("completed", "", 1)
+
+
+@pytest.mark.parametrize("could", [True, False])
+async def test_a_response_is_stored_before_its_end_and_says_whether_it_is(could: bool) -> None:
+    stored: list[dict[str, Any]] = []
+
+    async def save(response: dict[str, Any]) -> bool:
+        stored.append(response)
+        return could
+
+    async for together in encoder(save).stream(replay([TextDelta("Hi"), *DONE])):
+        for each in together:
+            if each.type == "response.completed":
+                assert orjson.loads(each.json)["response"] == {**stored[0], "store": could}
+    assert [each["store"] for each in stored] == [True]
+    assert (await encoder(save).whole(replay([TextDelta("Hi"), *DONE])))["store"] is could
+    assert len(stored) == 2
+
+
+async def test_a_superseded_or_failed_turn_is_not_stored() -> None:
+    async def save(response: dict[str, Any]) -> bool:
+        raise AssertionError(response)
+
+    superseded: list[Event] = [TextDelta("Hel"), TurnFailed(TurnSuperseded("Newer."))]
+    assert (await encoder(save).whole(replay(superseded)))["store"] is False
+    [*_, last] = [each async for together in encoder(save).stream(replay(superseded)) for each in together]
+    assert orjson.loads(last.json)["response"]["store"] is False
+    [*_, failed] = encoder(save).failed(AnswerInterrupted("It broke off."))
+    assert orjson.loads(failed.json)["response"]["store"] is False
 
 
 async def test_the_response_repeats_its_request() -> None:

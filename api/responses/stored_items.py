@@ -1,0 +1,93 @@
+"""The items of stored responses: what a request goes on after or refers to, and what `input_items` lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from agent.responses.store import ResponseStore, StoredResponse
+from api.responses.input_items import Item
+from api.responses.response_object import Object, item_id, text_part
+from config.errors import RequestError
+
+FIRST_INPUT: Final = 0x8000
+"""Items of the input are numbered from here, those of the output from 0."""
+
+PREFIXES: Final = {"message": "msg", "function_call": "fc", "function_call_output": "fco", "reasoning": "rs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """The response `previous` to a request, all items up to it, and the request's own items."""
+
+    previous: StoredResponse | None
+    earlier: Sequence[Item]
+    items: Sequence[Item]
+
+
+async def conversation(
+    store: ResponseStore, caller: str, previous_id: str | None, items: Sequence[Item]
+) -> Conversation:
+    """What a request with these `items` goes on after. References in them are replaced.
+
+    Raises:
+        PreviousResponseNotFound: see `ResponseStore.chain`.
+        RequestError: a reference names no stored item.
+    """
+    chain = await store.chain(caller, previous_id) if previous_id else ()
+    earlier = [item for each in chain for item in (*each.input, *each.response["output"])]
+    return Conversation(chain[-1] if chain else None, earlier, await _resolved(store, caller, items))
+
+
+def listed(chain: Sequence[StoredResponse]) -> list[Object]:
+    """All that the last response of the chain was an answer to, oldest first, each item with its id."""
+    *before, last = chain
+    found = [item for each in before for item in (*_inputs(each), *each.response["output"])]
+    return [*found, *_inputs(last)]
+
+
+async def _resolved(store: ResponseStore, caller: str, items: Sequence[Item]) -> list[Item]:
+    wanted = {str(item.get("id")): number for number, item in enumerate(items) if item["type"] == "item_reference"}
+    if not wanted:
+        return list(items)
+    responses = await store.find(caller, sorted({_response_id(each) for each in wanted}))
+    known = {item["id"]: item for each in responses.values() for item in (*each.response["output"], *_inputs(each))}
+    for each, number in wanted.items():
+        if each not in known:
+            raise RequestError(f"Item with id '{each}' not found.", param=f"input[{number}].id")
+    return [known[item["id"]] if item["type"] == "item_reference" else item for item in items]
+
+
+def _response_id(item: str) -> str:
+    """Of the response whose key is in the id of an item, see `item_id`."""
+    return f"resp_{item.partition('_')[2][:-4]}"
+
+
+def _inputs(stored: StoredResponse) -> Iterator[Object]:
+    key = stored.id.removeprefix("resp_")
+    for number, item in enumerate(stored.input):
+        yield _listed(item, item_id(PREFIXES.get(item["type"], "item"), key, FIRST_INPUT + number))
+
+
+def _listed(item: Item, default_id: str) -> Object:
+    """The item in full: callers may leave out what is clear."""
+    whole: Object = {"id": default_id, **item, "status": "completed"}
+    match item["type"]:
+        case "message" if isinstance(content := item.get("content"), str):
+            own = item.get("role") == "assistant"
+            whole["content"] = [text_part(content) if own else {"type": "input_text", "text": content}]
+        case "message":
+            whole["content"] = [_part(each) for each in item.get("content") or ()]
+        case "reasoning":
+            whole = {"summary": [], **whole}
+    return whole
+
+
+def _part(part: Any) -> Any:
+    match part:
+        case {"type": "input_image"}:
+            return {"detail": "auto", **part}
+        case {"type": "output_text"}:
+            return {"annotations": [], **part}
+    return part
