@@ -85,6 +85,26 @@ const cases = {
     })());
   },
 
+  // The stream() helper of responses puts the response together from its events.
+  async response() {
+    const tool = { type: "function", strict: false, ...lookup.function };
+    const asked = { model: "fake", input: '/say One moment.\n/call lookup {"name": "Ada"}', tools: [tool] };
+    const stream = client.responses.stream(asked);
+    const kinds = [];
+    for await (const event of stream) kinds.push(event.type);
+    const whole = await stream.finalResponse();
+    const call = whole.output.find((item) => item.type === "function_call");
+    const output = { type: "function_call_output", call_id: call.call_id, output: "Ada Lovelace" };
+    const next = await client.responses.create({ model: "fake", input: [output], previous_response_id: whole.id });
+    const items = [];
+    for await (const item of client.responses.inputItems.list(next.id, { order: "asc", limit: 1 })) items.push(item.type);
+    return { kinds, text: whole.output_text, arguments: call.arguments, answer: next.output_text, items };
+  },
+
+  async unknownResponse() {
+    return failure(client.responses.create({ model: "fake", input: "Hi", previous_response_id: "resp_unknown" }));
+  },
+
   async models() {
     const names = [];
     for await (const model of client.models.list()) names.push(model.id);

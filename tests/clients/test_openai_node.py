@@ -90,5 +90,18 @@ def test_a_cut_answer_throws_instead_of_ending(results: dict[str, Any]) -> None:
     assert results["cut"] == {"kind": "APIError", "status": None, "code": "answer_interrupted"}
 
 
+def test_a_response_is_put_together_from_its_events_and_gone_on_with(results: dict[str, Any]) -> None:
+    said = results["response"]
+    assert (said["kinds"][0], said["kinds"][-1]) == ("response.created", "response.completed")
+    assert (said["text"], json.loads(said["arguments"])) == ("One moment.", {"name": "Ada"})
+    assert "Ada Lovelace" in said["answer"]
+    assert said["items"] == ["message", "message", "function_call", "function_call_output"]
+
+
+def test_an_unknown_previous_response_is_a_not_found_error(results: dict[str, Any]) -> None:
+    expected = {"kind": "NotFoundError", "status": 404, "code": "previous_response_not_found"}
+    assert results["unknownResponse"] == expected
+
+
 def test_the_models_are_listed(results: dict[str, Any]) -> None:
     assert {"fake", "gpt-4o"} <= set(results["models"])
