@@ -42,6 +42,7 @@ from api.openai.routes import routes as openai_routes
 from api.ops.routes import routes as ops_routes
 from api.personas.routes import routes as persona_routes
 from api.responses.routes import routes as response_routes
+from api.responses.websocket import routes as response_websockets
 from api.sessions.routes import routes as session_routes
 from api.state import State
 from api.statistics.routes import routes as statistics_routes
@@ -106,6 +107,7 @@ def create_app(settings: Settings) -> FastAPI:
         routes=[
             *openai_routes.routes,
             *response_routes.routes,
+            *response_websockets,
             *embedding_routes.routes,
             *session_routes.routes,
             *chat_routes.routes,

@@ -48,7 +48,9 @@ def serve(settings: Settings, sockets: Sequence[socket.socket], ready: Callable[
         factory=True,
         workers=settings.workers,
         http="api.http.guarded_protocol:GuardedProtocol",
-        ws="none",
+        ws="api.http.guarded_websocket:GuardedWebSocket",
+        ws_max_size=settings.max_body_bytes,
+        ws_per_message_deflate=False,
         access_log=False,  # each turn logs its own line
         server_header=False,
         log_config=None,

@@ -14,6 +14,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from pydantic import SecretStr
+from starlette.requests import HTTPConnection
 
 from api.http.errors import OperatorOnly, Unauthorized
 from api.http.guarded_protocol import mark_authenticated
@@ -45,7 +46,7 @@ class TokenVerifier:
         return caller.name
 
 
-def authenticated_caller(request: Request) -> str:
+def authenticated_caller(request: HTTPConnection) -> str:
     """Verify the request's token and return the caller's id, see `TokenVerifier.verify`; also in `request.state`.
 
     Raises:

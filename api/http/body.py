@@ -30,17 +30,24 @@ async def read_json_object(request: Request, *, limit: int, optional: bool = Fal
         RequestError: the body is not JSON, not an object, nested too deeply, or contains a lone surrogate.
     """
     body = await _read(request, limit)
-    if optional and not body:
-        return {}
+    return {} if optional and not body else json_object(body)
+
+
+def json_object(body: bytes, name: str = "The body") -> dict[str, Any]:
+    """Parse `body` as a JSON object; errors call it `name`.
+
+    Raises:
+        RequestError: it is not JSON, not an object, nested too deeply, or contains a lone surrogate.
+    """
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as exc:
-        raise RequestError(f"The body is not valid JSON: {exc.msg} (line {exc.lineno}, column {exc.colno}).") from exc
+        raise RequestError(f"{name} is not valid JSON: {exc.msg} (line {exc.lineno}, column {exc.colno}).") from exc
     if not isinstance(value, dict):
-        raise RequestError(f"The body must be a JSON object, not {_kind(value)}.")
+        raise RequestError(f"{name} must be a JSON object, not {_kind(value)}.")
     # Counting brackets is cheap but includes those in strings, so the exact depth decides.
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and depth(value) > MAX_DEPTH:
-        raise RequestError(f"The body is nested more than {MAX_DEPTH} levels deep.")
+        raise RequestError(f"{name} is nested more than {MAX_DEPTH} levels deep.")
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fastapi import Request
+from starlette.requests import HTTPConnection
 
 from agent.turn_request import TurnRequest
 from agent.turns import TurnService
@@ -13,7 +13,7 @@ from api.http.ids import MAX_ID
 from config.callers.caller import LiveCallers
 
 
-def stored_user(request: Request, user_id: str) -> str:
+def stored_user(request: HTTPConnection, user_id: str) -> str:
     """The id under which the caller's user is stored, see `Caller.stored_user`.
 
     Raises:
@@ -25,23 +25,23 @@ def stored_user(request: Request, user_id: str) -> str:
     return stored
 
 
-def with_stored_user(request: Request, turn: TurnRequest) -> TurnRequest:
+def with_stored_user(request: HTTPConnection, turn: TurnRequest) -> TurnRequest:
     """The turn with the id under which the caller's user is stored, if it names one. Raises as `stored_user` does."""
     if turn.user_id is None or owner(request) is None:
         return turn
     return replace(turn, user_id=stored_user(request, turn.user_id))
 
 
-def shown_user(request: Request, stored: str) -> str | None:
+def shown_user(request: HTTPConnection, stored: str) -> str | None:
     """The caller's own id of a stored user; None if the caller may not see the user."""
     return _callers(request).shown_user(request.state.caller, stored)
 
 
-def owner(request: Request) -> str | None:
+def owner(request: HTTPConnection) -> str | None:
     """The caller, if it sees only what it made itself."""
     return _callers(request).owner(request.state.caller)
 
 
-def _callers(request: Request) -> LiveCallers:
+def _callers(request: HTTPConnection) -> LiveCallers:
     turns: TurnService = request.state.turns
     return turns.callers

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.drain import Drain
@@ -62,7 +62,7 @@ class ConnectionGuard:
         self._unauthenticated.pop(connection, None)
 
 
-def mark_authenticated(request: Request) -> None:
+def mark_authenticated(request: HTTPConnection) -> None:
     """Tell the connection that it has sent a valid token. Without a GuardedProtocol, nothing happens."""
     if connection := request.scope.get("extensions", {}).get(EXTENSION):
         connection["authenticated"]()
@@ -134,6 +134,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self._is_complete = self._progressed = True
         self._has_begun = self._in_body = False
         super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """From here on uvicorn's WebSocket protocol has the connection; the application checks its token at once."""
+        self._stop_timer()
+        self._guard.no_longer_unauthenticated(self)
+        super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(self._refusal or MalformedRequest(msg))

@@ -50,6 +50,11 @@ class ResponseEncoder:
         self._item: OpenItem | None = None
         self._usage = Usage()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether there was an event."""
+        return self._number > 0
+
     async def stream(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[list[ResponseEvent], None]:
         """The response events, together those of one event of the turn.
 

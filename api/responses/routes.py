@@ -11,21 +11,19 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from agent.events import Event
-from agent.personas.service import PersonaService
 from agent.responses.store import ResponseStore
 from agent.turns import TurnService
 from api.http.admission import admit
 from api.http.auth import authenticate, authenticated_caller
 from api.http.body import read_json_object, request_body, validate_body
-from api.http.caller_scope import with_stored_user
 from api.http.direct_route import DirectRoute
 from api.http.sse import EventStream, cancel_on_disconnect
 from api.openai.routes import served_headers
-from api.responses.encode import ResponseEncoder, Save, sse, unsaved
-from api.responses.response_object import Object, ResponseInfo
-from api.responses.stored_items import Conversation, conversation, listed
+from api.responses.encode import ResponseEncoder, sse
+from api.responses.stored_items import listed
+from api.responses.turn import begin
 from api.responses.wire import ResponseRequest
-from config.errors import RequestError, StorageUnavailable, SwitchboardError
+from config.errors import RequestError, SwitchboardError
 from config.settings import Settings
 
 MAX_LISTED = 100
@@ -53,34 +51,20 @@ async def create_response(request: Request) -> Response:
     began = time.perf_counter()
     body = validate_body(ResponseRequest, await read_json_object(request, limit=settings.max_body_bytes))
     standing = await admit(request)
-    personas: PersonaService = request.state.personas
-    responses: ResponseStore = request.state.responses
-    said = await conversation(responses, caller, body.previous_response_id, body.items())
-    turn_request = body.turn_request(request.headers, caller, settings.max_tools, said.items, said.earlier)
-    turn_request = await personas.resolve(turn_request)
-    turn = turns.begin(turn_request := with_stored_user(request, turn_request))
-    events = turns.run(turn, turn_request.session_key, turn_request.fingerprint)
-    info = ResponseInfo(
-        key=turn.ids.turn_id,
-        created_at=_now(),
-        now=_now,
-        model=lambda: turn.record.model,
-        echoed=body.echoed(),
-        provider_fields=lambda: turn.record.provider_fields,
-    )
-    encoder = ResponseEncoder(info, unsaved if body.store is False else _save(responses, caller, said))
+    response = await begin(request, caller, body)
+    turn, encoder = response.turn, response.encoder
     if body.stream:
 
         def failed(error: SwitchboardError) -> bytes:
             return sse(encoder.failed(error))
 
         return EventStream(
-            _sse(encoder, events),
+            _sse(encoder, response.events),
             get_headers=lambda: {**standing, **served_headers(turn)},
             encode_error=failed,
             keep_alive=settings.keep_alive_interval,
         )
-    answer = await cancel_on_disconnect(request, encoder.whole(events))
+    answer = await cancel_on_disconnect(request, encoder.whole(response.events))
     overhead = time.perf_counter() - began - turn.record.provider_seconds
     headers = {**standing, **served_headers(turn), "x-switchboard-overhead-ms": f"{overhead * 1000:.1f}"}
     return Response(orjson.dumps(answer), headers=headers, media_type="application/json")
@@ -156,17 +140,6 @@ async def input_items(
     return _json({"object": "list", "data": page, **ends, "has_more": first + limit < len(items)})
 
 
-def _save(responses: ResponseStore, caller: str, said: Conversation) -> Save:
-    async def save(response: Object) -> bool:
-        try:
-            await responses.add(caller, said.previous, said.items, response)
-        except StorageUnavailable:  # already logged; the answer has been said
-            return False
-        return True
-
-    return save
-
-
 async def _sse(encoder: ResponseEncoder, events: AsyncGenerator[Event, None]) -> AsyncGenerator[bytes, None]:
     async with aclosing(encoder.stream(events)) as stream:
         async for together in stream:
@@ -175,7 +148,3 @@ async def _sse(encoder: ResponseEncoder, events: AsyncGenerator[Event, None]) ->
 
 def _json(value: Any) -> Response:
     return Response(orjson.dumps(value), media_type="application/json")
-
-
-def _now() -> int:
-    return int(time.time())

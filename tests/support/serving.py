@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from agent.storage.database import DEFAULT_FILE
 from api.app import create_app
 from api.http.guarded_protocol import GuardedProtocol
+from api.http.guarded_websocket import GuardedWebSocket
 from config.database_url import SQLITE_PREFIX
 from config.settings import Settings
 from tests.support.migrated import copy_migrated
@@ -107,7 +108,8 @@ async def serving(
     settings.setdefault("data_dir", folder / "data")
     if path := _sqlite_file(settings):
         copy_migrated(path)
-    app = create_app(Settings(api_tokens=(SecretStr(TOKEN),), models_file=models_file, _env_file=None, **settings))
+    configured = Settings(api_tokens=(SecretStr(TOKEN),), models_file=models_file, _env_file=None, **settings)
+    app = create_app(configured)
     # Without an explicit protocol, asyncio leaves Nagle's algorithm on, which delays every answer by 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
@@ -115,7 +117,9 @@ async def serving(
         uvicorn.Config(
             app,
             http=GuardedProtocol,
-            ws="none",
+            ws=GuardedWebSocket,
+            ws_max_size=configured.max_body_bytes,
+            ws_per_message_deflate=False,
             log_config=None,
             access_log=False,
             server_header=False,

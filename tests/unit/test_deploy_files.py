@@ -191,7 +191,14 @@ def test_a_unit_runs_a_command_that_exists_and_gives_it_time_to_end(unit: Path, 
 
 def test_nginx_passes_streams_on_at_once() -> None:
     text = (NGINX / "switchboard.conf").read_text("utf-8")
-    for line in ("proxy_buffering off;", "gzip off;", "proxy_http_version 1.1;", "proxy_pass http://switchboard;"):
+    upgrade = "proxy_set_header Connection $connection_upgrade;"
+    for line in (
+        "proxy_buffering off;",
+        "gzip off;",
+        "proxy_http_version 1.1;",
+        "proxy_pass http://switchboard;",
+        upgrade,
+    ):
         assert line in text
     size = int(re.findall(r"client_max_body_size (\d+)m;", text)[0]) * 1024 * 1024
     assert size > load_settings(env_file=None).max_body_bytes

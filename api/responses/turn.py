@@ -1,0 +1,76 @@
+"""One response: from the request to the events of its turn, whatever the transport."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection
+
+from agent.events import Event
+from agent.personas.service import PersonaService
+from agent.responses.store import ResponseStore
+from agent.turn import Turn
+from agent.turns import TurnService
+from api.http.caller_scope import with_stored_user
+from api.responses.encode import ResponseEncoder, Save, unsaved
+from api.responses.response_object import Object, ResponseInfo
+from api.responses.stored_items import Conversation, conversation
+from api.responses.wire import ResponseRequest
+from config.errors import StorageUnavailable
+from config.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseTurn:
+    """A turn that runs while `events` are read, and what encodes them."""
+
+    turn: Turn
+    events: AsyncGenerator[Event, None]
+    encoder: ResponseEncoder
+    session_id: str | None
+
+
+async def begin(connection: HTTPConnection, caller: str, body: ResponseRequest) -> ResponseTurn:
+    """Begin the response that `body` asks for.
+
+    Raises:
+        RequestError: a field is invalid, not supported or too large; `param` names it.
+        PreviousResponseNotFound: it goes on after a response that is not stored.
+        ModelNotFound, ModelUnavailable, ServerStopping: see `TurnService.begin`.
+    """
+    settings: Settings = connection.state.settings
+    turns: TurnService = connection.state.turns
+    personas: PersonaService = connection.state.personas
+    responses: ResponseStore = connection.state.responses
+    said = await conversation(responses, caller, body.previous_response_id, body.items())
+    request = body.turn_request(connection.headers, caller, settings.max_tools, said.items, said.earlier)
+    request = await personas.resolve(request)
+    turn = turns.begin(request := with_stored_user(connection, request))
+    info = ResponseInfo(
+        key=turn.ids.turn_id,
+        created_at=_now(),
+        now=_now,
+        model=lambda: turn.record.model,
+        echoed=body.echoed(),
+        provider_fields=lambda: turn.record.provider_fields,
+    )
+    encoder = ResponseEncoder(info, unsaved if body.store is False else _save(responses, caller, said))
+    events = turns.run(turn, request.session_key, request.fingerprint)
+    return ResponseTurn(turn, events, encoder, request.session_id)
+
+
+def _save(responses: ResponseStore, caller: str, said: Conversation) -> Save:
+    async def save(response: Object) -> bool:
+        try:
+            await responses.add(caller, said.previous, said.items, response)
+        except StorageUnavailable:  # already logged; the answer has been said
+            return False
+        return True
+
+    return save
+
+
+def _now() -> int:
+    return int(time.time())
