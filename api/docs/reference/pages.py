@@ -116,7 +116,8 @@ def _events() -> str:
         "Events",
         "The server-sent events of every stream. Each `data:` line is one JSON object with a `type`; lines that "
         "begin with `:` are keep-alive comments. `/v1/chat/completions` sends OpenAI's chunks instead: see "
-        "[platforms](../platforms.md#what-every-platform-gets).",
+        "[platforms](../platforms.md#what-every-platform-gets). `/v1/responses` sends OpenAI's response events: see "
+        "[the Responses API](../responses.md#the-stream).",
         event_types.streams(),
     )
 
