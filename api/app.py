@@ -36,6 +36,7 @@ from api.http.held import Held
 from api.http.large_bodies import LargeBodies
 from api.http.request_id import RequestId, TraceId
 from api.http.security_headers import SecurityHeaders
+from api.messages.routes import routes as message_routes
 from api.openai.embeddings import routes as embedding_routes
 from api.openai.not_served import routes as not_served_routes
 from api.openai.routes import routes as openai_routes
@@ -108,6 +109,7 @@ def create_app(settings: Settings) -> FastAPI:
             *openai_routes.routes,
             *response_routes.routes,
             *response_websockets,
+            *message_routes.routes,
             *embedding_routes.routes,
             *session_routes.routes,
             *chat_routes.routes,
@@ -151,16 +153,17 @@ class _App(DocumentedApp):
         return SecurityHeaders(with_cors(RequestId(super().build_middleware_stack()), self._cors_origins))
 
 
-async def _on_error(_: Request, exc: Exception) -> Response:
+async def _on_error(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, SwitchboardError)  # noqa: S101  (Starlette types handlers with Exception)
-    return error_response(exc)
+    return error_response(exc, request.scope)
 
 
-async def _on_invalid(_: Request, exc: Exception) -> Response:
+async def _on_invalid(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)  # noqa: S101
     first = exc.errors()[0]
     param = str(first["loc"][-1])
-    return error_response(InvalidBody(f"{param}: {first['msg'].removeprefix('Value error, ')}.", param=param))
+    error = InvalidBody(f"{param}: {first['msg'].removeprefix('Value error, ')}.", param=param)
+    return error_response(error, request.scope)
 
 
 async def _on_http_error(request: Request, exc: Exception) -> Response:
@@ -169,11 +172,12 @@ async def _on_http_error(request: Request, exc: Exception) -> Response:
         return error_response(InvalidBody("An id in the path contains a slash (%2F). Ids have no slash."))
     place = f"{request.method} {request.url.path}"
     if exc.status_code == 404:
-        return error_response(RouteNotFound(f"There is no route {place}."))
+        return error_response(RouteNotFound(f"There is no route {place}."), request.scope)
     if exc.status_code == 405:
         allowed = _allowed_methods(request)
-        return error_response(MethodNotAllowed(f"{place} is not allowed; this path supports {allowed}."), allow=allowed)
-    return error_response(RequestError(str(exc.detail)))
+        error = MethodNotAllowed(f"{place} is not allowed; this path supports {allowed}.")
+        return error_response(error, request.scope, allow=allowed)
+    return error_response(RequestError(str(exc.detail)), request.scope)
 
 
 def _has_slash_in_id(request: Request) -> bool:
@@ -191,6 +195,6 @@ def _allowed_methods(request: Request) -> str:
     return ", ".join(sorted({method for each in partial for method in each.methods or ()}))
 
 
-async def _on_unhandled(_: Request, exc: Exception) -> Response:
+async def _on_unhandled(request: Request, exc: Exception) -> Response:
     # Starlette re-raises the exception afterwards, so uvicorn logs the traceback.
-    return error_response(SwitchboardError("Internal error. The server's log has the details."))
+    return error_response(SwitchboardError("Internal error. The server's log has the details."), request.scope)

@@ -11,6 +11,7 @@ from config.models.deployments import Deployment
 from router.history import host_of, messages_for, provider_of
 from router.lanes.base import Chunk, LaneRequest
 from router.providers.prices import cost
+from router.providers.supported_params import supported_params
 from router.routed_turn import RoutedTurn
 from router.stream.answer_collector import AnswerCollector
 from router.stream.chunk_timeout import ChunkTimeout
@@ -54,6 +55,7 @@ class Attempt:
             RequestError: the provider, or the lane, refuses the request. That never counts.
         """
         router, deployment, record = self._turn.router, self.deployment, self.record
+        params = supported_params(deployment, params)
         self._turn.record.attempts.append(record)
         trial = router.breakers.begin(deployment.breaker_id)
         router.rate_limits.count_request(deployment)

@@ -9,6 +9,8 @@ from typing import Any, Final
 from api.docs.examples import (
     AGENT,
     AGENT_ANSWER,
+    ANTHROPIC_EVENT,
+    ANTHROPIC_MESSAGE,
     ASKED,
     ASKED_ITEM,
     CHAT_EVENTS,
@@ -49,7 +51,7 @@ class Call:
     """One call: the name of its answer's schema with an example, an example request, and the errors it may have.
 
     `events` are the answer's server-sent events, `text` is an example of a plain text; such a call may have `schema`
-    None. `status` is that of success.
+    None. `status` is that of success. `anthropic`: its errors are those of Anthropic's API.
     """
 
     schema: str | None
@@ -59,6 +61,7 @@ class Call:
     events: Events | None = None
     text: str | None = None
     status: int = 200
+    anthropic: bool = False
 
 
 _CHUNKS: Final = Events("ChatCompletionChunk", CHUNK)
@@ -71,6 +74,7 @@ _SUBMIT_ERRORS: Final = (400, 401, 404, 409, 413, 422, 429, 503)
 _STORED: Final = (401, 422, 503)
 _CHANGED: Final = (401, 404, 422, 503)
 _WRITTEN: Final = (400, 401, 413, 422, 503)
+_SAID: Final = {"messages": [{"role": "user", "content": "Hi"}]}
 _CHAT: Final = {"message": "Hi"}
 _CHAT_ERRORS: Final = (400, 401, 404, 413, 422, 429, 502, 503, 504)
 _CHAT_AGENT: Final = {"conversation_id": CONVERSATION["id"], "message": EXCHANGE["user_message"]}
@@ -101,6 +105,17 @@ CALLS: Final[Mapping[tuple[str, str], Call]] = {
         "ResponseItems",
         {"object": "list", "data": [ASKED_ITEM], "first_id": "msg_0", "last_id": "msg_0", "has_more": False},
         errors=(400, 401, 404, 422, 503),
+    ),
+    ("post", "/v1/messages"): Call(
+        "AnthropicMessage",
+        ANTHROPIC_MESSAGE,
+        {"model": "default", "max_tokens": 1024, **_SAID},
+        (400, 401, 404, 413, 429, 502, 503, 504),
+        events=Events("AnthropicEvent", ANTHROPIC_EVENT),
+        anthropic=True,
+    ),
+    ("post", "/v1/messages/count_tokens"): Call(
+        "TokenCount", {"input_tokens": 9}, {"model": "default", **_SAID}, (400, 401, 404, 413, 503), anthropic=True
     ),
     ("post", "/v1/embeddings"): Call(
         "Embeddings", EMBEDDINGS, {"model": "vectors", "input": ["Hi"]}, (400, 401, 404, 413, 429, 503)

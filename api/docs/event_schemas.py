@@ -73,6 +73,18 @@ EVENT_SCHEMAS: Final[Mapping[str, Schema]] = {
             _tagged("error", error=TEXT, code=TEXT),
         ]
     },
+    "AnthropicEvent": {
+        "oneOf": [
+            _tagged("message_start", message=ANYTHING),
+            _tagged("ping"),
+            _tagged("content_block_start", index=COUNT, content_block=ANYTHING),
+            _tagged("content_block_delta", index=COUNT, delta=ANYTHING),
+            _tagged("content_block_stop", index=COUNT),
+            _tagged("message_delta", delta=ANYTHING, usage=ANYTHING),
+            _tagged("message_stop"),
+            _tagged("error", error=record(type=TEXT, message=TEXT)),
+        ]
+    },
     "SessionEvent": {
         "oneOf": [
             _of_session("text_chunk", content=TEXT),

@@ -122,6 +122,20 @@ COMPLETION: Final = {
     ],
     "usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11},
 }
+ANTHROPIC_MESSAGE: Final = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "assistant",
+    "content": [{"type": "text", "text": "Hello."}],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 9, "cache_read_input_tokens": 0, "output_tokens": 2},
+}
+ANTHROPIC_EVENT: Final = (
+    "event: content_block_delta\n"
+    'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello."}}\n\n'
+)
 EMBEDDINGS: Final = {
     "object": "list",
     "model": "vectors",

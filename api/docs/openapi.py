@@ -11,6 +11,8 @@ from api.docs.calls import CALLS, Call
 from api.docs.event_schemas import EVENT_SCHEMAS, event
 from api.docs.examples import HEALTH
 from api.docs.schemas import SCHEMAS, ref
+from api.http.anthropic_errors import anthropic_error_object, anthropic_status
+from config.errors import SwitchboardError
 
 ERRORS: Final[dict[int, tuple[str, str, str]]] = {
     400: ("The request is invalid; `param` names the field.", "invalid_request_error", "invalid_request"),
@@ -99,10 +101,11 @@ def _describe(operation: dict[str, Any], call: Call, schemas: dict[str, Any]) ->
         ok["content"]["text/event-stream"] = {"itemSchema": event(call.events.schema), "example": call.events.example}
     if call.text is not None:
         ok["content"]["text/plain"] = {"schema": {"type": "string"}, "example": call.text}
-    errors = sorted({*call.errors, *CONNECTION_ERRORS})
-    if 401 in errors:
+    statuses = sorted({*call.errors, *CONNECTION_ERRORS})
+    if 401 in statuses:
         operation["security"] = [{scheme: []} for scheme in SECURITY_SCHEMES]
-    operation["responses"] = {str(call.status): ok, **{str(status): _error(status) for status in errors}}
+    errors = dict(_anthropic_error(status) if call.anthropic else _error(status) for status in statuses)
+    operation["responses"] = {str(call.status): ok, **errors}
     if (body := operation.get("requestBody")) is not None:
         content = body["content"]["application/json"]
         content["example"] = call.asked
@@ -114,10 +117,16 @@ def _answer(description: str, schema: str | None, example: Any) -> dict[str, Any
     return {"description": description, "content": content}
 
 
-def _error(status: int) -> dict[str, Any]:
+def _error(status: int) -> tuple[str, dict[str, Any]]:
     description, kind, code = ERRORS[status]
     example = {"error": {"message": description, "type": kind, "param": None, "code": code}}
-    return _answer(description, "Error", example)
+    return str(status), _answer(description, "Error", example)
+
+
+def _anthropic_error(status: int) -> tuple[str, dict[str, Any]]:
+    description, _, _ = ERRORS[status]
+    example = anthropic_error_object(SwitchboardError(description), status)
+    return str(anthropic_status(status)), _answer(description, "AnthropicError", example)
 
 
 def _hoisted(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Maps the error tree of `config.errors` to HTTP statuses and OpenAI error objects."""
+"""Maps the error tree of `config.errors` to HTTP statuses and OpenAI error objects; Anthropic's are on its paths."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 import orjson
 from starlette.responses import Response
+from starlette.types import Scope
 
+from api.http.anthropic_errors import anthropic_error_object, anthropic_status, speaks_anthropic
 from api.http.rate_limit_headers import rate_limit_headers
 from config.errors import (
     AllDeploymentsFailed,
@@ -208,13 +210,17 @@ def _error_object(kind: type[SwitchboardError], message: str, param: str | None)
     return {"error": {"message": message, "type": type_name, "param": param, "code": kind.code}}
 
 
-def error_response(error: SwitchboardError, **headers: str) -> Response:
+def error_response(error: SwitchboardError, scope: Scope | None = None, **headers: str) -> Response:
     """The HTTP response for an error that occurs before the response has started, with further `headers`.
 
+    `scope` is the request's: its client may read Anthropic's errors.
+
     Without a time to come back, a repetition cannot mend it: the turn has made all the retries that may help. Then
-    `x-should-retry: false` tells OpenAI's clients not to send the request again.
+    `x-should-retry: false` tells OpenAI's and Anthropic's clients not to send the request again.
     """
-    status = status_of(error)
+    status, content = status_of(error), error_object(error)
+    if scope is not None and speaks_anthropic(scope):
+        status, content = anthropic_status(status), anthropic_error_object(error, status)
     if isinstance(error, Unauthorized):
         headers["www-authenticate"] = "Bearer"
     if (after := getattr(error, "retry_after", None)) is not None:
@@ -223,7 +229,7 @@ def error_response(error: SwitchboardError, **headers: str) -> Response:
         headers |= rate_limit_headers(error.standings)
     if after is None or isinstance(error, QuotaExhausted):
         headers["x-should-retry"] = "false"
-    return Response(orjson.dumps(error_object(error)), status, headers, media_type="application/json")
+    return Response(orjson.dumps(content), status, headers, media_type="application/json")
 
 
 def _classes(base: type[SwitchboardError]) -> dict[str, type[SwitchboardError]]:

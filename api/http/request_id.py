@@ -1,6 +1,6 @@
 """Adds an `x-request-id` to every response and log line: the caller's if it is valid, otherwise a new one.
 
-The log lines also get the id of the caller's trace.
+The log lines also get the id of the caller's trace. Anthropic's clients look for `request-id`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from secrets import token_hex
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
+
+from api.http.anthropic_errors import speaks_anthropic
 
 VALID = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -38,7 +40,10 @@ class RequestId:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                sent = MutableHeaders(scope=message)
+                sent["x-request-id"] = request_id
+                if speaks_anthropic(scope):
+                    sent["request-id"] = request_id
             await send(message)
 
         # structlog's context manager would iterate over all context variables.

@@ -46,7 +46,8 @@ class EventStream(Response):
 
     `get_headers` is called when the response starts, because only then the serving deployment is known. A
     SwitchboardError from `events` becomes an HTTP error before the response has started, and `encode_error(error)`
-    afterwards. `keep_alive` is the silence, in seconds, before a keep-alive comment.
+    afterwards. `keep_alive` is the silence, in seconds, before a keep-alive: a comment, or what `encode_keep_alive`
+    returns.
     """
 
     media_type = "text/event-stream"
@@ -58,6 +59,7 @@ class EventStream(Response):
         get_headers: Callable[[], Mapping[str, str]],
         encode_error: Callable[[SwitchboardError], bytes],
         keep_alive: float,
+        encode_keep_alive: Callable[[], bytes] = lambda: KEEP_ALIVE,
     ) -> None:
         # Like Starlette's StreamingResponse, do not call super(): it would set a content-length.
         self.status_code = 200
@@ -66,6 +68,7 @@ class EventStream(Response):
         self._get_headers = get_headers
         self._encode_error = encode_error
         self._keep_alive = keep_alive
+        self._encode_keep_alive = encode_keep_alive
         self._started = False
         self._last_sent = 0.0
 
@@ -82,16 +85,16 @@ class EventStream(Response):
         elif self._started:
             await send(END)
         else:
-            await error_response(ClientDisconnected("The client disconnected."))(scope, receive, send)
+            await error_response(ClientDisconnected("The client disconnected."), scope)(scope, receive, send)
 
     async def _keep_alive_until_done(self, send: Send, *tasks: asyncio.Task[None]) -> None:
-        """Wait until one of `tasks` is done, and send keep-alive comments during silence."""
+        """Wait until one of `tasks` is done, and send keep-alives during silence."""
         clock = asyncio.get_running_loop().time
         self._last_sent = clock()
         while not any(task.done() for task in tasks):
             remaining = self._last_sent + self._keep_alive - clock()
             if remaining <= 0:
-                await self._send(send, KEEP_ALIVE)
+                await self._send(send, self._encode_keep_alive())
             else:
                 await asyncio.wait(tasks, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
 
@@ -103,11 +106,11 @@ class EventStream(Response):
         except SwitchboardError as error:
             if not self._started:
                 self._started = True
-                await error_response(error)(scope, receive, send)
+                await error_response(error, scope)(scope, receive, send)
                 return
             await self._send(send, self._encode_error(error))
         if not self._started:
-            await self._send(send, KEEP_ALIVE)  # there was no event
+            await self._send(send, self._encode_keep_alive())  # there was no event
         await send(END)
 
     async def _send(self, send: Send, body: bytes) -> None:

@@ -15,11 +15,13 @@ from agent.personas.service import PersonaService
 from agent.turn import Turn
 from agent.turns import TurnService
 from api.http.admission import admit
+from api.http.anthropic_errors import speaks_anthropic
 from api.http.auth import authenticate, authenticated_caller
 from api.http.body import read_json_object, request_body, validate_body
 from api.http.caller_scope import with_stored_user
 from api.http.direct_route import DirectRoute
 from api.http.sse import EventStream, cancel_on_disconnect
+from api.messages.encode import model_list, model_object
 from api.openai.encode import CompletionInfo, chunks, completion, error_event
 from api.openai.wire import ChatCompletionRequest
 from config.errors import StorageUnavailable
@@ -114,6 +116,8 @@ async def models(request: Request) -> dict[str, Any]:
     allowed, caller = turns.callers.may_use, request.state.caller
     names = [name for name in turns.router.registry.current.names() if allowed(caller, name)]
     names += [each.model_name for each in await _personas(personas) if allowed(caller, *each.model_names)]
+    if speaks_anthropic(request.scope):
+        return model_list(names)
     return {"object": "list", "data": [_model(name) for name in names]}
 
 
@@ -123,14 +127,15 @@ async def model(request: Request, name: str) -> dict[str, Any]:
     """Any name that a request can use, including one that only a wildcard matches."""
     turns: TurnService = request.state.turns
     personas: PersonaService = request.state.personas
+    described = model_object if speaks_anthropic(request.scope) else _model
     if name.startswith(MODEL_PREFIX):
         await personas.named_by(name, request.state.caller)
-        return _model(name)
+        return described(name)
     registry = turns.router.registry.current
     allowed = turns.callers.may_use(request.state.caller, name)
     if not allowed or not registry.usable(registry.resolve(name) or ""):
         raise model_not_found(name)
-    return _model(name)
+    return described(name)
 
 
 async def _personas(personas: PersonaService) -> Sequence[Persona]:

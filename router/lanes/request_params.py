@@ -22,7 +22,7 @@ CALLER_PARAMS: Final = frozenset(
         ),
         *("max_tokens", "modalities", "n", "parallel_tool_calls", "prediction", "presence_penalty", "prompt_cache_key"),
         *("reasoning_effort", "response_format", "safety_identifier", "seed", "service_tier", "stop", "store"),
-        *("temperature", "thinking", "tool_choice", "tools", "top_logprobs", "top_p", "user", "verbosity"),
+        *("temperature", "thinking", "tool_choice", "tools", "top_k", "top_logprobs", "top_p", "user", "verbosity"),
     }
 )
 """The only parameters accepted from a caller. Others, such as `api_base`, would let a caller redirect the request and

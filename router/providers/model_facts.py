@@ -24,6 +24,11 @@ def supports_prefill(deployment: Deployment) -> bool:
     return bool(facts.get("supports_assistant_prefill"))
 
 
+def supports_reasoning(deployment: Deployment) -> bool:
+    """Whether the model is known to think before it answers."""
+    return bool(_facts(deployment).get("supports_reasoning"))
+
+
 def exceeds_context(deployment: Deployment, prompt_chars: int) -> bool:
     """Whether a prompt of `prompt_chars` characters certainly exceeds the model's context window."""
     limit = _facts(deployment).get("max_input_tokens")

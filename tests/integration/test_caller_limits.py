@@ -92,6 +92,8 @@ async def test_requests_per_minute_count_on_every_api(tmp_path: Path) -> None:
             assert code_of(refused) == RATE_LIMITED, path
             assert refused.json()["error"]["type"] == "rate_limit_error"
             assert 1 <= int(refused.headers["retry-after"]) <= 120
+        theirs = await http.post("/v1/messages", json={**apis[0][1], "max_tokens": 9})
+        assert (theirs.status_code, theirs.json()["error"]["type"]) == (429, "rate_limit_error")  # in Anthropic's form
         assert (await http.get("/v1/models")).status_code == 200  # only turns count
         assert (await ask(other, "free")).status_code == 200
 

@@ -299,6 +299,8 @@ async def test_a_model_that_is_not_allowed_cannot_be_told_from_one_that_does_not
 
     for there, not_there in (("large", "no-such"), ("broken", "no-such"), ("agent:hidden", "agent:no-such")):
         await told("/v1/chat/completions", {"messages": HI}, there, not_there)
+        await told("/v1/messages", {"messages": HI, "max_tokens": 9}, there, not_there)
+        await told("/v1/messages/count_tokens", {"messages": HI}, there, not_there)
         await told("/chat", {"message": "Hi"}, there, not_there)
         got = [(await phone.get(f"/v1/models/{name}")).text.replace(name, "") for name in (there, not_there)]
         assert got[0] == got[1]

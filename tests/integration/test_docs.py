@@ -115,7 +115,8 @@ async def test_every_call_has_an_answer_and_its_errors_in_our_shape(described: d
                 else:
                     assert content["schema"], (path, status)
             if int(status) >= 400 and not path.startswith("/health"):
-                assert response["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}
+                error = "AnthropicError" if path.startswith("/v1/messages") else "Error"
+                assert response["content"]["application/json"]["schema"] == {"$ref": f"#/components/schemas/{error}"}
             assert response["content"], (method, path, status)
     assert {"400", "401", "404", "503"} <= described["paths"]["/v1/chat/completions"]["post"]["responses"].keys()
     assert {"409", "422"} <= described["paths"]["/agent/invoke"]["post"]["responses"].keys()

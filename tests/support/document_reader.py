@@ -35,7 +35,7 @@ NOT_RUN = {
     'echo "What is six times seven?" |': "the same",
     "docker run": "needs Docker and a download",
 }
-CLIENTS = ("OpenAI(", "httpx.Client(")
+CLIENTS = ("OpenAI(", "Anthropic(", "httpx.Client(")
 """Python that runs; without a client, a block is a part of something."""
 FAILED_AS_SAID = 22
 """curl's status for an HTTP error with `--fail`."""
@@ -151,7 +151,7 @@ class Reader:
                 exec(compile(block, "<document>", "exec"), names)
             finally:
                 for each in names.values():
-                    if isinstance(each, httpx.Client) or type(each).__name__ == "OpenAI":
+                    if isinstance(each, httpx.Client) or type(each).__name__ in ("OpenAI", "Anthropic"):
                         each.close()  # type: ignore[union-attr,attr-defined]
         return said.getvalue()
 

@@ -25,7 +25,7 @@ async def answered(*headers: tuple[bytes, bytes], fails: bool = False) -> tuple[
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await RequestId(app)({"type": "http", "headers": list(headers)}, receive, send)
+    await RequestId(app)({"type": "http", "path": "/", "headers": list(headers)}, receive, send)
     return within, sent
 
 

@@ -15,7 +15,7 @@ class Line:
 
     def __init__(self) -> None:
         self.gone = asyncio.Event()
-        self.request = Request({"type": "http"}, self.receive)
+        self.request = Request({"type": "http", "path": "/"}, self.receive)
         self.begun = asyncio.Event()
         self.stopped = False
 

@@ -1,0 +1,103 @@
+"""`/v1/messages`: Anthropic's API."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from agent.personas.service import PersonaService
+from agent.turns import TurnService
+from api.http.admission import admit
+from api.http.auth import authenticated_caller
+from api.http.body import read_json_object, request_body, validate_body
+from api.http.caller_scope import with_stored_user
+from api.http.direct_route import DirectRoute
+from api.http.sse import EventStream, cancel_on_disconnect
+from api.messages.encode import MessageEncoder, MessageInfo, error_event
+from api.messages.wire import CountTokensRequest, MessagesRequest, estimated_input
+from api.openai.routes import served_headers
+from config.settings import Settings
+
+routes = APIRouter(tags=["Anthropic"])
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A `message`; with `stream: true`, server-sent events, each with its `type`.",
+        "content": {
+            "application/json": {"schema": {"type": "object"}},
+            "text/event-stream": {"schema": {"type": "string"}},
+        },
+    }
+}
+
+
+async def messages(request: Request) -> Response:
+    """Anthropic's events with `stream: true`, otherwise one `message`."""
+    caller = authenticated_caller(request)
+    settings: Settings = request.state.settings
+    turns: TurnService = request.state.turns
+    personas: PersonaService = request.state.personas
+    turns.statistics.count_request(caller)
+    began = time.perf_counter()
+    body = validate_body(MessagesRequest, await read_json_object(request, limit=settings.max_body_bytes))
+    standing = await admit(request)
+    turn_request = await personas.resolve(body.turn_request(request.headers, caller, settings.max_tools))
+    turn = turns.begin(turn_request := with_stored_user(request, turn_request))
+    events = turns.run(turn, turn_request.session_key, turn_request.fingerprint)
+    info = MessageInfo(
+        id=f"msg_{turn.ids.turn_id}",
+        model=lambda: turn.record.model,
+        input_tokens=estimated_input(turn_request),
+        shows_thinking=body.shows_thinking,
+    )
+    encoder = MessageEncoder(info)
+    if body.stream:
+        return EventStream(
+            encoder.sse(events),
+            get_headers=lambda: {**standing, **served_headers(turn)},
+            encode_error=error_event,
+            keep_alive=settings.keep_alive_interval,
+            encode_keep_alive=encoder.ping,
+        )
+    answer = await cancel_on_disconnect(request, encoder.whole(events))
+    overhead = time.perf_counter() - began - turn.record.provider_seconds
+    headers = {**standing, **served_headers(turn), "x-switchboard-overhead-ms": f"{overhead * 1000:.1f}"}
+    return Response(orjson.dumps(answer), headers=headers, media_type="application/json")
+
+
+async def count_tokens(request: Request) -> Response:
+    """The input tokens of a request, by an estimate. No provider is asked."""
+    caller = authenticated_caller(request)
+    settings: Settings = request.state.settings
+    turns: TurnService = request.state.turns
+    personas: PersonaService = request.state.personas
+    body = validate_body(CountTokensRequest, await read_json_object(request, limit=settings.max_body_bytes))
+    turn_request = await personas.resolve(body.turn_request(request.headers, caller, settings.max_tools))
+    turns.allow(caller, turn_request.model, turn_request.allowed_as)
+    turns.router.check(turn_request.model)
+    return Response(orjson.dumps({"input_tokens": estimated_input(turn_request)}), media_type="application/json")
+
+
+for prefix, documented in (("/v1", True), ("", False)):
+    routes.add_api_route(
+        f"{prefix}/messages",
+        messages,
+        methods=["POST"],
+        summary="Run one agent turn, as Anthropic's Messages API",
+        openapi_extra=request_body(MessagesRequest),
+        responses=RESPONSES,
+        include_in_schema=documented,
+        route_class_override=DirectRoute,
+    )
+    routes.add_api_route(
+        f"{prefix}/messages/count_tokens",
+        count_tokens,
+        methods=["POST"],
+        summary="Estimate the input tokens of a request",
+        openapi_extra=request_body(CountTokensRequest),
+        include_in_schema=documented,
+        route_class_override=DirectRoute,
+    )
