@@ -70,8 +70,11 @@ bench-profile: $(READY)
 exam: $(READY)
 	$(BIN)/python -m bench.exam
 
+# `make soak MINUTES=3 STREAMS=60` is a short form.
+MINUTES ?= 15
+STREAMS ?= 200
 soak: $(READY)
-	$(BIN)/python -m bench.soak --minutes 10 --callers 30
+	$(BIN)/python -m bench.soak --minutes $(MINUTES) --streams $(STREAMS) --out docs/bench
 
 # Sends 100,000 generated and damaged requests, and values to every parser; docs/fuzzing.md has the results.
 fuzz: $(READY)

@@ -21,7 +21,7 @@ _COLOURS = {"switchboard": "#1f5fd1", "floor": "#6b7280", "litellm proxy": "#d96
 _TITLES = {"switchboard": "Switchboard", "floor": "floor: bare relay", "litellm proxy": "LiteLLM Proxy"}
 _TITLES["provider"] = "provider itself"
 _TICKS = [step * 10**power for power in range(7) for step in (1, 2, 5)]
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 12,
     "axes.titleweight": "bold",
@@ -43,7 +43,7 @@ def draw(report: Mapping[str, Any], folder: Path) -> list[Path]:
         "memory": (1, _memory),
     }
     files = []
-    with pyplot.rc_context(_STYLE):
+    with pyplot.rc_context(STYLE):
         for name, (panels, picture) in pictures.items():
             figure, axes = pyplot.subplots(1, panels, figsize=(8, 4.2), sharey=True)
             picture(axes, report)

@@ -1,169 +1,153 @@
-"""Runs a soak: starts both servers, generates load, and compares resources before and after."""
+"""Runs a soak: starts everything, sends the traffic while things go wrong, and checks what is left."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from time import perf_counter
 
-import httpx
-import yaml
-
-from bench.exam.caller import Caller
-from bench.memory import memory_growth
-from bench.processes import free_port
 from bench.program import Progress
-from bench.servers import SWITCHBOARD, RunningServer
-from bench.soak.load_generator import LoadGenerator, OutcomeCounts
-from bench.soak.resources import ProcessResources
-from bench.soak.traffic import SETTINGS, models_file, request_types
-from router.fake.server.fake_provider import FakeProvider
+from bench.soak.audit import Audit, audit
+from bench.soak.callers.crowd import Crowd
+from bench.soak.callers.persona import create_personas
+from bench.soak.callers.rig import Rig
+from bench.soak.gateway import Gateway, open_gateway
+from bench.soak.hang_ups import LIMIT, HangUps
+from bench.soak.ledger import Ledger
+from bench.soak.resources import Holdings, holdings
+from bench.soak.result import SoakResult
+from bench.soak.sampler import Sampler, load_average
+from bench.soak.stack import Layout, Stack, running_stack
+from bench.soak.timetable import Event, run_timetable
+from bench.soak.traffic import FAILING, PLAIN, RESCUED, Pace
+from tests.support.serving import TOKEN
 
-SETTLE_TIMEOUT = 10.0
-"""Seconds after the last turn within which the server must release its resources."""
-MAX_WARM_UP = 10.0
-"""Seconds."""
-IDLE_TIMEOUT = 5.0
-"""Interval in seconds at which the provider closes idle connections, as real providers do."""
-MAX_GROWTH = 15.0
-"""Allowed memory growth in MB; see `memory_growth`."""
-MEMORY_SAMPLES = 40
+WARM_UP = 15.0
+"""Seconds at most. Caches fill and worker threads start before what is held is counted."""
+SETTLE_TIMEOUT = 20.0
+"""Seconds after the last turn within which the servers must release their resources."""
+POOL_SIZE = 10
+"""The default of SWITCHBOARD_DATABASE_POOL_SIZE. A process has two such pools."""
 
 
 @dataclass(frozen=True, slots=True)
-class SoakResult:
-    """The result of a soak.
+class Soak:
+    """What to run. `seconds` is the duration of the load; `logs` is a folder for the servers' logs, with each turn."""
 
-    memory: `MEMORY_SAMPLES` samples of the server's memory in MB.
-    tasks: asyncio tasks of the server before and after.
-    in_flight: attempts that /health still counts after the last turn.
-    provider_connections: connections that the provider still has open.
-    tracebacks: excerpts from the server's log.
-    seconds: duration of the load.
-    """
-
-    outcomes: OutcomeCounts
-    before: ProcessResources
-    after: ProcessResources
-    memory: list[float]
-    tasks: tuple[int, int]
-    in_flight: int
-    provider_connections: int
-    tracebacks: list[str]
     seconds: float
+    callers: int
+    seed: int = 1
+    layout: Layout = field(default_factory=Layout)
+    events: Sequence[Event] = ()
+    pace: Pace = field(default_factory=Pace)
+    logs: Path | None = None
 
-    def failures(self) -> list[str]:
-        """Describe broken turns, leaks and tracebacks."""
-        failures = [f"{self.outcomes.count('broken')} broken turns"] if self.outcomes.broken else []
-        failures += [f"leaked {each}" for each in self.after.leaks_since(self.before)]
-        if (growth := memory_growth(self.memory)) > MAX_GROWTH:
-            failures.append(f"the memory grew by {growth:.1f} MB in the second half")
-        if self.tasks[1] > self.tasks[0]:
-            failures.append(f"asyncio tasks: {self.tasks[0]} before, {self.tasks[1]} after")
-        if self.in_flight:
-            failures.append(f"{self.in_flight} attempts are still counted as in flight")
-        if self.provider_connections:
-            failures.append(f"{self.provider_connections} connections to the provider are still open")
-        if self.tracebacks:
-            failures.append(f"{len(self.tracebacks)} tracebacks in the server's log, the first:\n{self.tracebacks[0]}")
-        if not self.outcomes.count("whole"):
-            failures.append("no turn was whole")
-        return failures
-
-
-async def soak(seconds: float, callers: int, seed: int, progress: Progress) -> SoakResult:
-    """Run a soak. Raises BenchError if the server does not start."""
-    with tempfile.TemporaryDirectory(prefix="switchboard-soak-") as name:
-        directory = Path(name)
-        async with FakeProvider() as provider:
-            models = models_file(provider.base_url, f"http://127.0.0.1:{free_port()}/v1")
-            (directory / "models.yaml").write_text(yaml.safe_dump(models))
-            async with SWITCHBOARD.run(directory, frozenset(), {}) as server:
-                return await _SoakRun(provider, server, callers, seed, progress).run(seconds)
+    async def run(self, progress: Progress) -> SoakResult:
+        """Run it. Raises BenchError if something does not start."""
+        with tempfile.TemporaryDirectory(prefix="switchboard-soak-") as name:
+            Path(name).chmod(0o755)
+            log_level = "INFO" if self.logs else "WARNING"
+            async with AsyncExitStack() as closing:
+                stack = await closing.enter_async_context(
+                    running_stack(Path(name), self.layout, self.pace, log_level=log_level)
+                )
+                if self.logs is not None:
+                    closing.callback(_copy_logs, stack.folder, self.logs)
+                gateway = await closing.enter_async_context(open_gateway(stack.urls, TOKEN))
+                return await _Run(self, stack, gateway, progress).run()
 
 
 @dataclass(slots=True)
-class _SoakRun:
-    provider: FakeProvider
-    server: RunningServer
-    callers: int
-    seed: int
+class _Run:
+    soak: Soak
+    stack: Stack
+    gateway: Gateway
     progress: Progress
 
-    async def run(self, seconds: float) -> SoakResult:
-        outcomes, memory = OutcomeCounts(), list[float]()
-        # Caches fill and worker threads start during the warm-up; what grows after it is a leak.
-        await self._generate_load(0, OutcomeCounts())
-        await self._generate_load(min(MAX_WARM_UP, seconds), OutcomeCounts())
-        before = await self._settle(self._resources())
-        tasks = await self._task_count()
-        async with asyncio.TaskGroup() as group:
-            background = [
-                group.create_task(self._sample_memory(memory, seconds, outcomes)),
-                group.create_task(self._close_idle_connections()),
-            ]
-            await self._generate_load(seconds, outcomes)
-            for task in background:
-                task.cancel()
+    async def run(self) -> SoakResult:
+        load_before = load_average()
+        personas = await create_personas(self.gateway, (PLAIN, *RESCUED, *FAILING))
+        self.progress("warming up")
+        warm_up = Rig(self.gateway, HangUps(self.stack.provider), self.soak.pace, Ledger(), personas)
+        await Crowd(warm_up, self.soak.callers, self.soak.seed, "warm-up").run(min(WARM_UP, self.soak.seconds))
+        before = await self._settle(None)
+        rig = Rig(self.gateway, HangUps(self.stack.provider), self.soak.pace, Ledger(), personas)
+        sampler = Sampler(self.stack, rig.ledger)
+        start = perf_counter()
+        await self._load(rig, sampler)
+        self.progress("checking what is left")
         after = await self._settle(before)
-        log = self.server.process.log_file.read_text(errors="replace")
+        rig.hang_ups.check(float("inf"))
         return SoakResult(
-            outcomes,
-            before,
-            after,
-            memory,
-            (tasks, await self._task_count()),
-            await self._in_flight(),
-            self.provider.open_connections,
-            [log[max(0, each.start() - 300) : each.start() + 3000] for each in re.finditer("Traceback", log)],
-            seconds,
+            soak_seconds=self.soak.seconds,
+            callers=self.soak.callers,
+            layout=self.soak.layout,
+            started=start,
+            ledger=rig.ledger,
+            hang_ups=rig.hang_ups,
+            audit=await self._audit(rig),
+            before=before,
+            after=after,
+            leaks=after.leaks_since(before, self._pool_limit),
+            samples=sampler.samples,
+            tracebacks=_tracebacks(self.stack.logs),
+            load=(load_before, load_average()),
+            proxy=len(self.stack.urls) < len(self.stack.servers),
         )
 
-    async def _generate_load(self, seconds: float, outcomes: OutcomeCounts) -> None:
-        """Run the callers for `seconds`; 0 runs each request type once."""
-        async with self.server.client() as http:
-            caller = Caller(http, SETTINGS["turn_deadline"] + 5)
-            generator = LoadGenerator(caller, request_types(), self.callers, self.seed)
-            await (generator.run(seconds, outcomes) if seconds else generator.run_each_once(outcomes))
+    async def _load(self, rig: Rig, sampler: Sampler) -> None:
+        async with asyncio.TaskGroup() as group:
+            background = [
+                group.create_task(sampler.run(self.soak.seconds)),
+                group.create_task(rig.hang_ups.run()),
+                group.create_task(self._report_progress(rig.ledger)),
+            ]
+            happening = group.create_task(
+                run_timetable(self.soak.events, self.soak.seconds, self.stack, rig.ledger, self.progress)
+            )
+            await Crowd(rig, self.soak.callers, self.soak.seed).run(self.soak.seconds)
+            await happening
+            await asyncio.sleep(LIMIT)  # for the last hang-ups
+            for task in background:
+                task.cancel()
 
-    async def _sample_memory(self, memory: list[float], seconds: float, outcomes: OutcomeCounts) -> None:
-        interval = seconds / MEMORY_SAMPLES
+    async def _report_progress(self, ledger: Ledger) -> None:
         while True:
-            await asyncio.sleep(interval)
-            memory.append(self._resources().memory)
-            turns = outcomes.turns.total()
-            self.progress(f"{len(memory) * interval:6.0f} s: {turns} turns, {memory[-1]:.1f} MB")
+            await asyncio.sleep(max(1.0, self.soak.seconds / 20))
+            self.progress(f"{len(ledger.turns)} turns, {ledger.count('whole')} whole")
 
-    async def _close_idle_connections(self) -> None:
-        while True:
-            await asyncio.sleep(IDLE_TIMEOUT)
-            self.provider.close_idle_connections()
+    async def _audit(self, rig: Rig) -> Audit:
+        return await audit(self.gateway, rig.ledger, self.stack.marks)
 
-    async def _settle(self, before: ProcessResources) -> ProcessResources:
-        """Wait up to `SETTLE_TIMEOUT` until the server holds no more than `before`; return what it holds then."""
-        deadline = asyncio.get_running_loop().time() + SETTLE_TIMEOUT
+    async def _settle(self, before: Holdings | None) -> Holdings:
+        """Wait until the servers hold no more than `before`, at most `SETTLE_TIMEOUT`; return what they hold then.
+
+        Without `before`, wait only until no connection is open.
+        """
+        deadline = perf_counter() + SETTLE_TIMEOUT
         while True:
-            self.provider.close_idle_connections()
-            await asyncio.sleep(0.2)
-            # Before the request to /health, whose connection would count.
-            now, late = self._resources(), asyncio.get_running_loop().time() >= deadline
-            if late or not (self.provider.open_connections or now.leaks_since(before) or await self._in_flight()):
+            self.stack.provider.close_idle_connections()
+            await asyncio.sleep(0.5)
+            now = await holdings(self.stack)
+            if not now.leaks_since(before or now, self._pool_limit) or perf_counter() > deadline:
                 return now
 
-    def _resources(self) -> ProcessResources:
-        return ProcessResources.of(self.server.process.pid)
+    @property
+    def _pool_limit(self) -> int:
+        return self.soak.layout.servers * self.soak.layout.workers * 2 * POOL_SIZE
 
-    async def _in_flight(self) -> int:
-        return sum(each["in_flight"] for each in (await self._health())["deployments"])
 
-    async def _task_count(self) -> int:
-        return int((await self._health())["tasks"])
+def _tracebacks(log: str) -> list[str]:
+    return [log[max(0, each.start() - 300) : each.start() + 3000] for each in re.finditer("Traceback", log)]
 
-    async def _health(self) -> dict[str, Any]:
-        target = self.server.target
-        async with httpx.AsyncClient(headers={"connection": "close"}) as http:
-            health: dict[str, Any] = (await http.get(f"http://{target.host}:{target.port}/health")).json()
-        return health
+
+def _copy_logs(folder: Path, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for log in folder.rglob("*.log"):
+        shutil.copy(log, target)

@@ -28,6 +28,7 @@ NOT_RUN = {
     "make test": "runs this test",
     "make docs": "test_site.py builds it",
     "make bench": "takes minutes",
+    "make soak": "takes minutes",
     "make fuzz": "takes hours; test_fuzz.py runs its short form",
     ".venv/bin/python -m bench": "takes minutes",
     "curl https://api.vapi.ai": "needs an account",
