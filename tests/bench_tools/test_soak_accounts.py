@@ -246,7 +246,7 @@ def test_all_models_of_the_traffic_exist(tmp_path: Path) -> None:
 
 def test_nginx_gets_the_servers_of_the_soak_and_the_rest_of_the_shipped_file() -> None:
     named = upstream([1, 2])
-    assert "    server 127.0.0.1:1;\n    server 127.0.0.1:2;\n    keepalive 64;" in named
+    assert "    server 127.0.0.1:1 max_fails=0;\n    server 127.0.0.1:2 max_fails=0;\n    keepalive 64;" in named
     assert "8000" not in named.replace("upstream.conf", "")
 
 

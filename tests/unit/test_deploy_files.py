@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import typer
+import uvicorn
 import yaml
 
 from api.cli import app
@@ -110,7 +111,7 @@ def test_the_services_run_commands_that_exist_on_ports_that_nginx_knows() -> Non
     assert len(servers) == 2
     assert services["worker"]["command"] in COMMANDS and services["worker"]["healthcheck"] == {"disable": True}
     upstream = COMPOSE["configs"]["upstream"]["content"]
-    assert set(re.findall(r"server (\S+);", upstream)) == {f"{each}:8000" for each in servers}
+    assert set(re.findall(r"server (\S+) max_fails=0;", upstream)) == {f"{each}:8000" for each in servers}
     for each in (*servers, "worker"):
         assert services[each]["environment"]["SWITCHBOARD_PORT"] == "8000"
         assert services[each]["environment"]["SWITCHBOARD_TASK_QUEUE"] == "celery"
@@ -202,6 +203,16 @@ def test_nginx_passes_streams_on_at_once() -> None:
         assert line in text
     size = int(re.findall(r"client_max_body_size (\d+)m;", text)[0]) * 1024 * 1024
     assert size > load_settings(env_file=None).max_body_bytes
+
+
+@pytest.mark.parametrize(
+    "upstream", [(NGINX / "upstream.conf").read_text("utf-8"), COMPOSE["configs"]["upstream"]["content"]]
+)
+def test_nginx_uses_every_server_that_answers_and_no_connection_that_is_being_closed(upstream: str) -> None:
+    servers = re.findall(r"^ *server .*", upstream, re.MULTILINE)
+    assert len(servers) == 2 and all(each.endswith(" max_fails=0;") for each in servers)
+    (idle,) = re.findall(r"keepalive_timeout (\d+)s;", upstream)
+    assert int(idle) < uvicorn.Config("app").timeout_keep_alive
 
 
 @pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed")
