@@ -27,6 +27,13 @@ MAX_HEADERS: Final = 100
 
 HEAD_LIMITS: Final = f"The request's head must have at most {MAX_HEAD_BYTES} bytes and {MAX_HEADERS} headers."
 
+LINGER: Final = 1.0
+"""Seconds in which a connection that is idle when the server stops may still send a request.
+
+A proxy sends requests on idle connections until it learns that they are closed. What it has sent then is lost, because
+it does not send a POST twice.
+"""
+
 EXTENSION: Final = "switchboard.connection"
 """The ASGI extension through which the application reports that a connection has sent a valid token."""
 
@@ -89,11 +96,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if self._guard.drain.has_begun:
-            transport.abort()
-            return
         self._guard.opened(self)
         self._start_timer()
+        if self._guard.drain.has_begun:  # it was accepted just before the server stopped to listen
+            self.shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._guard.no_longer_unauthenticated(self)
@@ -124,6 +130,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._stop_timer()
         self._in_body = self._progressed = True
         super().on_headers_complete()
+        if self._guard.drain.has_begun:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         self._progressed = True
@@ -146,7 +154,14 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         self._guard.drain.begin(self._on_drained)
-        super().shutdown()
+        if self._is_responding:
+            super().shutdown()
+        else:
+            self.loop.call_later(LINGER, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        if not self._is_responding:
+            self.transport.close()
 
     @property
     def _timeout(self) -> float:

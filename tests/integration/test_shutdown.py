@@ -105,6 +105,22 @@ async def test_a_running_turn_ends_with_the_in_band_error_after_the_drain_time(t
         assert await exit_code(process, 8) == -signal.SIGTERM
 
 
+async def test_a_request_that_is_on_its_way_on_an_idle_connection_is_answered(tmp_path: Path) -> None:
+    request = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"
+    async with server(tmp_path) as process:
+        reader, writer = await asyncio.open_connection("127.0.0.1", process.port)
+        writer.write(request)
+        await reader.readuntil(b'{"status":"ok"}')
+        signalled(process)
+        while not await refuses_connections(process):
+            await asyncio.sleep(0)
+        writer.write(request)
+        answer = await asyncio.wait_for(reader.read(), DRAIN)  # to the end: the connection is not kept
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        writer.close()
+        assert await exit_code(process, 8) == -signal.SIGTERM
+
+
 async def test_a_turn_that_ends_in_time_is_whole(tmp_path: Path) -> None:
     async with server(tmp_path, drain=20) as process:
         said = {"messages": [{"role": "user", "content": "/wait 1500ms\n/say Bye."}]}
