@@ -63,14 +63,18 @@ class Audit:
 
 
 async def audit(gateway: Gateway, ledger: Ledger, marks: Path) -> Audit:
-    """Read all threads and check them. Raises ConnectionCut if one cannot be read."""
+    """Read all threads and check them. One that cannot be read is lost."""
     found = Audit()
     found.check_tools(ledger.tool_calls, marks)
     free = asyncio.Semaphore(CONCURRENCY)
 
     async def check(thread: Thread) -> None:
         async with free:
-            stored = await _stored(gateway, thread)
+            try:
+                stored = await _stored(gateway, thread)
+            except ConnectionCut as exc:
+                found.lost.append(f"{thread.path} cannot be read: {exc}")
+                return
         found.check_thread(thread, stored)
 
     async with asyncio.TaskGroup() as group:
@@ -84,7 +88,7 @@ async def _stored(gateway: Gateway, thread: Thread) -> list[Exchange]:
     if received.status == 404:  # no message arrived
         return []
     if received.status != 200:
-        raise ConnectionCut(f"{thread.path}: {received.status} {bytes(received.raw[:200])!r}")
+        raise ConnectionCut(f"{received.status} {bytes(received.raw[:200])!r}")
     body = orjson.loads(bytes(received.raw))
     if thread.kind == "persona":
         return [(each["user_message"], [each["agent_message"]]) for each in body]

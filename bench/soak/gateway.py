@@ -25,7 +25,11 @@ _TOKEN = re.compile(rb'"(?:content|chunk)":"[^"]')
 
 
 class ConnectionCut(Exception):
-    """The connection broke before the answer was complete, or the proxy answered because its server was gone."""
+    """The connection broke before the answer was complete."""
+
+
+class BadGateway(ConnectionCut):
+    """The proxy answered, because its server was gone."""
 
 
 @dataclass(slots=True)
@@ -57,11 +61,11 @@ class Received:
         return [later - earlier for earlier, later in zip(self.tokens, self.tokens[1:], strict=False)]
 
     def json(self) -> Json:
-        """The body as an object. Raises ConnectionCut if it is none: then the proxy sent it."""
+        """The body as an object. Raises BadGateway if it is none: then the proxy sent it."""
         try:
             return dict(orjson.loads(bytes(self.raw)))
         except ValueError:
-            raise ConnectionCut(f"{self.status} without JSON: {bytes(self.raw[:80])!r}") from None
+            raise BadGateway(f"{self.status} without JSON") from None
 
     def events(self) -> list[Json]:
         """The events of a stream with one JSON object a line."""
@@ -70,7 +74,7 @@ class Received:
 
     @property
     def error_code(self) -> str:
-        """The code of an HTTP error. Raises ConnectionCut if the proxy sent it."""
+        """The code of an HTTP error. Raises BadGateway if the proxy sent it."""
         return str(self.json()["error"]["code"])
 
 

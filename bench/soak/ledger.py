@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Literal
 
 from bench.soak.gateway import Received
-from bench.soak.traffic import Plan
+from bench.soak.traffic import PLAIN, SCRIPT, Plan
 from bench.soak.verdict import Outcome
 
 Kind = Literal["chat", "session", "review", "persona", "task"]
@@ -66,7 +66,11 @@ AFTERMATH = 12.0
 
 @dataclass(slots=True)
 class Ledger:
-    """All turns of the load, the threads and the marks of tools to check, and the gaps of the chat streams."""
+    """All turns of the load, the threads and the marks of tools to check, and the gaps of the chat streams.
+
+    killed: when a process got SIGKILL.
+    problems: events that did not come to their end.
+    """
 
     turns: list[Turn] = field(default_factory=list)
     threads: list[Thread] = field(default_factory=list)
@@ -74,6 +78,7 @@ class Ledger:
     gaps: array[float] = field(default_factory=lambda: array("f"))
     disturbances: list[Disturbance] = field(default_factory=list)
     killed: list[float] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     def add(self, kind: Kind, plan: Plan, received: Received, outcome: tuple[Outcome, str], code: str = "") -> Outcome:
         """Record the turn that `received` belongs to; it ends now."""
@@ -130,15 +135,19 @@ class Ledger:
             (self.cause(turn) or "", turn.kind, turn.code) for turn in self.turns if turn.outcome == "clean error"
         )
 
-    def unexplained_cuts(self, within: float) -> Iterator[Turn]:
-        """Turns whose connection broke, but not within so many seconds after a process was killed during them."""
+    def unexplained(self, outcome: Literal["cut", "bad gateway"], within: float) -> Iterator[Turn]:
+        """Turns with this outcome that did not end within so many seconds after a process was killed during them."""
         for turn in self.turns:
-            if turn.outcome == "cut" and not any(
+            if turn.outcome == outcome and not any(
                 turn.started <= moment <= turn.ended <= moment + within for moment in self.killed
             ):
                 yield turn
 
 
 def first_tokens(turns: Sequence[Turn], kind: Kind) -> list[float]:
-    """The times to first token of the whole turns of a kind, in seconds."""
-    return [turn.first_token for turn in turns if turn.kind == kind and turn.outcome == "whole" and turn.first_token]
+    """The times to first token of the whole turns of a kind whose provider did not fail, in seconds."""
+    return [
+        turn.first_token
+        for turn in turns
+        if turn.kind == kind and turn.outcome == "whole" and turn.model in (PLAIN, SCRIPT) and turn.first_token
+    ]

@@ -17,7 +17,13 @@ from matplotlib.axes import Axes
 
 from bench.pictures import STYLE
 
-_OUTCOMES = {"whole": "#1f5fd1", "hung up": "#b9bec7", "clean error": "#d9a02b", "cut": "#d9622b"}
+_OUTCOMES = {
+    "whole": "#1f5fd1",
+    "hung up": "#b9bec7",
+    "clean error": "#d9a02b",
+    "cut": "#d9622b",
+    "bad gateway": "#7a1fd1",
+}
 _KINDS = {"chat": "#1f5fd1", "session": "#d9622b"}
 _GREY = "#6b7280"
 
@@ -52,7 +58,7 @@ def _first_tokens(axes: Axes, report: Mapping[str, Any]) -> None:
     for kind, colour in _KINDS.items():
         slots = [slot for slot in report["slots"] if kind in slot["first_token"]]
         axes.plot(_minutes(slots), [1000 * slot["first_token"][kind] for slot in slots], color=colour, label=kind)
-    axes.set(title="First token, p99 of whole turns, those with faults too", ylabel="ms")
+    axes.set(title="First token, p99 of turns whose provider did not fail", ylabel="ms")
     axes.set_ylim(bottom=0)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
 

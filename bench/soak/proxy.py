@@ -54,6 +54,6 @@ async def nginx(folder: Path, ports: Sequence[int]) -> AsyncIterator[str]:
 def upstream(ports: Sequence[int]) -> str:
     """The shipped upstream.conf with these servers."""
     shipped = (FILES / "upstream.conf").read_text("utf-8")
-    (line, *_) = re.findall(r" +server [^\n]*\n", shipped)
+    (line, *_) = re.findall(r"^ +server .*\n", shipped, re.MULTILINE)
     servers = "".join(re.sub(r"server \S+?(?=[ ;])", f"server 127.0.0.1:{port}", line) for port in ports)
-    return re.sub(r"(?: +server [^\n]*\n)+", servers, shipped)
+    return re.sub(r"(?:^ +server .*\n)+", servers, shipped, flags=re.MULTILINE)

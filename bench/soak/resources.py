@@ -127,7 +127,8 @@ def worker_pids(server: ServerProcess) -> list[int]:
         children = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
-    return [each for each in children if b"spawn_main" in _command_line(each)] or [pid]
+    workers = [each for each in children if b"spawn_main" in _command_line(each)]
+    return workers if int(server.settings["workers"]) > 1 else [pid]
 
 
 def read_process(pid: int) -> ProcessResources | None:

@@ -49,7 +49,7 @@ class SoakResult:
     @property
     def lost(self) -> int:
         """Streams and tasks without an end, answers without words, acknowledged messages that are not stored."""
-        cuts = sum(1 for _ in self.ledger.unexplained_cuts(CUT_WITHIN))
+        cuts = sum(1 for _ in self.ledger.unexplained("cut", CUT_WITHIN))
         return self.ledger.count("lost") + cuts + len(self.audit.lost)
 
     @property
@@ -70,9 +70,12 @@ class SoakResult:
             yield f"{self.lost} lost"
         if self.doubled:
             yield f"{self.doubled} doubled"
+        if refused := sum(1 for _ in self.ledger.unexplained("bad gateway", CUT_WITHIN)):
+            yield f"{refused} requests got a 502 of the proxy although no process was killed"
         if broken := self.ledger.count("broken"):
             yield f"{broken} broken turns"
         yield from (f"leaked: {each}" for each in self.leaks)
+        yield from self.ledger.problems
         if self.hang_ups.late:
             yield f"{len(self.hang_ups.late)} hang-ups reached the provider late, such as {self.hang_ups.late[:3]}"
         for course in self.courses:
@@ -88,10 +91,10 @@ class SoakResult:
 
     def details(self) -> list[str]:
         """Examples of what is lost, doubled or broken."""
-        cuts = islice(self.ledger.unexplained_cuts(CUT_WITHIN), MAX_EXAMPLES)
+        broken_off = (*self.ledger.unexplained("cut", CUT_WITHIN), *self.ledger.unexplained("bad gateway", CUT_WITHIN))
         return [
             *self.ledger.examples("lost", "doubled", "broken"),
-            *map(self.ledger.describe, cuts),
+            *map(self.ledger.describe, islice(broken_off, MAX_EXAMPLES)),
             *self.audit.lost[:MAX_EXAMPLES],
             *self.audit.doubled[:MAX_EXAMPLES],
         ]

@@ -22,6 +22,8 @@ IDLE_TIMEOUT = 5.0
 """Interval in seconds at which the provider closes idle connections, as real providers do."""
 MIN_LIFE = 24
 """Samples of a worker that has lived long enough for a slope of its memory."""
+STARTUP = 60.0
+"""Seconds in which a worker that was started during the load imports its libraries; they do not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ def memory_courses(samples: Sequence[Sample]) -> list[MemoryCourse]:
     courses = []
     for pid in pids:
         lived = [(sample.at, sample.processes[pid].memory) for sample in samples if pid in sample.processes]
+        if lived[0][0] > samples[0].at:
+            lived = [each for each in lived if each[0] > lived[0][0] + STARTUP]
         if len(lived) >= MIN_LIFE:
             courses.append(MemoryCourse(pid, *map(list, zip(*lived, strict=True))))  # type: ignore[arg-type]
     return courses

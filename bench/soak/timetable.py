@@ -98,7 +98,7 @@ TIMETABLE: Sequence[Event] = (
 async def run_timetable(
     events: Sequence[Event], seconds: float, stack: Stack, ledger: Ledger, progress: Progress
 ) -> None:
-    """Let everything happen, and record when. An event that comes too late begins at once."""
+    """Let everything happen, and record when. An event that comes too late begins at once; one that fails is noted."""
     start = perf_counter()
     for event in events:
         await asyncio.sleep(max(0.0, start + event.at * seconds - perf_counter()))
@@ -106,7 +106,10 @@ async def run_timetable(
         begun = perf_counter()
         # Recorded at once, so that a turn that ends meanwhile finds its cause.
         ledger.disturbances.append(Disturbance(event.name, begun, float("inf")))
-        await event.happen(stack, ledger)
+        try:
+            await event.happen(stack, ledger)
+        except (TimeoutError, OSError, AssertionError, httpx.TransportError) as exc:
+            ledger.problems.append(f"{event.name}: {type(exc).__name__} {exc}")
         ledger.disturbances[-1] = Disturbance(event.name, begun, perf_counter())
 
 

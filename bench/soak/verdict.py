@@ -8,8 +8,9 @@ from typing import Literal, get_args
 
 from bench.soak.traffic import FAULT_CODES, TEXT
 
-Outcome = Literal["whole", "clean error", "hung up", "cut", "lost", "doubled", "broken"]
-"""cut: the connection broke; that is allowed only where a process was killed. broken: against the wire format."""
+Outcome = Literal["whole", "clean error", "hung up", "cut", "bad gateway", "lost", "doubled", "broken"]
+"""cut: the connection broke. bad gateway: the proxy answered, because its server was gone before it answered. Both are
+allowed only where a process was killed. broken: against the wire format."""
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 TRY_AGAIN_CODES = frozenset(

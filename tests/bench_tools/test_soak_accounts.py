@@ -149,10 +149,10 @@ def turn(ledger: Ledger, outcome: Outcome, *, started: float = 0.0, ended: float
 def test_a_connection_may_break_only_when_its_process_is_killed() -> None:
     ledger = Ledger(killed=[10.0])
     turn(ledger, "cut", started=8.0, ended=10.5)
-    assert not list(ledger.unexplained_cuts(within=2))
+    assert not list(ledger.unexplained("cut", within=2))
     for started, ended in ((8.0, 9.0), (11.0, 11.5), (8.0, 13.0)):
         turn(ledger, "cut", started=started, ended=ended)
-    assert len(list(ledger.unexplained_cuts(within=2))) == 3
+    assert len(list(ledger.unexplained("cut", within=2))) == 3
 
 
 def result(ledger: Ledger, **fields: Any) -> SoakResult:
@@ -178,9 +178,10 @@ def test_what_must_not_be_is_a_failure() -> None:
         replace(clean, samples=growing),
         replace(clean, tracebacks=["Traceback"]),
         replace(clean, ledger=Ledger()),
+        replace(clean, ledger=Ledger(turns=ledger.turns, problems=["it did not start"])),
     ):
         assert len(worse.failures()) == 1, worse
-    outcomes: tuple[Outcome, ...] = ("lost", "doubled", "broken", "cut")
+    outcomes: tuple[Outcome, ...] = ("lost", "doubled", "broken", "cut", "bad gateway")
     for outcome in outcomes:
         worse_ledger = Ledger(turns=list(ledger.turns))
         turn(worse_ledger, outcome)

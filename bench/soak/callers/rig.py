@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bench.soak.gateway import ConnectionCut, Gateway, Json, Received
+from bench.soak.gateway import BadGateway, ConnectionCut, Gateway, Json, Received
 from bench.soak.hang_ups import HangUps
 from bench.soak.ledger import Kind, Ledger
 from bench.soak.traffic import Pace, Plan
@@ -59,8 +59,8 @@ class Rig:
         """Record a turn that was refused, or whose server was gone behind the proxy."""
         try:
             code = received.error_code
-        except ConnectionCut as exc:
-            return await self.record(kind, plan, received, ("cut", str(exc)))
+        except BadGateway as exc:
+            return await self.record(kind, plan, received, ("bad gateway", str(exc)))
         outcome = judge_error(code, status=received.status, headers=received.headers, fault=plan.fails)
         return await self.record(kind, plan, received, outcome, code)
 
