@@ -136,10 +136,10 @@ class Ledger:
         )
 
     def unexplained(self, outcome: Literal["cut", "bad gateway"], within: float) -> Iterator[Turn]:
-        """Turns with this outcome that did not end within so many seconds after a process was killed during them."""
+        """Turns with this outcome that did not end within so many seconds after a process was killed."""
         for turn in self.turns:
             if turn.outcome == outcome and not any(
-                turn.started <= moment <= turn.ended <= moment + within for moment in self.killed
+                turn.started <= moment + within and moment <= turn.ended <= moment + within for moment in self.killed
             ):
                 yield turn
 
