@@ -11,8 +11,11 @@ from bench.fuzz.bodies import CALLS
 from bench.fuzz.connection import Attack
 from bench.fuzz.target import FuzzTarget
 
-DOCUMENTED: Final = (200, 202, 400, 401, 404, 405, 408, 409, 413, 422, 431)
-"""What any request may be answered with while everything that the server needs works."""
+DOCUMENTED: Final = (200, 202, 307, 400, 401, 404, 405, 408, 409, 413, 422, 431)
+"""What any request may be answered with while everything that the server needs works.
+
+307: damage can put a slash at the end of a path, and such a path leads to the one without.
+"""
 
 BODIES: Final = (
     {"messages": [{"role": "user", "content": "Hi"}], "stream": True},
