@@ -19,6 +19,7 @@ from agent.tools.caller_tools import CallerTool
 from agent.turn_request import TurnRequest
 from api.http.ids import is_valid_id
 from api.messages.content import to_langchain
+from api.messages.request_schemas import MESSAGES, SYSTEM, TOOLS
 from api.messages.tools import ToolChoice, read_tool_choice, read_tools
 from api.openai.turn_options import TurnOptions
 from config.errors import RequestError
@@ -58,9 +59,9 @@ class CountTokensRequest(TurnOptions):
 
     model_config = ConfigDict(extra="allow")
 
-    messages: list[dict[str, Any]] = Field(min_length=1)
-    system: str | list[dict[str, Any]] | None = None
-    tools: list[dict[str, Any]] | None = None
+    messages: list[dict[str, Any]] = Field(min_length=1, json_schema_extra=MESSAGES)
+    system: str | list[dict[str, Any]] | None = Field(None, json_schema_extra=SYSTEM)
+    tools: list[dict[str, Any]] | None = Field(None, json_schema_extra=TOOLS)
     tool_choice: ToolChoice | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None

@@ -124,7 +124,11 @@ async def _leaks(target: FuzzTarget, pid: int, before: ProcessResources, tasks: 
     while True:
         await asyncio.sleep(0.2)
         after = ProcessResources.of(pid)
-        leaks = [each for each in after.leaks_since(before) if not each.startswith("threads")]
+        leaks = [
+            f"{kind}: {getattr(before, kind)} before, {getattr(after, kind)} after"
+            for kind in ("files", "tcp")
+            if getattr(after, kind) > getattr(before, kind)
+        ]
         if (now := await _tasks(target)) > tasks:
             leaks.append(f"asyncio tasks: {tasks} before, {now} after")
         if (growth := after.memory - before.memory) > MAX_GROWTH:

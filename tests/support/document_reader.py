@@ -104,7 +104,7 @@ class Reader:
         assert not self.failed, f"the command failed, and the document does not say so: {self.output}"
         if kind in ("yaml", "python") and (name := re.match(r"# (\S+\.(?:yaml|py))\n", text)):
             self._write(self.folder / name[1], text)
-        elif kind == "python" and any(each in text for each in CLIENTS):
+        elif kind == "python" and any(each in text for each in CLIENTS) and "await " not in text:
             self.output += self._python(text)
         elif kind == "sh":
             self._command(text)
