@@ -54,7 +54,7 @@ def serve(settings: Settings, sockets: Sequence[socket.socket], ready: Callable[
         access_log=False,  # each turn logs its own line
         server_header=False,
         log_config=None,
-        timeout_worker_healthcheck=120,  # a worker imports LiteLLM before it answers, on a machine that may be busy
+        timeout_worker_healthcheck=30,  # a worker that takes the place of another imports LiteLLM before it answers
         timeout_graceful_shutdown=math.ceil(settings.drain_time) + TIME_TO_CLOSE,
     )
     if settings.workers > 1:
@@ -109,14 +109,23 @@ class _Workers(Multiprocess):
         self._ready: Callable[[], None] | None = ready
 
     def keep_subprocess_alive(self) -> None:
+        if self._ready is not None and not self._is_started():
+            return
         before = list(self.processes)
         super().keep_subprocess_alive()
         for old, new in zip(before, self.processes, strict=True):
             if old is not new:
                 log.warning("worker_replaced", pid=old.pid, exit_code=old.exitcode, by=new.pid)
-        if self._ready and all(each.is_ready(READY_TIMEOUT) for each in self.processes):
+
+    def _is_started(self) -> bool:
+        """Whether all workers answer, or one has died. Until then none is asked for signs of life: it imports."""
+        if any(each.exitcode == STARTUP_FAILURE for each in self.processes):
+            self.should_exit.set()
+            return False
+        if self._ready is not None and all(each.is_ready(READY_TIMEOUT) for each in self.processes):
             self._ready()
             self._ready = None
+        return self._ready is None or any(each.exitcode is not None for each in self.processes)
 
     def terminate_all(self) -> None:
         log.info("stopping", effect="running turns may finish", second_signal="ends them at once")

@@ -97,6 +97,7 @@ def _run(command: dict[str, Any], streams: tuple[int, int, int]) -> None:
         os.dup2(source, target)
     if "terminal" in command:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # Ctrl-C reaches this process
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background ignores it
     sys.argv = ["switchboard", *command["arguments"]]
     api.cli.main()
 
