@@ -47,7 +47,7 @@ async def exit_code(process: ServerProcess, within: float) -> int:
 async def refuses_connections(process: ServerProcess) -> bool:
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", process.port)
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):
         return True
     writer.close()
     return False
