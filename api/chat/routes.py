@@ -15,7 +15,7 @@ from api.chat.wire import ChatBody
 from api.http.admission import admit
 from api.http.auth import authenticate
 from api.http.body import request_body
-from api.http.sse import EVENTS, EventStream, cancel_on_disconnect
+from api.http.sse import EventStream, cancel_on_disconnect
 from api.sessions.routes import count_request, read_body
 from config.settings import Settings
 
@@ -39,7 +39,6 @@ async def chat(request: Request) -> Response:
     openapi_extra=BODY,
     status_code=200,
     response_class=EventStream,
-    responses=EVENTS,
 )
 async def chat_stream(request: Request) -> Response:
     """Server-sent events: `start` at once, `content` as the model says it, then `complete` or `error`."""

@@ -32,13 +32,6 @@ SSE_HEADERS = {
     "x-accel-buffering": "no",
 }
 END: Final = {"type": "http.response.body", "body": b"", "more_body": False}
-EVENTS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "description": "Server-sent events: each `data:` line is a JSON object with a `type`.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
-    }
-}
-"""OpenAPI response of a route that streams."""
 
 
 class EventStream(Response):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
@@ -13,25 +12,14 @@ from agent.turns import TurnService
 from api.http.admission import admit
 from api.http.auth import authenticated_caller
 from api.http.body import read_json_object, request_body, validate_body
-from api.http.caller_scope import with_stored_user
 from api.http.direct_route import DirectRoute
 from api.http.sse import EventStream, cancel_on_disconnect
+from api.http.turn_response import begin_turn, served_headers, whole_response
 from api.messages.encode import MessageEncoder, MessageInfo, error_event
 from api.messages.wire import CountTokensRequest, MessagesRequest, estimated_input
-from api.openai.routes import served_headers
 from config.settings import Settings
 
 routes = APIRouter(tags=["Anthropic"])
-
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "A `message`; with `stream: true`, server-sent events, each with its `type`.",
-        "content": {
-            "application/json": {"schema": {"type": "object"}},
-            "text/event-stream": {"schema": {"type": "string"}},
-        },
-    }
-}
 
 
 async def messages(request: Request) -> Response:
@@ -39,18 +27,16 @@ async def messages(request: Request) -> Response:
     caller = authenticated_caller(request)
     settings: Settings = request.state.settings
     turns: TurnService = request.state.turns
-    personas: PersonaService = request.state.personas
     turns.statistics.count_request(caller)
     began = time.perf_counter()
     body = validate_body(MessagesRequest, await read_json_object(request, limit=settings.max_body_bytes))
     standing = await admit(request)
-    turn_request = await personas.resolve(body.turn_request(request.headers, caller, settings.max_tools))
-    turn = turns.begin(turn_request := with_stored_user(request, turn_request))
-    events = turns.run(turn, turn_request.session_key, turn_request.fingerprint)
+    begun = await begin_turn(request, body.turn_request(request.headers, caller, settings.max_tools))
+    turn, events = begun.turn, begun.events
     info = MessageInfo(
         id=f"msg_{turn.ids.turn_id}",
         model=lambda: turn.record.model,
-        input_tokens=estimated_input(turn_request),
+        input_tokens=estimated_input(begun.request),
         shows_thinking=body.shows_thinking,
     )
     encoder = MessageEncoder(info)
@@ -63,9 +49,7 @@ async def messages(request: Request) -> Response:
             encode_keep_alive=encoder.ping,
         )
     answer = await cancel_on_disconnect(request, encoder.whole(events))
-    overhead = time.perf_counter() - began - turn.record.provider_seconds
-    headers = {**standing, **served_headers(turn), "x-switchboard-overhead-ms": f"{overhead * 1000:.1f}"}
-    return Response(orjson.dumps(answer), headers=headers, media_type="application/json")
+    return whole_response(answer, turn, began, standing)
 
 
 async def count_tokens(request: Request) -> Response:
@@ -88,7 +72,6 @@ for prefix, documented in (("/v1", True), ("", False)):
         methods=["POST"],
         summary="Run one agent turn, as Anthropic's Messages API",
         openapi_extra=request_body(MessagesRequest),
-        responses=RESPONSES,
         include_in_schema=documented,
         route_class_override=DirectRoute,
     )

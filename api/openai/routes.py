@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
-import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
 from agent.personas.persona import MODEL_PREFIX, Persona
 from agent.personas.service import PersonaService
-from agent.turn import Turn
 from agent.turns import TurnService
 from api.http.admission import admit
 from api.http.anthropic_errors import speaks_anthropic
 from api.http.auth import authenticate, authenticated_caller
 from api.http.body import read_json_object, request_body, validate_body
-from api.http.caller_scope import with_stored_user
 from api.http.direct_route import DirectRoute
 from api.http.sse import EventStream, cancel_on_disconnect
+from api.http.turn_response import begin_turn, served_headers, whole_response
 from api.messages.encode import model_list, model_object
 from api.openai.encode import CompletionInfo, chunks, completion, error_event
 from api.openai.wire import ChatCompletionRequest
@@ -28,22 +25,7 @@ from config.errors import StorageUnavailable
 from config.settings import Settings
 from router.failover import model_not_found
 
-SAFE_IN_HEADERS = "/:#*@+,=()[] "
-"""Characters that are not percent-encoded in headers. Names of models and deployments may be in any language."""
-
 routes = APIRouter(tags=["OpenAI"])
-
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "A `chat.completion`; with `stream: true`, server-sent events with its chunks.",
-        "content": {
-            "application/json": {"schema": {"type": "object"}},
-            "text/event-stream": {"schema": {"type": "string"}},
-        },
-    }
-}
-
-DESCRIPTION = request_body(ChatCompletionRequest)
 
 
 async def chat_completions(request: Request) -> Response:
@@ -54,11 +36,9 @@ async def chat_completions(request: Request) -> Response:
     turns.statistics.count_request(caller)
     began = time.perf_counter()
     body = validate_body(ChatCompletionRequest, await read_json_object(request, limit=settings.max_body_bytes))
-    personas: PersonaService = request.state.personas
     standing = await admit(request)
-    turn_request = await personas.resolve(body.turn_request(request.headers, caller, settings.max_tools))
-    turn = turns.begin(turn_request := with_stored_user(request, turn_request))
-    events = turns.run(turn, turn_request.session_key, turn_request.fingerprint)
+    begun = await begin_turn(request, body.turn_request(request.headers, caller, settings.max_tools))
+    turn, events = begun.turn, begun.events
     info = CompletionInfo(
         id=f"chatcmpl-{turn.ids.turn_id}",
         created=int(time.time()),
@@ -76,9 +56,7 @@ async def chat_completions(request: Request) -> Response:
             keep_alive=settings.keep_alive_interval,
         )
     answer = await cancel_on_disconnect(request, completion(events, info))
-    overhead = time.perf_counter() - began - turn.record.provider_seconds
-    headers = {**standing, **served_headers(turn), "x-switchboard-overhead-ms": f"{overhead * 1000:.1f}"}
-    return Response(orjson.dumps(answer), headers=headers, media_type="application/json")
+    return whole_response(answer, turn, began, standing)
 
 
 for path, documented in (("/v1/chat/completions", True), ("/chat/completions", False)):
@@ -87,25 +65,10 @@ for path, documented in (("/v1/chat/completions", True), ("/chat/completions", F
         chat_completions,
         methods=["POST"],
         summary="Run one agent turn",
-        openapi_extra=DESCRIPTION,
-        responses=RESPONSES,
+        openapi_extra=request_body(ChatCompletionRequest),
         include_in_schema=documented,
         route_class_override=DirectRoute,
     )
-
-
-def served_headers(turn: Turn) -> Mapping[str, str]:
-    """Headers for the model, the deployment and the number of attempts, as known so far, and `superseded`."""
-    record = turn.record
-    headers = {
-        "x-switchboard-model": quote(record.model, SAFE_IN_HEADERS),
-        "x-switchboard-attempts": str(len(record.attempts)),
-    }
-    if record.served_deployment is not None:
-        headers["x-switchboard-deployment"] = quote(record.served_deployment, SAFE_IN_HEADERS)
-    if turn.superseded:
-        headers["x-switchboard-superseded"] = "true"
-    return headers
 
 
 @routes.get("/models", include_in_schema=False, dependencies=[Depends(authenticate)])

@@ -9,7 +9,7 @@ from typing import Any
 
 from agent.personas.persona import Conversation, Exchange, Persona
 from agent.personas.turn import PersonaTurn
-from api.openai.routes import served_headers
+from api.http.turn_response import served_headers
 
 
 def agent(persona: Persona) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from api.http.auth import authenticate
 from api.http.body import request_body
 from api.http.caller_scope import owner
 from api.http.errors import InvalidBody, NotYours
-from api.http.sse import EVENTS, EventStream, cancel_on_disconnect
+from api.http.sse import EventStream, cancel_on_disconnect
 from api.personas import encode
 from api.personas.wire import ChatAgentBody, CreateAgentBody, CreateConversationBody, UpdateAgentBody
 from api.sessions.routes import count_request, read_body
@@ -94,7 +94,6 @@ async def chat_agent(request: Request) -> Response:
     openapi_extra=request_body(ChatAgentBody),
     status_code=200,
     response_class=EventStream,
-    responses=EVENTS,
 )
 async def chat_agent_stream(request: Request) -> Response:
     """Server-sent events: each `data:` line is a JSON object with a `type`."""

@@ -18,7 +18,7 @@ from api.http.auth import authenticate, authenticated_caller
 from api.http.body import read_json_object, request_body, validate_body
 from api.http.direct_route import DirectRoute
 from api.http.sse import EventStream, cancel_on_disconnect
-from api.openai.routes import served_headers
+from api.http.turn_response import served_headers, whole_response
 from api.responses.encode import ResponseEncoder, sse
 from api.responses.stored_items import listed
 from api.responses.turn import begin
@@ -30,16 +30,6 @@ MAX_LISTED = 100
 """Items in one answer of `input_items`, as in OpenAI's API."""
 
 routes = APIRouter(tags=["OpenAI"])
-
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "A `response`; with `stream: true`, server-sent events, each with its `type`.",
-        "content": {
-            "application/json": {"schema": {"type": "object"}},
-            "text/event-stream": {"schema": {"type": "string"}},
-        },
-    }
-}
 
 
 async def create_response(request: Request) -> Response:
@@ -65,9 +55,7 @@ async def create_response(request: Request) -> Response:
             keep_alive=settings.keep_alive_interval,
         )
     answer = await cancel_on_disconnect(request, encoder.whole(response.events))
-    overhead = time.perf_counter() - began - turn.record.provider_seconds
-    headers = {**standing, **served_headers(turn), "x-switchboard-overhead-ms": f"{overhead * 1000:.1f}"}
-    return Response(orjson.dumps(answer), headers=headers, media_type="application/json")
+    return whole_response(answer, turn, began, standing)
 
 
 for path, documented in (("/v1/responses", True), ("/responses", False)):
@@ -77,7 +65,6 @@ for path, documented in (("/v1/responses", True), ("/responses", False)):
         methods=["POST"],
         summary="Run one agent turn, as OpenAI's Responses API",
         openapi_extra=request_body(ResponseRequest),
-        responses=RESPONSES,
         include_in_schema=documented,
         route_class_override=DirectRoute,
     )

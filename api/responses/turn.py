@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from starlette.requests import HTTPConnection
 
 from agent.events import Event
-from agent.personas.service import PersonaService
 from agent.responses.store import ResponseStore
 from agent.turn import Turn
-from agent.turns import TurnService
-from api.http.caller_scope import with_stored_user
+from api.http.turn_response import begin_turn
 from api.responses.encode import ResponseEncoder, Save, unsaved
 from api.responses.response_object import Object, ResponseInfo
 from api.responses.stored_items import Conversation, conversation
@@ -41,13 +39,11 @@ async def begin(connection: HTTPConnection, caller: str, body: ResponseRequest) 
         ModelNotFound, ModelUnavailable, ServerStopping: see `TurnService.begin`.
     """
     settings: Settings = connection.state.settings
-    turns: TurnService = connection.state.turns
-    personas: PersonaService = connection.state.personas
     responses: ResponseStore = connection.state.responses
     said = await conversation(responses, caller, body.previous_response_id, body.items())
     request = body.turn_request(connection.headers, caller, settings.max_tools, said.items, said.earlier)
-    request = await personas.resolve(request)
-    turn = turns.begin(request := with_stored_user(connection, request))
+    begun = await begin_turn(connection, request)
+    turn = begun.turn
     info = ResponseInfo(
         key=turn.ids.turn_id,
         created_at=_now(),
@@ -57,8 +53,7 @@ async def begin(connection: HTTPConnection, caller: str, body: ResponseRequest) 
         provider_fields=lambda: turn.record.provider_fields,
     )
     encoder = ResponseEncoder(info, unsaved if body.store is False else _save(responses, caller, said))
-    events = turns.run(turn, request.session_key, request.fingerprint)
-    return ResponseTurn(turn, events, encoder, request.session_id)
+    return ResponseTurn(turn, begun.events, encoder, request.session_id)
 
 
 def _save(responses: ResponseStore, caller: str, said: Conversation) -> Save:

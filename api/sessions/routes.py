@@ -25,7 +25,7 @@ from api.http.body import read_json_object, request_body, validate_body
 from api.http.caller_scope import stored_user
 from api.http.errors import InvalidBody
 from api.http.ids import ID_DESCRIPTION, ID_SCHEMA
-from api.http.sse import EVENTS, EventStream, cancel_on_disconnect
+from api.http.sse import EventStream, cancel_on_disconnect
 from api.sessions import encode
 from api.sessions.wire import CancelBody, InvokeBody, MemoryBody, ResumeBody, SessionBody, valid_id
 from config.errors import MemoryDisabled, MemoryNotFound, RequestError, SessionNotFound
@@ -58,7 +58,6 @@ async def invoke(request: Request) -> Response:
     openapi_extra=request_body(InvokeBody),
     status_code=200,
     response_class=EventStream,
-    responses=EVENTS,
 )
 async def invoke_stream(request: Request) -> Response:
     """Server-sent events: each `data:` line is a JSON object with a `type`."""
@@ -84,7 +83,6 @@ async def resume(request: Request) -> Response:
     openapi_extra=request_body(ResumeBody),
     status_code=200,
     response_class=EventStream,
-    responses=EVENTS,
 )
 async def resume_stream(request: Request) -> Response:
     """Server-sent events, as in `/agent/invoke/stream`."""

@@ -13,7 +13,7 @@ from api.http.admission import admit_task
 from api.http.auth import authenticate
 from api.http.body import request_body
 from api.http.caller_scope import shown_user, stored_user
-from api.http.sse import EVENTS, EventStream
+from api.http.sse import EventStream
 from api.sessions.encode import SseEncoder
 from api.sessions.routes import Offset, PathId, count_request, of_caller, read_body
 from api.sessions.wire import ResumeBody
@@ -72,7 +72,6 @@ async def cancel_task(request: Request, task_id: str) -> dict[str, Any]:
     summary="A task's events",
     status_code=200,
     response_class=EventStream,
-    responses=EVENTS,
 )
 async def task_events(
     request: Request,
