@@ -1,8 +1,19 @@
-"""Whole numbers of requests. In JSON, 60 and 60.0 are the same number."""
+"""Whole numbers of requests. In JSON, 60 and 60.0 are the same number; `true` is none."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+
+from config.parsing.sections import NotBool
+
+LARGEST_COUNT: Final = 2**31 - 1
+LARGEST_SEED: Final = 2**63 - 1
+
+TokenCount = Annotated[int, Field(ge=1, le=LARGEST_COUNT), NotBool]
+Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT), NotBool]
+Seed = Annotated[int, Field(ge=-LARGEST_SEED, le=LARGEST_SEED), NotBool]
 
 
 def whole(value: Any) -> Any:

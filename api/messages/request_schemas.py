@@ -53,6 +53,9 @@ MESSAGES: Final[Schema] = {
     },
 }
 SYSTEM: Final = _content(_TEXT_BLOCK)
+FORMAT: Final[Schema] = {
+    "anyOf": [_object("type", "schema", type={"const": "json_schema"}, schema={"type": "object"}), {"type": "null"}]
+}
 TOOLS: Final[Schema] = {
     "anyOf": [
         {

@@ -18,8 +18,9 @@ from agent.memory.trim import estimated_tokens
 from agent.tools.caller_tools import CallerTool
 from agent.turn_request import TurnRequest
 from api.http.ids import is_valid_id
+from api.http.numbers import Count, TokenCount
 from api.messages.content import to_langchain
-from api.messages.request_schemas import MESSAGES, SYSTEM, TOOLS
+from api.messages.request_schemas import FORMAT, MESSAGES, SYSTEM, TOOLS
 from api.messages.tools import ToolChoice, read_tool_choice, read_tools
 from api.openai.turn_options import TurnOptions
 from config.errors import RequestError
@@ -43,7 +44,7 @@ class Thinking(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     type: str
-    budget_tokens: int | None = None
+    budget_tokens: Count | None = None
     display: str | None = None
 
 
@@ -51,7 +52,7 @@ class OutputConfig(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
-    format: dict[str, Any] | None = None
+    format: dict[str, Any] | None = Field(None, json_schema_extra=FORMAT)
 
 
 class CountTokensRequest(TurnOptions):
@@ -133,11 +134,11 @@ class CountTokensRequest(TurnOptions):
 class MessagesRequest(CountTokensRequest):
     """Anthropic's request for a message (https://platform.claude.com/docs/en/api/messages/create)."""
 
-    max_tokens: Annotated[int, Field(ge=1)]
+    max_tokens: TokenCount
     stop_sequences: list[str] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    top_k: Annotated[int, Field(ge=0)] | None = None
+    top_k: Count | None = None
 
     def _params(self) -> dict[str, Any]:
         choice, user = self.tool_choice, self._user

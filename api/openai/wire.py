@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from agent.tools.caller_tools import CallerTool
 from agent.turn_request import TurnRequest
+from api.http.numbers import Seed, TokenCount
 from api.openai.messages import to_langchain
 from api.openai.request_schemas import FUNCTION, MESSAGES, TOOL, items
 from api.openai.tools import check_tool_count, check_tool_names, read_function, read_tool, read_tool_choice
@@ -37,7 +38,7 @@ FORWARDED_PARAMS = (
 
 # Some platforms send -1 for "no limit".
 Unlimited = BeforeValidator(lambda value: None if value == -1 else value)
-TokenLimit = Annotated[Annotated[int, Field(ge=1)] | None, Unlimited]
+TokenLimit = Annotated[TokenCount | None, Unlimited]
 
 
 class StreamOptions(BaseModel):
@@ -63,7 +64,7 @@ class ChatCompletionRequest(TurnOptions):
     max_tokens: TokenLimit = None
     max_completion_tokens: TokenLimit = None
     stop: str | list[str] | None = Field(None, json_schema_extra={"maxItems": MAX_STOP})
-    seed: int | None = None
+    seed: Seed | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     logit_bias: dict[str, float] | None = None

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent.tools.caller_tools import CallerTool
 from agent.turn_request import TurnRequest
+from api.http.numbers import TokenCount
 from api.openai.tools import check_tool_count, check_tool_names, read_function, read_tool_choice
 from api.openai.turn_options import TurnOptions
 from api.responses.input_items import Item, items_of, messages_of
@@ -100,7 +101,7 @@ class ResponseRequest(TurnOptions):
     reasoning: Reasoning | None = None
     metadata: Metadata | None = None
     include: list[str] | None = None
-    max_output_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_output_tokens: TokenCount | None = None
     max_tool_calls: int | None = None
     parallel_tool_calls: bool | None = None
     previous_response_id: str | None = None

@@ -21,7 +21,9 @@ CHECKS: Final = Path(__file__).with_name("checks.toml")
 
 RIGHT: Final[tuple[tuple[str, bytes], ...]] = (
     # The request's own `timeout` passed.
-    ("not_a_server_error", rb'"code":"deadline_exceeded"'),
+    ("not_a_server_error", rb'"code":"deadline_exceeded"|"type":"timeout_error"'),
+    # A body above the size limit is refused for its size.
+    ("negative_data_rejection", rb"The body is larger than"),
     # No schema names the models and tools of this server.
     ("positive_data_acceptance", rb"no model here|unknown (?:MCP )?tool|is listed twice|dimensions"),
     # No schema can relate one field to another.

@@ -175,7 +175,7 @@ async def test_errors_have_anthropics_form(
 
 
 async def test_a_rate_limit_says_when_to_come_back(http: httpx.AsyncClient) -> None:
-    answered = await http.post("/v1/messages", json=body("limited", stream=True))
+    answered = await http.post("/v1/messages", json=body("limited"))
     assert (answered.status_code, answered.json()["error"]["type"]) == (429, "rate_limit_error")
     assert 0 < int(answered.headers["retry-after"]) <= 7
 
