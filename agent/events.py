@@ -2,7 +2,8 @@
 
 TextDelta* (ToolStarted* ToolFinished* TextDelta*)* (HandOff* | ReviewRequested*) Usage (TurnFinished | TurnFailed)
 
-`ReasoningDelta` comes wherever the model thinks, if the turn's reader wants it.
+`ReasoningDelta` comes wherever the model thinks, if the turn's reader wants it. `Filler` comes between a `ToolStarted`
+and its `ToolFinished`, if the turn's request asks for it.
 """
 
 from __future__ import annotations
@@ -38,6 +39,14 @@ class ToolStarted:
     call_id: str
     name: str
     arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Filler:
+    """A sentence of agent.yaml for the caller to hear while the tool call runs. It is not part of the answer."""
+
+    text: str
+    call_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,7 @@ Event = (
     TextDelta
     | ReasoningDelta
     | ToolStarted
+    | Filler
     | ToolFinished
     | HandOff
     | ReviewRequested

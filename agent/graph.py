@@ -13,6 +13,7 @@ from langgraph.runtime import get_runtime
 from langgraph.warnings import LangGraphDeprecatedSinceV10
 
 from agent.chat_model import RoutedChatModel
+from agent.tools.filler import filled_calls
 from agent.tools.recorded_calls import recorded_calls
 from agent.tools.review import review_calls
 from agent.tools.tool_errors import tool_error_text
@@ -27,7 +28,7 @@ def compile_graph(tools: ToolSet, checkpointer: BaseCheckpointSaver[Any] | None 
 
     `options` go to create_react_agent: `post_model_hook`, `response_format`, ...
     """
-    wrap_call = recorded_calls(review_calls(tools.reviewed))
+    wrap_call = recorded_calls(filled_calls(review_calls(tools.reviewed)))
     node = ToolNode(list(tools.tools), handle_tool_errors=tool_error_text, awrap_tool_call=wrap_call)
     with warnings.catch_warnings():
         # The project is defined on create_react_agent, which LangGraph 1.0 marks as moved to the langchain package.

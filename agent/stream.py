@@ -13,6 +13,7 @@ from langgraph.types import Command
 
 from agent.events import (
     Event,
+    Filler,
     FinishReason,
     HandOff,
     ReasoningDelta,
@@ -133,6 +134,8 @@ class AgentRun:
                 yield TextDelta(self._joiner.join(text), refusal)
             case "custom", ReasoningDelta():
                 yield payload
+            case "custom", Filler(text, call_id):
+                yield Filler(self._joiner.join_aside(text), call_id)
             case "updates", Mapping():
                 cached = bool(payload.get("__metadata__", {}).get("cached"))
                 for interrupt in payload.get("__interrupt__", ()):
@@ -219,3 +222,13 @@ class TextJoiner:
         apart = apart or any(east_asian_width(each) in "WF" for each in (self._last, text[0]))
         self._last, self._ended = text[-1], False
         return text if apart else f" {text}"
+
+    def join_aside(self, text: str) -> str:
+        """`text`, which is neither the text before nor the one after it.
+
+        A space follows: speech synthesis that waits for the end of a sentence takes it as ended.
+        """
+        self._ended = True
+        joined = self.join(text if east_asian_width(text[-1]) in "WF" else f"{text} ")
+        self._ended = True
+        return joined

@@ -10,6 +10,7 @@ from typing import Any
 from langchain_core.messages import AnyMessage
 
 from agent.memory.long_term import LongTermMemory
+from agent.tools.filler import StepFiller
 from agent.tools.tool_record import ToolRecord
 from config.errors import StepLimitReached
 from router.routed_turn import RoutedTurn
@@ -27,8 +28,8 @@ class TurnContext:
     remembers. `answered` holds the ids of the reviewed tool calls that this turn answers: they count as
     reviewed even if agent.yaml no longer says so. `shows_reasoning`: the reader gets what the model thinks. `steps`
     counts the model calls so far. `caller_tools` are the names of the caller's tools, and `allowed_tools` those of them
-    that the model may call; None for all. `start_slot` is the turn's place in the `StartGate`. `tool_records` are the
-    tool calls so far.
+    that the model may call; None for all. `filler` speaks while a tool runs; None for silence. `start_slot` is the
+    turn's place in the `StartGate`. `tool_records` are the tool calls so far.
     """
 
     turn: RoutedTurn
@@ -43,6 +44,7 @@ class TurnContext:
     caller_tools: frozenset[str] = frozenset()
     allowed_tools: frozenset[str] | None = None
     shows_reasoning: bool = False
+    filler: StepFiller | None = None
     steps: int = field(default=0, init=False)
     start_slot: asyncio.Semaphore | None = field(default=None, init=False)
     tool_records: list[ToolRecord] = field(default_factory=list, init=False)

@@ -32,6 +32,7 @@ class TurnRequest:
     `agent` is the name of who answers; None is that of agent.yaml.
 
     A caller with a list of models must be allowed one of `allowed_as`, in place of the model's own name.
+    `filler` is the language of the fillers that the caller wants to hear while a tool runs; None for silence.
     """
 
     model: str | None
@@ -51,6 +52,7 @@ class TurnRequest:
     agent: str | None = None
     caller: str | None = None
     allowed_as: tuple[str, ...] = ()
+    filler: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class ThreadRequest:
 
     `prompt` says what the model is sent of the thread. `answered` are the ids of the tool calls that `answers` decide.
     Tools are told `user_id` and `session_id`.
-    `params`, `agent_tools`, `agent`, `caller` and `allowed_as` are those of TurnRequest.
+    `params`, `agent_tools`, `agent`, `caller`, `allowed_as` and `filler` are those of TurnRequest.
     """
 
     model: str | None
@@ -75,4 +77,5 @@ class ThreadRequest:
     agent: str | None = None
     caller: str | None = None
     allowed_as: tuple[str, ...] = ()
+    filler: str | None = None
     turn_id: str = field(default_factory=lambda: token_hex(16))

@@ -26,6 +26,7 @@ from agent.statistics.statistics import Statistics
 from agent.stream import AgentInput, AgentRun
 from agent.tools.caller_tools import CallerTool
 from agent.tools.choice import chosen_tools
+from agent.tools.filler import SentenceTurns, StepFiller
 from agent.tools.mcp.host import McpHost
 from agent.tools.tool_set import ToolSet, own_tool_names, tool_set
 from agent.turn import Turn
@@ -91,6 +92,7 @@ class TurnService:
         self._checkpointer = checkpointer
         self._model = RoutedChatModel()
         self._gate = StartGate()
+        self._sentences = SentenceTurns()
         self._graphs: SizedCache[object, tuple[ToolSet, AgentGraph]] = SizedCache(
             COMPILED_TOOL_SETS, COMPILED_TOOL_BYTES
         )
@@ -140,6 +142,7 @@ class TurnService:
             caller_tools=frozenset(each.name for each in request.caller_tools),
             allowed_tools=request.allowed_tools,
             shows_reasoning=self.profile.reasoning_content,
+            filler=self._filler(request),
         )
         run = AgentRun(graph, tools.hand_offs, AgentInput(request.messages), context, self._gate)
         ids = TurnIds(token_hex(16), request.session_id, request.agent or self.profile.name)
@@ -161,6 +164,7 @@ class TurnService:
             session_id=request.session_id,
             memory=self.memory,
             answered=request.answered,
+            filler=self._filler(request),
         )
         given = AgentInput(request.messages, request.thread, request.answers)
         ids = TurnIds(request.turn_id, request.session_id, request.agent or self.profile.name)
@@ -234,6 +238,13 @@ class TurnService:
         finally:
             if self._running.get(session_key) is running:
                 del self._running[session_key]
+
+    def _filler(self, request: TurnRequest | ThreadRequest) -> StepFiller | None:
+        settings = self.profile.filler
+        if request.filler is None or settings is None:
+            return None
+        sentences = settings.in_language(request.filler)
+        return StepFiller(settings.after, partial(self._sentences.next, request.session_id, sentences))
 
     def _remembers_users(self, routed: RoutedTurn) -> bool:
         group = routed.registry.resolve(routed.model) or ""

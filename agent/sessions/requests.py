@@ -20,7 +20,8 @@ class Invocation:
 
     `system_message` replaces or extends the agent's system prompt, as a caller's system message does. With `sets_ttl`
     the session expires `ttl` seconds from now; None means never. `agent_id` is the persona of a new session.
-    `caller` is the id of the caller's token.
+    `caller` is the id of the caller's token. `filler` is the language of the fillers that the reader of the events
+    speaks while a tool runs; None for silence.
     """
 
     user_id: str
@@ -34,13 +35,14 @@ class Invocation:
     on_pending: OnPending = "refuse"
     agent_id: str | None = None
     caller: str | None = None
+    filler: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
     """A reviewer's answers by interrupt id; the key None means the only pending one.
 
-    A tuple answers all pending interrupts in their order. `caller` is the id of the caller's token.
+    A tuple answers all pending interrupts in their order. `caller` and `filler` are those of Invocation.
     """
 
     user_id: str
@@ -48,3 +50,4 @@ class Resumption:
     answers: Mapping[str | None, ReviewResponse] | tuple[ReviewResponse, ...]
     model: str | None = None
     caller: str | None = None
+    filler: str | None = None

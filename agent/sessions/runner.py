@@ -82,6 +82,7 @@ class SessionRunner:
         model: str | None = None,
         system_message: str | None = None,
         caller: str | None = None,
+        filler: str | None = None,
     ) -> AsyncGenerator[SessionEvent, None]:
         """The turn's events. Closing the iterator cancels the turn; the text delivered until then is stored."""
         claim, query, persona, continues = admitted.claim, admitted.query, admitted.persona, admitted.continues
@@ -105,6 +106,7 @@ class SessionRunner:
                     agent=persona.shown_name if persona else None,
                     caller=caller,
                     allowed_as=persona.model_names if persona and not (model or before.model) else (),
+                    filler=filler,
                     turn_id=claim.turn_id,
                 )
             )

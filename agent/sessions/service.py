@@ -56,7 +56,11 @@ class SessionService:
         """
         admitted = await self._admission.admit_message(request, task)
         events = self._runner.run(
-            admitted, model=request.model, system_message=request.system_message, caller=request.caller
+            admitted,
+            model=request.model,
+            system_message=request.system_message,
+            caller=request.caller,
+            filler=request.filler,
         )
         async with aclosing(events):
             async for event in events:
@@ -73,7 +77,8 @@ class SessionService:
         """
         record = await self.get(request.user_id, request.session_id)
         admitted = await self._admission.admit_answers(record, request, task)
-        async with aclosing(self._runner.run(admitted, model=request.model, caller=request.caller)) as events:
+        events = self._runner.run(admitted, model=request.model, caller=request.caller, filler=request.filler)
+        async with aclosing(events):
             async for event in events:
                 yield event
 

@@ -17,6 +17,7 @@ from config.parsing.sections import NotBool, Section
 from config.parsing.validation import validate
 from config.parsing.yaml_document import Document, read_yaml
 from config.profile.chat import ChatSection, ChatSettings
+from config.profile.filler import FillerSection, FillerSettings
 from config.profile.mcp_servers import MCP_URL, McpServer, McpServerSection, server_name, server_of_environment
 from config.profile.memory import MemorySection, MemorySettings, Trim, TrimSection
 from config.profile.own_tool_checks import check_references, check_tools, declared_names, resolve_references
@@ -58,7 +59,8 @@ class AgentProfile:
     `function_call_object` adds the top-level `function_call` of a hand-off. `reasoning_content` sends callers what the
     model thinks. `tools` are names: of tools that ship, and of `own_tools`, the operator's own. `loaded_tools` are the
     LangChain tools of `own_tools` by name, which `agent/tools/own/` adds. `max_steps` limits the model calls of one
-    turn. `review` holds the patterns that `reviewed` matches. `trim` None sends the whole conversation.
+    turn. `review` holds the patterns that `reviewed` matches. `trim` None sends the whole conversation. `filler` None
+    leaves callers in silence while a tool runs.
     """
 
     system_prompt: str
@@ -75,6 +77,7 @@ class AgentProfile:
     trim: Trim | None = None
     memory: MemorySettings = field(default_factory=MemorySettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
+    filler: FillerSettings | None = None
     source: Path | None = None
 
     @property
@@ -146,6 +149,8 @@ def check_agent(file: Path, environ: Mapping[str, str] = os.environ) -> tuple[Ag
         fields["memory"] = agent.memory.value
     if agent.chat is not None:
         fields["chat"] = agent.chat.value
+    if agent.filler is not None:
+        fields["filler"] = agent.filler.value
     return AgentProfile(**fields, source=file), ()
 
 
@@ -289,6 +294,11 @@ class AgentFile(Section):
     )
     memory: MemorySection | None = Field(None, description="Long-term memory of users. Default: off.")
     chat: ChatSection | None = Field(None, description="What `/chat/stream` says by itself.")
+    filler: FillerSection | None = Field(
+        None,
+        description="What a caller on the phone hears while one of the agent's own tools runs: sentences by language, "
+        "such as `{after: 1, en: [One moment.], zh: [请稍等。]}`. Default: nothing.",
+    )
 
     @field_validator("transfer_destinations")
     @classmethod

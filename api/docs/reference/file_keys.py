@@ -62,6 +62,8 @@ class _Keys:
                 self._described.add((key, meaning))
                 need = "Required. " if key in schema.get("required", ()) else ""
                 rows.append((code(key), self._kind(value), need + meaning + link(self._see.get(key))))
+        if isinstance(more := schema.get("additionalProperties"), dict) and "description" in more:
+            rows.append((code("NAME"), self._kind(more), more["description"]))
         rows.sort(key=lambda row: not row[2].startswith("Required. "))
         text += table(("key", "value", "meaning"), rows) if rows else ""
         text += f"\nAs above: {', '.join(same)}.\n" if same else ""

@@ -32,6 +32,7 @@ SEE_AGENT = {
     "trim": "../sessions.md#what-the-model-sees",
     "memory": "../sessions.md#long-term-memory",
     "chat": "../chat.md#events",
+    "filler": "../tools.md#while-a-tool-runs",
 }
 SEE_SETTINGS = {
     "drain_time": "../configuration.md#stopping-the-server",
