@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from agent.events import Event, HandOff, ReasoningDelta, TextDelta, TurnFailed, TurnFinished, Usage
+from agent.events import Event, Filler, HandOff, ReasoningDelta, TextDelta, TurnFailed, TurnFinished, Usage
 from agent.tools.transfer_call import call_control
 from api.http.errors import error_object
 from api.http.sse import DONE
@@ -54,6 +54,8 @@ async def chunks(events: AsyncGenerator[Event, None], info: CompletionInfo) -> A
                     yield encoder.refusal(text) if refusal else encoder.text(text)
                 case ReasoningDelta(text):
                     yield encoder.reasoning(text)
+                case Filler(text):
+                    yield encoder.text(text)
                 case HandOff() as call:
                     if chunk := encoder.hand_off(call):
                         yield chunk

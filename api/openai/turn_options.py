@@ -10,10 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.http.ids import ModelName, is_valid_id
 from api.openai.request_schemas import FALLBACK, items
 from config.errors import RequestError
+from config.profile.languages import ANY_LANGUAGE, is_language
 from router.failover import RoutingOverrides
 
 HAND_OFFS = "x-switchboard-hand-offs"
 """The header, or key of `metadata`, that turns the agent's own hand-offs on or off."""
+
+FILLER = "x-switchboard-filler"
+"""The header, or key of `metadata`, that asks for something to hear while a tool runs, and in which language."""
 
 MAX_FALLBACKS = 32
 
@@ -74,6 +78,22 @@ class TurnOptions(BaseModel):
             case "on" | "true" | "yes" | "1":
                 return True
         raise RequestError(f"{HAND_OFFS} is {value!r}; it must be 'on' or 'off'.", param=HAND_OFFS)
+
+    def filler(self, headers: Mapping[str, str]) -> str | None:
+        """The language of the fillers that the caller wants to hear; None for none. Raises RequestError."""
+        value = headers.get(FILLER, (self.metadata or {}).get(FILLER))
+        if value is None:
+            return None
+        match text := str(value).strip().lower():
+            case "off" | "false" | "0":
+                return None
+            case "on" | "true" | "1":
+                return ANY_LANGUAGE
+        if not is_language(text):
+            raise RequestError(
+                f"{FILLER} is {value!r}; it must be 'on', 'off' or a language such as 'en' or 'zh-CN'.", param=FILLER
+            )
+        return text
 
     def _fallbacks(self, headers: Mapping[str, str]) -> tuple[str, ...] | None:
         if headers.get("x-switchboard-no-fallback", "").lower() in ("1", "true", "yes"):

@@ -102,6 +102,7 @@ class ChatCompletionRequest(TurnOptions):
             session_key=f"{caller}:{session}" if session else None,
             fingerprint=self._fingerprint() if session else None,
             overrides=self.overrides(headers),
+            filler=self._filler(headers),
             user_id=self.user_id,
             session_id=session,
             caller=caller,
@@ -116,6 +117,12 @@ class ChatCompletionRequest(TurnOptions):
             raise RequestError("Log probabilities are not supported.", param="logprobs")
         if isinstance(self.stop, list) and len(self.stop) > MAX_STOP:
             raise RequestError(f"stop has {len(self.stop)} strings; at most {MAX_STOP} are possible.", param="stop")
+
+    def _filler(self, headers: Mapping[str, str]) -> str | None:
+        """The language of fillers. Only a stream has a wait to fill, and JSON must stay JSON."""
+        language = self.filler(headers)
+        is_text = (self.response_format or {}).get("type", "text") == "text"
+        return language if self.stream and is_text else None
 
     def _tools(self, limit: int) -> list[CallerTool]:
         check_tool_count(

@@ -70,6 +70,7 @@ def test_any_token_is_refused_in_the_same_way(headers: dict[bytes, bytes]) -> No
 @given(json_objects(" ".join(ChatCompletionRequest.model_fields)), st.lists(json_objects(MESSAGE_KEYS), max_size=3))
 def test_any_completion_is_a_turn_or_a_request_error(fields: dict[str, Any], messages: list[dict[str, Any]]) -> None:
     headers = {"x-session-id": "s", "x-switchboard-hand-offs": str(fields.get("user"))}
+    headers["x-switchboard-filler"] = str(fields.get("user"))
     try:
         body = validate_body(ChatCompletionRequest, {"messages": messages, **fields})
         assert isinstance(body.turn_request(headers, "caller"), TurnRequest)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.events import Event, HandOff, TextDelta, ToolFinished, ToolStarted, TurnFailed, TurnFinished, Usage
+from agent.events import Event, Filler, HandOff, TextDelta, ToolFinished, ToolStarted, TurnFailed, TurnFinished, Usage
 from api.openai.encode import CompletionInfo, chunks, completion, error_event
 from config.errors import AllDeploymentsFailed, DeadlineExceeded, TurnSuperseded
 
@@ -49,6 +49,22 @@ async def test_every_line_is_a_complete_chunk_and_the_first_has_the_role() -> No
     assert [choice["finish_reason"] for chunk in sent for choice in chunk["choices"]] == [None, None, "stop"]
     assert sent[-1]["choices"] == []
     assert sent[-1]["usage"] == {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+
+
+async def test_a_filler_is_spoken_in_a_stream_and_left_out_of_a_whole_answer() -> None:
+    events: list[Event] = [
+        TextDelta("Sure."),
+        ToolStarted("call_1", "lookup", {}),
+        Filler(" One moment. ", "call_1"),
+        ToolFinished("call_1", "lookup", "sunny", True),
+        TextDelta("It is sunny."),
+        TurnFinished("stop"),
+    ]
+    deltas = [choice["delta"] for chunk in await streamed(events) for choice in chunk["choices"]]
+    assert [each.get("content") for each in deltas] == ["Sure.", " One moment. ", "It is sunny.", None]
+    (only,) = (await streamed([events[2], events[-1]]))[0]["choices"]
+    assert only["delta"] == {"role": "assistant", "content": " One moment. "}
+    assert (await folded(events))["choices"][0]["message"]["content"] == "Sure.It is sunny."
 
 
 async def test_a_superseded_turn_ends_as_an_empty_finished_answer() -> None:

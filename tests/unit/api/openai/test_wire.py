@@ -65,6 +65,8 @@ def test_unknown_fields_are_accepted() -> None:
         ),
         ({"stop": ["a", "b", "c", "d", "e"]}, "stop"),
         ({"metadata": {"x-switchboard-hand-offs": "maybe"}}, "x-switchboard-hand-offs"),
+        ({"metadata": {"x-switchboard-filler": "perhaps"}}, "x-switchboard-filler"),
+        ({"metadata": {"x-switchboard-filler": {"language": "en"}}}, "x-switchboard-filler"),
         ({"fallbacks": [{"main": ["spare"]}]}, "fallbacks"),
         ({"timeout": 0}, "timeout"),
         ({"num_retries": -1}, "num_retries"),
@@ -198,3 +200,34 @@ def test_a_request_turns_the_agents_hand_offs_off(
     headers: dict[str, str], metadata: dict[str, Any] | None, offered: bool | None
 ) -> None:
     assert understood(headers, metadata=metadata).hand_offs is offered
+
+
+@pytest.mark.parametrize(
+    ("headers", "metadata", "language"),
+    [
+        ({}, None, None),
+        ({"x-switchboard-filler": "en"}, None, "en"),
+        ({"x-switchboard-filler": " zh-CN "}, None, "zh-cn"),
+        ({"x-switchboard-filler": "On"}, None, "und"),
+        ({}, {"x-switchboard-filler": True}, "und"),
+        ({}, {"x-switchboard-filler": "no"}, "no"),  # Norwegian
+        ({}, {"x-switchboard-filler": False}, None),
+        ({"x-switchboard-filler": "off"}, {"x-switchboard-filler": "en"}, None),
+    ],
+)
+def test_a_request_asks_for_fillers(
+    headers: dict[str, str], metadata: dict[str, Any] | None, language: str | None
+) -> None:
+    assert understood(headers, metadata=metadata, stream=True).filler == language
+
+
+@pytest.mark.parametrize(
+    ("body", "language"),
+    [
+        ({"stream": False}, None),
+        ({"stream": True, "response_format": {"type": "json_object"}}, None),
+        ({"stream": True, "response_format": {"type": "text"}}, "en"),
+    ],
+)
+def test_only_a_stream_of_words_has_fillers(body: dict[str, Any], language: str | None) -> None:
+    assert understood({"x-switchboard-filler": "en"}, **body).filler == language
