@@ -12,7 +12,7 @@ from hashlib import blake2b, sha256
 from typing import Annotated, Any, Final, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from agent.memory.trim import estimated_tokens
 from agent.tools.caller_tools import CallerTool
@@ -48,11 +48,17 @@ class Thinking(BaseModel):
     display: str | None = None
 
 
+def _is_json_schema(shape: dict[str, Any]) -> dict[str, Any]:
+    if shape.get("type") != "json_schema" or not isinstance(shape.get("schema"), dict):
+        raise ValueError('must be {"type": "json_schema", "schema": ...}')
+    return shape
+
+
 class OutputConfig(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
-    format: dict[str, Any] | None = Field(None, json_schema_extra=FORMAT)
+    format: Annotated[dict[str, Any], AfterValidator(_is_json_schema)] | None = Field(None, json_schema_extra=FORMAT)
 
 
 class CountTokensRequest(TurnOptions):
@@ -171,8 +177,5 @@ def _text_of(tool: CallerTool) -> str:
 
 
 def _response_format(shape: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameter of chat completions. Raises RequestError."""
-    place = "output_config.format"
-    if shape.get("type") != "json_schema" or not isinstance(shape.get("schema"), dict):
-        raise RequestError(f'{place} must be {{"type": "json_schema", "schema": ...}}.', param=place)
+    """The parameter of chat completions."""
     return {"type": "json_schema", "json_schema": {"name": "answer", "schema": shape["schema"], "strict": True}}

@@ -48,7 +48,7 @@ MESSAGES: Final[Schema] = {
                 "role",
                 role={"const": "assistant"},
                 content=_CONTENT,
-                refusal=_or_null(_TEXT),
+                refusal={"description": "The text of a refusal. What is not a text is ignored."},
                 tool_calls=_or_null({"type": "array", "items": _CALL, "maxItems": 128}),
                 function_call=_or_null(_FUNCTION),
             ),

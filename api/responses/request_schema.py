@@ -25,7 +25,7 @@ _PART: Final[Schema] = {
         _object("type", "text", type={"enum": ["input_text", "output_text", "text", "summary_text"]}, text=_TEXT),
         _object("type", "refusal", type={"const": "refusal"}, refusal=_TEXT),
         _object("type", "image_url", type={"const": "input_image"}, image_url=_FILLED),
-        _object("type", "file_data", type={"const": "input_file"}, file_data=_FILLED, filename=_TEXT),
+        _object("type", "file_data", type={"const": "input_file"}, file_data=_FILLED),
         _object("type", "input_audio", type={"const": "input_audio"}, input_audio={"type": "object"}),
     ]
 }
