@@ -15,9 +15,10 @@ TaskStatus = Literal["queued", "running", "interrupted", "completed", "error", "
 class TaskRecord:
     """One task of a user.
 
-    `request` is what `agent.tasks.requests` stores. `answer` is what /agent/invoke would have answered; None until the
-    task ends. `steps` are the names of the tools called so far, in order. `events` is the number of events so far.
-    `attempts` counts the times that a worker took the task up. Times are timezone-aware, in UTC.
+    `kind` says what it does, see `agent.tasks.kind`; `request` is what that kind stores. `answer` is what a caller who
+    waits would have got; None until the task ends. `steps` are the names of the tools called so far, in order.
+    `produced` is what an attempt has saved for the next one. `events` is the number of events so far. `attempts` counts
+    the times that a worker took the task up. Times are timezone-aware, in UTC.
     """
 
     task_id: str
@@ -33,15 +34,21 @@ class TaskRecord:
     created: datetime
     started: datetime | None
     finished: datetime | None
+    kind: str
+    produced: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """New events of a task as text, of which the first is number `first`, and the names of all tools called so far."""
+    """New events of a task as text, of which the first is number `first`, and the names of all tools called so far.
+
+    `produced` takes the place of what the task has; None leaves that.
+    """
 
     first: int
     lines: Sequence[str]
     steps: Sequence[str]
+    produced: Any = None
 
     @property
     def last(self) -> int:

@@ -1,9 +1,9 @@
-"""Runs background tasks: claims a task, runs its turn, and stores its events and its outcome."""
+"""Runs background tasks: claims a task, runs its turn, and stores its events and its end."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from functools import partial
 from typing import Final
@@ -11,15 +11,14 @@ from uuid import uuid4
 
 import structlog
 
-from agent.sessions.service import SessionService
 from agent.sessions.signals import Signals
 from agent.sessions.tasks import run_shielded
-from agent.tasks.encoder import TaskEncoder
 from agent.tasks.event_log import EventLog
+from agent.tasks.kind import Ending, TaskKind
 from agent.tasks.queue import TaskQueue
 from agent.tasks.record import Progress, TaskRecord
 from agent.tasks.store import TaskStore
-from agent.tasks.task_run import Outcome, TaskRun
+from agent.tasks.task_run import TaskRun
 from agent.tasks.topics import cancel_topic, progress_topic
 from agent.tasks.tracing import TaskTracer, traced
 from config.errors import QueueUnavailable, StorageUnavailable
@@ -31,29 +30,27 @@ RENEW_INTERVAL: Final = 0.5
 """Seconds between two renewals of the claims. A task that another server cancels ends within this time."""
 
 RETRY_INTERVAL: Final = 0.5
-"""While the database is unavailable: seconds between two attempts to store an outcome."""
+"""While the database is unavailable: seconds between two attempts to store the end of a task."""
 
 HAND_BACK_TIMEOUT: Final = 5.0
 """Seconds in which the tasks that a stopping process hands back have to end."""
 
 
 class TaskRunner:
-    """Runs tasks of the store. `queue` is told which ones can run next."""
+    """Runs tasks of the store, each as its kind says. `queue` is told which ones can run next."""
 
     def __init__(
         self,
         store: TaskStore,
-        sessions: SessionService,
+        kinds: Mapping[str, TaskKind],
         signals: Signals,
         queue: TaskQueue,
-        encoder: TaskEncoder,
         tracer: TaskTracer,
     ) -> None:
         self._store = store
-        self._sessions = sessions
+        self._kinds = kinds
         self._signals = signals
         self._queue = queue
-        self._encoder = encoder
         self._tracer = tracer
         self._runs: dict[str, TaskRun] = {}
         self._is_stopping = False
@@ -100,35 +97,35 @@ class TaskRunner:
     async def _run_claimed(self, record: TaskRecord, claim_id: str) -> None:
         task_id = record.task_id
         events = EventLog(partial(self._store_progress, task_id, claim_id), record.events, record.steps)
-        run = TaskRun(record, claim_id, self._sessions, self._encoder, events)
+        earlier = await self._store.all_events(task_id) if record.attempts > 1 else ()
+        run = TaskRun(record, self._kinds[record.kind].attempt(record, claim_id, earlier), events)
         self._runs[claim_id] = run
         try:
-            with self._signals.subscribe(cancel_topic(task_id), lambda: run.cancel(self._signals)):
-                outcome = await run.run()
-            await run_shielded(self._store_outcome(record, claim_id, outcome, events.progress))
+            with self._signals.subscribe(cancel_topic(task_id), run.cancel):
+                ending = await run.run()
+            await run_shielded(self._store_end(record, claim_id, ending, events.progress))
         finally:
             del self._runs[claim_id]
 
-    async def _store_progress(self, task_id: str, claim_id: str, progress: Progress) -> None:
-        await self._store.append(claim_id, progress)
+    async def _store_progress(self, task_id: str, claim_id: str, progress: Progress) -> bool:
+        is_held = await self._store.append(claim_id, progress)
         await self._signals.publish(progress_topic(task_id))
+        return is_held
 
-    async def _store_outcome(
-        self, record: TaskRecord, claim_id: str, outcome: Outcome | None, progress: Progress
-    ) -> None:
+    async def _store_end(self, record: TaskRecord, claim_id: str, ending: Ending | None, progress: Progress) -> None:
         while True:
             try:
-                if outcome is None:
+                if ending is None:
                     released = await self._store.hand_back(claim_id, progress)
                 else:
-                    released = await self._store.finish(claim_id, outcome.status, outcome.answer, progress)
+                    released = await self._store.finish(claim_id, ending, progress)
                 break
             except StorageUnavailable:
                 if self._is_stopping:
                     return
                 await asyncio.sleep(RETRY_INTERVAL)
         await self._signals.publish(progress_topic(record.task_id))
-        status = ("queued" if outcome is None else outcome.status) if released.held else "lost"
+        status = ("queued" if ending is None else ending.status) if released.held else "lost"
         log.info("task", task=record.task_id, status=status, attempt=record.attempts)
         if released.next_task is not None:
             with suppress(QueueUnavailable):  # `Recovery` sends it later
@@ -144,7 +141,7 @@ class TaskRunner:
         for claim_id, state in states.items():
             run = self._runs.get(claim_id)
             if run is not None and state == "cancel":
-                run.cancel(self._signals)
+                run.cancel()
             elif run is not None and state == "lost":
                 run.lose()
 

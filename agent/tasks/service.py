@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -15,16 +15,16 @@ from agent.sessions.requests import Invocation, OnBusy, Resumption
 from agent.sessions.service import SessionService
 from agent.sessions.signals import Signals
 from agent.sessions.tasks import run_shielded
-from agent.tasks.encoder import TaskEncoder
+from agent.tasks.event_log import LEFT_OUT
+from agent.tasks.kind import TaskKind
 from agent.tasks.queue import TaskQueue
 from agent.tasks.record import TaskRecord
-from agent.tasks.requests import TaskRequest, to_json
 from agent.tasks.runner import TaskRunner
-from agent.tasks.store import TaskStore
-from agent.tasks.task_run import CANCELLED
+from agent.tasks.session_requests import to_json
+from agent.tasks.store import NewTask, TaskStore
 from agent.tasks.topics import cancel_topic, progress_topic
 from agent.tasks.tracing import TaskTracer, origin
-from config.errors import QueueUnavailable, SessionBusy, TurnCancelled
+from config.errors import QueueUnavailable, SessionBusy, TaskNotFound
 
 log = structlog.get_logger(__name__)
 
@@ -43,16 +43,16 @@ EVENT_BATCHES: Final = 50
 
 
 class TaskService:
-    """Tasks of users. Each runs one turn of a session, like `SessionService`, but without a waiting caller."""
+    """Tasks. Each runs one turn without a waiting caller: on a session, like `SessionService`, or of another kind."""
 
     def __init__(
         self,
         store: TaskStore,
         sessions: SessionService,
         signals: Signals,
+        kinds: Mapping[str, TaskKind],
         queue: TaskQueue,
         runner: TaskRunner,
-        encoder: TaskEncoder,
         tracer: TaskTracer,
     ) -> None:
         self._store = store
@@ -60,7 +60,7 @@ class TaskService:
         self._signals = signals
         self._queue = queue
         self._runner = runner
-        self._encoder = encoder
+        self._kinds = kinds
         self._tracer = tracer
         self._submissions = asyncio.Semaphore(SUBMISSIONS)
 
@@ -89,7 +89,12 @@ class TaskService:
             if not await self._store.unfinished(user_id, session_id):
                 with suppress(SessionBusy):
                     await self._sessions.check_answers(request)
-            return await self._submit(user_id, session_id, request)
+            return await self._submit(NewTask(user_id, session_id, to_json(request)))
+
+    async def submit(self, new: NewTask) -> TaskRecord:
+        """Submit a task of any kind. Raises QueueUnavailable: nothing was stored."""
+        async with self._submissions:
+            return await self._submit(new)
 
     async def get(self, task_id: str) -> TaskRecord:
         """The task. Raises TaskNotFound."""
@@ -109,7 +114,7 @@ class TaskService:
             return record
         changed = asyncio.Event()
         with self._signals.subscribe(progress_topic(task_id), changed.set):
-            record = await self._ask_to_cancel(task_id, record.session_id)
+            record = await self._ask_to_cancel(record)
             deadline = asyncio.get_running_loop().time() + CANCEL_TIMEOUT
             while record.finished is None and asyncio.get_running_loop().time() < deadline:
                 await _wait_for(changed)
@@ -117,6 +122,12 @@ class TaskService:
                 record = await self._store.get(task_id)
         await self._runner.send_next(record.user_id, record.session_id)
         return record
+
+    async def delete(self, task_id: str) -> None:
+        """Cancel the task, then delete it with all that is stored of it. One that does not exist is no error."""
+        with suppress(TaskNotFound):
+            await self.cancel(task_id)
+        await self._store.delete(task_id)
 
     async def cancel_session(self, user_id: str, session_id: str) -> int:
         """Cancel the session's tasks as `cancel` does; returns their number."""
@@ -134,7 +145,8 @@ class TaskService:
                 record = await self._store.get(task_id)  # before the events: the last ones come with the end
                 batch = await self._store.events(task_id, after, EVENT_BATCHES)
                 for after, line in batch:
-                    yield after, line
+                    if line != LEFT_OUT:
+                        yield after, line
                 if batch:
                     continue
                 if record.finished is not None:
@@ -156,28 +168,27 @@ class TaskService:
         if request.on_busy == "supersede":
             for each in waiting:
                 if each.session_id == session_id:
-                    await self._ask_to_cancel(each.task_id, session_id)
+                    await self._ask_to_cancel(each)
         on_busy: OnBusy = "supersede" if request.on_busy == "supersede" else "enqueue"
-        return await self._submit(user_id, session_id, replace(request, session_id=session_id, on_busy=on_busy))
+        request = replace(request, session_id=session_id, on_busy=on_busy)
+        return await self._submit(NewTask(user_id, session_id, to_json(request)))
 
-    async def _submit(self, user_id: str, session_id: str, request: TaskRequest) -> TaskRecord:
-        record = await self._store.add(user_id, session_id, to_json(request) | origin(self._tracer))
+    async def _submit(self, new: NewTask) -> TaskRecord:
+        record = await self._store.add(replace(new, request={**new.request, **origin(self._tracer)}))
         try:
             await self._queue.send([record.task_id])
         except QueueUnavailable as exc:
-            if await self._store.remove(record.task_id):
+            if await self._store.remove(new.task_id, new.undo):
                 log.warning("queue_unavailable", reason=str(exc.__cause__), effect="tasks are refused")
                 raise
         except BaseException:
-            await run_shielded(self._store.remove(record.task_id))  # the caller gets no id
+            await run_shielded(self._store.remove(new.task_id, new.undo))  # the caller gets no id
             raise
         return record
 
-    async def _ask_to_cancel(self, task_id: str, session_id: str) -> TaskRecord:
-        error = TurnCancelled(CANCELLED)
-        answer, line = self._encoder.failure(error, session_id), self._encoder.error_line(error, session_id)
-        record = await self._store.ask_to_cancel(task_id, answer, line)
-        for topic in (cancel_topic(task_id), progress_topic(task_id)):
+    async def _ask_to_cancel(self, record: TaskRecord) -> TaskRecord:
+        record = await self._store.ask_to_cancel(record.task_id, self._kinds[record.kind].cancelled)
+        for topic in (cancel_topic(record.task_id), progress_topic(record.task_id)):
             await self._signals.publish(topic)
         return record
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Insert, Row, and_, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Executable, Insert, Row, and_, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agent.sessions.lease_clock import lease_clock
@@ -21,7 +21,8 @@ from agent.sessions.sessions_table import LeaseTime
 from agent.sessions.store import DEFAULT_LEASE, OTHER_LEASES
 from agent.storage.columns import UtcTime
 from agent.storage.database import Database
-from agent.tasks.record import Progress, TaskRecord, TaskStatus
+from agent.tasks.kind import SESSION, Ending
+from agent.tasks.record import Progress, TaskRecord
 from agent.tasks.tasks_table import (
     first_of_session,
     of_session,
@@ -35,6 +36,20 @@ from config.errors import TaskNotFound
 
 ClaimState = Literal["held", "cancel", "lost"]
 """`cancel`: held, but the task is asked to end; `lost`: another worker has it, or it was deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task to store, with its first events. `changes` of other tables come with it, and go with `undo`."""
+
+    user_id: str
+    session_id: str
+    request: Mapping[str, Any]
+    kind: str = SESSION
+    task_id: str = field(default_factory=lambda: uuid4().hex)
+    lines: Sequence[str] = ()
+    changes: Sequence[Executable] = ()
+    undo: Sequence[Executable] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,31 +85,46 @@ class TaskStore:
         self._lease_clock = lease_clock(database) if clock is None else self._now
         self._lease = timedelta(seconds=lease)
 
-    async def add(self, user_id: str, session_id: str, request: Mapping[str, Any]) -> TaskRecord:
+    async def add(self, new: NewTask) -> TaskRecord:
         """Store a new task with the status `queued`."""
-        now = self._now()
-        new = insert(tasks).values(
-            task_id=uuid4().hex,
-            user_id=user_id,
-            session_id=session_id,
+        now, number = self._now(), len(new.lines)
+        row = insert(tasks).values(
+            task_id=new.task_id,
+            kind=new.kind,
+            user_id=new.user_id,
+            session_id=new.session_id,
             status="queued",
-            request=request,
+            request=new.request,
             steps=(),
-            events=0,
+            events=number,
             attempts=0,
             cancel_asked=False,
             sent=now,
             created=now,
         )
         async with self._database.begin() as connection:
-            return task_record((await connection.execute(new.returning(tasks))).one())
+            record = task_record((await connection.execute(row.returning(tasks))).one())
+            if number:
+                await connection.execute(_new_events(new.task_id, Progress(1, new.lines, ())))
+            await _change_more(connection, new.changes)
+        return record
 
-    async def remove(self, task_id: str) -> bool:
-        """Delete a task that no worker has claimed yet; returns whether it was so."""
+    async def remove(self, task_id: str, undo: Sequence[Executable] = ()) -> bool:
+        """Delete a task that no worker has claimed yet, and `undo` its changes; returns whether it was so."""
         fresh = and_(tasks.c.task_id == task_id, tasks.c.attempts == 0)
         async with self._database.begin() as connection:
             removed = await connection.execute(delete(tasks).where(fresh).returning(tasks.c.task_id))
-            return removed.one_or_none() is not None
+            if removed.one_or_none() is None:
+                return False
+            await connection.execute(delete(task_events).where(task_events.c.task_id == task_id))
+            await _change_more(connection, undo)
+        return True
+
+    async def delete(self, task_id: str) -> None:
+        """Delete the task and its events. A worker that runs it loses its claim."""
+        async with self._database.begin() as connection:
+            for table in (task_events, tasks):
+                await connection.execute(delete(table).where(table.c.task_id == task_id))
 
     async def get(self, task_id: str) -> TaskRecord:
         """The task. Raises TaskNotFound."""
@@ -107,8 +137,9 @@ class TaskStore:
         return task_record(row)
 
     async def of_user(self, user_id: str, limit: int, offset: int) -> list[TaskRecord]:
-        """The user's tasks, newest first."""
-        theirs = select(tasks).where(tasks.c.user_id == user_id).order_by(tasks.c.number.desc())
+        """The user's tasks on sessions, newest first."""
+        theirs = select(tasks).where(tasks.c.user_id == user_id, tasks.c.kind == SESSION)
+        theirs = theirs.order_by(tasks.c.number.desc())
         async with self._database.read() as connection:
             return [task_record(row) for row in await connection.execute(theirs.limit(limit).offset(offset))]
 
@@ -147,40 +178,26 @@ class TaskStore:
         async with self._database.begin() as connection:
             return await _change(connection, claim_id, progress, {}) is not None
 
-    async def finish(
-        self, claim_id: str, status: TaskStatus, answer: Mapping[str, Any], progress: Progress
-    ) -> Released:
-        """Store the outcome with the last events, and give up the claim."""
-        values = {"status": status, "answer": answer, "finished": self._now()}
-        return await self._release(claim_id, progress, values)
+    async def finish(self, claim_id: str, ending: Ending, progress: Progress) -> Released:
+        """Store the end of the task with its last events, and give up the claim."""
+        values = {"status": ending.status, "answer": ending.answer, "finished": self._now()}
+        return await self._release(claim_id, progress, values, ending.changes)
 
     async def hand_back(self, claim_id: str, progress: Progress) -> Released:
         """Give up the claim, so that another worker can go on."""
         return await self._release(claim_id, progress, {"status": "queued", "sent": self._now()})
 
-    async def ask_to_cancel(self, task_id: str, answer: Mapping[str, Any], line: str) -> TaskRecord:
-        """Cancel a task that nobody runs, with `answer` and its last event; ask the worker of one that runs to end it.
+    async def ask_to_cancel(self, task_id: str, ending: Callable[[TaskRecord], Ending]) -> TaskRecord:
+        """End a task that nobody runs with its `ending`; ask the worker of one that runs to end it.
 
         Raises TaskNotFound. A task that has ended stays as it is.
         """
         one = and_(tasks.c.task_id == task_id, unfinished)
         async with self._database.begin() as connection:
             await connection.execute(update(tasks).where(one).values(cancel_asked=True))
-            end = (
-                update(tasks)
-                .where(one, unclaimed(self._lease_time()))
-                .values(
-                    status="cancelled",
-                    answer=answer,
-                    finished=self._now(),
-                    claim_id=None,
-                    lease_until=None,
-                    events=tasks.c.events + 1,
-                )
-            )
-            ended = (await connection.execute(end.returning(tasks.c.events))).one_or_none()
-            if ended is not None:
-                await connection.execute(_new_events(task_id, Progress(ended.events, [line], ())))
+            idle = select(tasks).where(one, unclaimed(self._lease_time()))
+            if (row := (await connection.execute(idle)).one_or_none()) is not None:
+                await self._end(connection, task_record(row), ending)
             row = (await connection.execute(select(tasks).where(tasks.c.task_id == task_id))).one_or_none()
         if row is None:
             raise task_not_found()
@@ -225,6 +242,13 @@ class TaskStore:
                 found += [(number, line) for number, line in enumerate(row.lines, first) if number > after]
         return found
 
+    async def all_events(self, task_id: str) -> list[str]:
+        """The texts of all events."""
+        batches = select(task_events.c.lines).where(task_events.c.task_id == task_id)
+        async with self._database.read() as connection:
+            found = (await connection.execute(batches.order_by(task_events.c.last))).scalars()
+            return [line for lines in found for line in lines]
+
     async def delete_ended(self, age: float, limit: int) -> int:
         """Delete up to `limit` tasks that ended more than `age` seconds ago, and their events; returns their number."""
         old = select(tasks.c.task_id).where(tasks.c.finished < self._now() - timedelta(seconds=age)).limit(limit)
@@ -238,12 +262,35 @@ class TaskStore:
         sent_before = self._now() - timedelta(seconds=after)
         return and_(unfinished, tasks.c.sent < sent_before, unclaimed(at), first_of_session())
 
-    async def _release(self, claim_id: str, progress: Progress, values: dict[str, Any]) -> Released:
+    async def _end(
+        self, connection: AsyncConnection, record: TaskRecord, ending: Callable[[TaskRecord], Ending]
+    ) -> None:
+        """End a task that nobody runs. The transaction has changed its row before, so no worker can claim it."""
+        ended = ending(record)
+        progress = Progress(record.events + 1, ended.lines, record.steps)
+        end = update(tasks).where(tasks.c.task_id == record.task_id)
+        await connection.execute(
+            end.values(
+                status=ended.status,
+                answer=ended.answer,
+                finished=self._now(),
+                claim_id=None,
+                lease_until=None,
+                events=progress.last,
+            )
+        )
+        await connection.execute(_new_events(record.task_id, progress))
+        await _change_more(connection, ended.changes)
+
+    async def _release(
+        self, claim_id: str, progress: Progress, values: dict[str, Any], changes: Sequence[Executable] = ()
+    ) -> Released:
         values |= {"claim_id": None, "lease_until": None}
         async with self._database.begin() as connection:
             row = await _change(connection, claim_id, progress, values)
             if row is None:
                 return Released(held=False)
+            await _change_more(connection, changes)
             return Released(True, await _next_of_session(connection, row.user_id, row.session_id))
 
     def _lease_time(self) -> LeaseTime:
@@ -261,12 +308,19 @@ async def _change(
     values["steps"] = tuple(progress.steps)
     if progress.lines:
         values["events"] = progress.last
+    if progress.produced is not None:
+        values["produced"] = progress.produced
     change = update(tasks).where(tasks.c.claim_id == claim_id, unfinished).values(values)
     ids = change.returning(tasks.c.task_id, tasks.c.user_id, tasks.c.session_id)
     row = (await connection.execute(ids)).one_or_none()
     if row is not None and progress.lines:
         await connection.execute(_new_events(row.task_id, progress))
     return row
+
+
+async def _change_more(connection: AsyncConnection, changes: Sequence[Executable]) -> None:
+    for change in changes:
+        await connection.execute(change)
 
 
 async def _next_of_session(connection: AsyncConnection, user_id: str, session_id: str) -> str | None:

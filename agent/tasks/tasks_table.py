@@ -32,12 +32,15 @@ tasks: Final = Table(
     # The order of submission.
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("task_id", String(32), nullable=False, unique=True),
+    # What it does, see `agent.tasks.kind`. `user_id` and `session_id` of a response are its caller and its own id.
+    Column("kind", String(16), nullable=False, server_default="session"),
     Column("user_id", String(256), nullable=False),
     Column("session_id", String(256), nullable=False),
     Column("status", String(16), nullable=False),
     Column("request", Json, nullable=False),
     Column("answer", Json),
     Column("steps", Json, nullable=False),
+    Column("produced", Json),
     Column("events", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("cancel_asked", Boolean, nullable=False),
@@ -111,4 +114,6 @@ def task_record(row: Row[Any]) -> TaskRecord:
         created=row.created,
         started=row.started,
         finished=row.finished,
+        kind=row.kind,
+        produced=row.produced,
     )

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from structlog.contextvars import bound_contextvars, get_contextvars
 
+from agent.tasks.kind import SESSION
 from agent.tasks.record import TaskRecord
 
 ORIGIN: Final = "origin"
@@ -48,8 +49,10 @@ def traced(record: TaskRecord, tracer: TaskTracer) -> Iterator[None]:
     """The block runs the task."""
     queued_by: Mapping[str, str] = record.request.get(ORIGIN, {})
     ids = {name: queued_by[name] for name in LOGGED if name in queued_by}
+    if record.kind == SESSION:
+        ids["session_id"] = record.session_id
     with (
-        bound_contextvars(task_id=record.task_id, session_id=record.session_id, **ids),
+        bound_contextvars(task_id=record.task_id, **ids),
         tracer.task(record, queued_by),
     ):
         yield

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
+from agent.tasks.kind import SESSION
 from agent.tasks.record import TaskRecord
 from agent.tasks.service import TaskService
 from agent.tasks.store import task_not_found
@@ -98,9 +99,9 @@ async def user_tasks(request: Request, user_id: PathId, limit: Limit = 20, offse
 
 
 async def _visible(request: Request, task_id: str) -> TaskRecord:
-    """The task. Raises TaskNotFound, also for a task of a user that the caller may not see."""
+    """The task. Raises TaskNotFound, also for one of a user that the caller may not see, and for a response."""
     record = await _tasks(request).get(task_id)
-    if shown_user(request, record.user_id) is None:
+    if record.kind != SESSION or shown_user(request, record.user_id) is None:
         raise task_not_found()
     return record
 

@@ -22,6 +22,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from structlog.contextvars import bound_contextvars
 
 from agent.statistics.turn_counts import EndedTurn
+from agent.tasks.kind import SESSION
 from agent.tasks.record import TaskRecord
 from api.tracing import attributes as names
 from api.tracing.exporter import exporting
@@ -94,7 +95,7 @@ class Tracing:
                 attributes={
                     names.TASK_ID: record.task_id,
                     names.TASK_ATTEMPT: record.attempts,
-                    names.CONVERSATION: record.session_id,
+                    **({names.CONVERSATION: record.session_id} if record.kind == SESSION else {}),
                 },
             ),
             bound_contextvars(trace_id=self.trace_id()),

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import delete, insert
 
 from agent.storage.database import Database
+from agent.tasks.kind import RESPONSE, Ending
 from agent.tasks.process_queue import MAX_WAITING, ProcessQueue
 from agent.tasks.record import Progress, TaskRecord
 from agent.tasks.recovery import OVERDUE, Recovery
-from agent.tasks.store import Backlog, Released, TaskStore
+from agent.tasks.store import Backlog, NewTask, Released, TaskStore
+from agent.tasks.tasks_table import task_events
 from config.errors import QueueUnavailable, TaskNotFound
 
 USER, SESSION = "ann", "s"
@@ -60,7 +63,11 @@ def store(database: Database, clock: Clock) -> TaskStore:
 
 
 async def add(store: TaskStore, session_id: str = SESSION, user_id: str = USER) -> str:
-    return (await store.add(user_id, session_id, {"query": "Hi"})).task_id
+    return (await store.add(NewTask(user_id, session_id, {"query": "Hi"}))).task_id
+
+
+def cancelled(_: TaskRecord) -> Ending:
+    return Ending("cancelled", CANCELLED, ["last"])
 
 
 async def claim(store: TaskStore, task_id: str) -> str | None:
@@ -83,9 +90,71 @@ async def test_tasks_of_a_session_are_claimed_in_their_order(store: TaskStore) -
     held = await claim(store, first)
     assert held is not None and await claim(store, other) is not None
     assert await claim(store, second) is None
-    assert await store.finish(held, "completed", {}, NOTHING) == Released(True, second)
+    assert await store.finish(held, Ending("completed", {}), NOTHING) == Released(True, second)
     assert await store.next_of_session(USER, SESSION) == second
     assert await claim(store, second) is not None
+
+
+async def test_what_changes_with_an_end_changes_only_for_the_holder_of_the_claim(
+    store: TaskStore, clock: Clock
+) -> None:
+    task_id = await add(store)
+    dead = await claim(store, task_id)
+    assert dead is not None
+    clock.now += LEASE + 1
+    alive = await claim(store, task_id)
+    assert alive is not None
+
+    def ending(word: str) -> Ending:
+        noted = insert(task_events).values(task_id="noted", last=1, lines=[word])
+        return Ending("completed", {}, changes=[noted])
+
+    assert not (await store.finish(dead, ending("dead"), NOTHING)).held
+    assert (await store.finish(alive, ending("alive"), NOTHING)).held
+    assert await store.all_events("noted") == ["alive"]
+
+
+async def test_a_new_task_comes_and_goes_with_what_else_it_stores(store: TaskStore) -> None:
+    noted = insert(task_events).values(task_id="noted", last=1, lines=["new"])
+    gone = delete(task_events).where(task_events.c.task_id == "noted")
+    record = await store.add(NewTask(USER, SESSION, {}, lines=["one", "two"], changes=[noted]))
+    assert (record.events, await store.events(record.task_id, 0, 10)) == (2, [(1, "one"), (2, "two")])
+    assert await store.all_events("noted") == ["new"]
+    assert await store.remove(record.task_id, [gone])
+    assert await store.all_events("noted") == await store.all_events(record.task_id) == []
+
+
+async def test_what_was_produced_stays_until_it_is_replaced(store: TaskStore) -> None:
+    task_id = await add(store)
+    held = await claim(store, task_id)
+    assert held is not None
+    for saved, kept in (([1], [1]), (None, [1]), ([1, 2], [1, 2])):
+        await store.append(held, Progress(1, [], [], saved))
+        assert (await store.get(task_id)).produced == kept
+
+
+async def test_rows_of_earlier_versions_are_tasks_on_sessions(store: TaskStore, database: Database) -> None:
+    """They have no `kind` and have produced nothing."""
+    columns = "task_id, user_id, session_id, status, request, steps, events, attempts, cancel_asked, sent, created"
+    values = f"'{'0' * 32}', 'ann', 's', 'queued', '{{}}', '[]', 0, 0, false, '2026-01-01 00:00', '2026-01-01 00:00'"
+    async with database.begin() as connection:
+        await connection.exec_driver_sql(f"INSERT INTO tasks ({columns}) VALUES ({values})")
+    [record] = await store.of_user("ann", 10, 0)
+    assert (record.kind, record.produced) == ("session", None)
+    await store.add(NewTask("ann", "1" * 32, {}, kind=RESPONSE))
+    assert await store.of_user("ann", 10, 0) == [record]
+
+
+async def test_a_deleted_task_is_lost_to_its_worker(store: TaskStore) -> None:
+    task_id = await add(store)
+    held = await claim(store, task_id)
+    assert held is not None
+    await store.append(held, Progress(1, ["one"], []))
+    await store.delete(task_id)
+    assert await store.renew([held]) == {held: "lost"}
+    assert await store.all_events(task_id) == []
+    with pytest.raises(TaskNotFound):
+        await store.get(task_id)
 
 
 async def test_the_backlog_is_what_waits_and_what_runs(store: TaskStore, clock: Clock) -> None:
@@ -97,7 +166,7 @@ async def test_the_backlog_is_what_waits_and_what_runs(store: TaskStore, clock: 
     held = await claim(store, first)
     assert held is not None and await claim(store, second) is not None
     assert await store.backlog() == Backlog(1, 2, 0.0)
-    await store.finish(held, "completed", {}, NOTHING)
+    await store.finish(held, Ending("completed", {}), NOTHING)
     assert await store.backlog() == Backlog(1, 1, 0.0)
 
 
@@ -118,10 +187,12 @@ async def test_a_lapsed_claim_is_taken_over_and_its_holder_can_change_nothing_mo
     assert (record.attempts, record.events, record.steps) == (2, 1, ("multiply",))
     assert await store.renew([dead, "alive"]) == {dead: "lost", "alive": "held"}
     assert not await store.append(dead, Progress(2, ["two"], []))
-    assert not (await store.finish(dead, "completed", {}, Progress(2, ["two"], []))).held
+    assert not (await store.finish(dead, Ending("completed", {}), Progress(2, ["two"], []))).held
     assert not (await store.hand_back(dead, NOTHING)).held
     assert await store.events(task_id, 0, 10) == [(1, "one")]
-    assert (await store.finish("alive", "completed", {"message": "done"}, Progress(2, ["end"], ["multiply"]))).held
+    assert (
+        await store.finish("alive", Ending("completed", {"message": "done"}), Progress(2, ["end"], ["multiply"]))
+    ).held
     ended = await store.get(task_id)
     assert (ended.status, ended.answer, ended.events) == ("completed", {"message": "done"}, 2)
     assert await claim(store, task_id) is None
@@ -153,15 +224,15 @@ async def test_a_queued_task_is_cancelled_at_once_and_a_running_one_is_asked(sto
     queued, running = await add(store), await add(store, "other")
     held = await claim(store, running)
     assert held is not None
-    ended = await store.ask_to_cancel(queued, CANCELLED, "last")
+    ended = await store.ask_to_cancel(queued, cancelled)
     assert (ended.status, ended.answer, ended.finished is None) == ("cancelled", CANCELLED, False)
     assert await store.events(queued, 0, 10) == [(1, "last")]
     assert await claim(store, queued) is None
-    asked = await store.ask_to_cancel(running, CANCELLED, "last")
+    asked = await store.ask_to_cancel(running, cancelled)
     assert (asked.status, asked.finished) == ("running", None)
     assert await store.renew([held]) == {held: "cancel"}
-    await store.finish(held, "cancelled", CANCELLED, NOTHING)
-    assert await store.ask_to_cancel(running, {"other": 1}, "more") == await store.get(running)
+    await store.finish(held, Ending("cancelled", CANCELLED), NOTHING)
+    assert await store.ask_to_cancel(running, cancelled) == await store.get(running)
 
 
 async def test_a_task_whose_worker_died_is_cancelled_at_once(store: TaskStore, clock: Clock) -> None:
@@ -170,7 +241,7 @@ async def test_a_task_whose_worker_died_is_cancelled_at_once(store: TaskStore, c
     assert held is not None
     await store.append(held, Progress(1, ["one"], []))
     clock.now += LEASE + 1
-    assert (await store.ask_to_cancel(task_id, CANCELLED, "last")).status == "cancelled"
+    assert (await store.ask_to_cancel(task_id, cancelled)).status == "cancelled"
     assert await store.events(task_id, 0, 10) == [(1, "one"), (2, "last")]
     assert await store.renew([held]) == {held: "lost"}
 
@@ -190,7 +261,7 @@ async def test_a_users_tasks(store: TaskStore) -> None:
     assert ids(await store.of_user(USER, 1, 1)) == [first]
     held = await claim(store, second)
     assert held is not None
-    await store.finish(held, "completed", {}, NOTHING)
+    await store.finish(held, Ending("completed", {}), NOTHING)
     assert ids(await store.unfinished(USER)) == ids(await store.unfinished(USER, SESSION)) == [first]
 
 
@@ -220,7 +291,7 @@ async def test_old_tasks_are_deleted_with_their_events(store: TaskStore, clock: 
     old, running = await add(store), await add(store, "other")
     held, runs = await claim(store, old), await claim(store, running)
     assert held is not None and runs is not None
-    await store.finish(held, "completed", {}, Progress(1, ["end"], []))
+    await store.finish(held, Ending("completed", {}), Progress(1, ["end"], []))
     recovery = Recovery(store, RecordingQueue(), ttl=60)
     clock.now += 59
     assert await recovery.sweep() == 0

@@ -8,7 +8,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-NEWEST: Final = "0010"
+NEWEST: Final = "0011"
 
 VERSION_TABLE: Final = "switchboard_version"
 """Differs from Alembic's default, because the database may be shared with another program that uses Alembic."""

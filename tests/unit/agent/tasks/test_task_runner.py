@@ -23,12 +23,12 @@ from agent.sessions.task_turn import TaskTurn
 from agent.sessions.turn_response import TurnResponse
 from agent.storage.database import Database, open_database
 from agent.tasks import event_log, lifespan, recovery, service, task_run
-from agent.tasks.event_log import EventLog
+from agent.tasks.event_log import LEFT_OUT, EventLog
 from agent.tasks.lifespan import Tasks, open_tasks
 from agent.tasks.process_queue import ProcessQueue
 from agent.tasks.record import Progress, TaskRecord
-from agent.tasks.requests import TaskRequest, from_json, to_json
-from agent.tasks.store import TaskStore
+from agent.tasks.session_requests import TaskRequest, from_json, to_json
+from agent.tasks.store import NewTask, TaskStore
 from agent.tools.review import ReviewResponse
 from api.tasks.encode import SessionFormats
 from config.errors import ServerStopping, SessionBusy, StorageUnavailable
@@ -149,7 +149,7 @@ async def test_a_task_whose_server_stops_goes_on_elsewhere(database: Database) -
 
 async def test_a_task_that_kills_its_workers_is_given_up(database: Database) -> None:
     async with opened(database) as rig:
-        record = await rig.store.add("ann", "s", to_json(Invocation("ann", "Hi", "s")))
+        record = await rig.store.add(NewTask("ann", "s", to_json(Invocation("ann", "Hi", "s"))))
         for n in range(task_run.MAX_ATTEMPTS):
             await rig.store.claim(record.task_id, f"{n}")
             await rig.store.hand_back(f"{n}", Progress(1, [], []))
@@ -233,7 +233,7 @@ async def test_events_beyond_the_limit_are_left_out_but_not_the_last(monkeypatch
         log.add(f"text {n}", is_text=True)
     log.add("end")
     await log.close()
-    assert log.progress == Progress(4, ["text 0", "text 1", "end"], ["multiply"])
+    assert log.progress == Progress(4, ["text 0", "text 1", *[LEFT_OUT] * 3, "end"], ["multiply"])
 
 
 async def test_events_are_kept_while_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,10 +241,11 @@ async def test_events_are_kept_while_the_database_is_away(monkeypatch: pytest.Mo
     stored: list[Progress] = []
     away = [True, True, False]
 
-    async def store(progress: Progress) -> None:
+    async def store(progress: Progress) -> bool:
         if away.pop(0):
             raise StorageUnavailable
         stored.append(progress)
+        return True
 
     log = EventLog(store, stored=0, steps=())
     log.add("one")
@@ -266,8 +267,8 @@ def test_requests_survive_the_database(request_: TaskRequest) -> None:
     assert from_json(to_json(request_)) == request_
 
 
-async def _ignore(_: Progress) -> None:
-    pass
+async def _ignore(_: Progress) -> bool:
+    return True
 
 
 def _record(request: Invocation) -> SessionRecord:
