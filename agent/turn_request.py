@@ -33,6 +33,7 @@ class TurnRequest:
 
     A caller with a list of models must be allowed one of `allowed_as`, in place of the model's own name.
     `filler` is the language of the fillers that the caller wants to hear while a tool runs; None for silence.
+    `turn_id` names the turn in the log.
     """
 
     model: str | None
@@ -53,6 +54,7 @@ class TurnRequest:
     caller: str | None = None
     allowed_as: tuple[str, ...] = ()
     filler: str | None = None
+    turn_id: str = field(default_factory=lambda: token_hex(16))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
-from secrets import token_hex
 from typing import Any
 from weakref import WeakSet
 
@@ -119,10 +118,7 @@ class TurnService:
             ModelNotFound, ModelUnavailable: see `FailoverRouter.begin`, and `allow`.
             ServerStopping: see `stop`.
         """
-        if self.callers.current is not None:
-            self.allow(request.caller, request.model, request.allowed_as)
-            for each in request.overrides.fallbacks or ():
-                self.allow(request.caller, each, (each,), param="fallbacks")
+        self._allow_all(request)
         routed = self.router.begin(request.model, request.overrides)
         remembered = request.user_id if self._remembers_users(routed) else None
         hand_offs = request.hand_offs if request.hand_offs is not None else _offers_hand_offs(routed)
@@ -145,8 +141,15 @@ class TurnService:
             filler=self._filler(request),
         )
         run = AgentRun(graph, tools.hand_offs, AgentInput(request.messages), context, self._gate)
-        ids = TurnIds(token_hex(16), request.session_id, request.agent or self.profile.name)
+        ids = TurnIds(request.turn_id, request.session_id, request.agent or self.profile.name)
         return self._turn(ids, routed, run, request.caller)
+
+    def check(self, request: TurnRequest) -> str:
+        """The name of the model that the turn would run on now. Raises as `begin` does."""
+        self._allow_all(request)
+        if self._is_stopping:
+            raise ServerStopping
+        return self.router.check(request.model, request.overrides)[1]
 
     def begin_on_thread(self, request: ThreadRequest) -> Turn:
         """Begin a turn whose messages are stored. Raises as `begin` does."""
@@ -213,6 +216,13 @@ class TurnService:
         A request that the running turn superseded, sent again, is superseded at once and disturbs nothing.
         """
         return turn.events() if session_key is None else self._run_alone(turn, session_key, fingerprint)
+
+    def _allow_all(self, request: TurnRequest) -> None:
+        """Check that the caller may use the model and the fallbacks of the request. Raises as `allow` does."""
+        if self.callers.current is not None:
+            self.allow(request.caller, request.model, request.allowed_as)
+            for each in request.overrides.fallbacks or ():
+                self.allow(request.caller, each, (each,), param="fallbacks")
 
     def _turn(self, ids: TurnIds, routed: RoutedTurn, run: AgentRun, caller: str | None) -> Turn:
         if self._is_stopping:

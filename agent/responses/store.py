@@ -12,7 +12,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, Row, Select, delete, exists, insert, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Insert,
+    Row,
+    Select,
+    Update,
+    delete,
+    exists,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from agent.responses.responses_table import responses
 from agent.storage.database import Database
@@ -62,7 +76,18 @@ class ResponseStore:
         response: Mapping[str, Any],
     ) -> None:
         """Store `response` to `items`, which goes on after `previous`."""
-        new = insert(responses).values(
+        new = self.addition(caller, previous, items, response)
+        await self._database.run(lambda connection: connection.execute(new).close())
+
+    def addition(
+        self,
+        caller: str,
+        previous: StoredResponse | None,
+        items: Sequence[Mapping[str, Any]],
+        response: Mapping[str, Any],
+    ) -> Insert:
+        """The statement of `add`, for a transaction that stores more."""
+        return insert(responses).values(
             id=response["id"],
             caller=caller,
             previous_id=previous.id if previous else None,
@@ -71,7 +96,14 @@ class ResponseStore:
             input=list(items),
             response=response,
         )
-        await self._database.run(lambda connection: connection.execute(new).close())
+
+    def removal(self, response_id: str) -> Delete:
+        """The statement that deletes the response, for a transaction that deletes more."""
+        return delete(responses).where(responses.c.id == response_id)
+
+    def change(self, response: Mapping[str, Any]) -> Update:
+        """The statement that stores `response` in place of the one with its id, for a transaction that stores more."""
+        return update(responses).where(responses.c.id == response["id"]).values(response=response)
 
     async def get(self, caller: str, response_id: str) -> StoredResponse:
         """Raises ResponseNotFound: the caller has no such response, or it has expired."""

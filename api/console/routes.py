@@ -17,9 +17,9 @@ from api.console.models_file import ModelsFile
 from api.http.admission import admit
 from api.http.auth import authenticate, authenticate_operator, authenticated_caller
 from api.http.body import read_json_object, validate_body
-from api.http.caller_scope import with_stored_user
 from api.http.errors import InvalidBody
 from api.http.sse import EventStream
+from api.http.turn_response import prepared
 from api.openai.wire import ChatCompletionRequest
 from config.models.schema import models_schema
 from config.settings import Settings
@@ -63,9 +63,8 @@ async def chat(request: Request) -> Response:
     value = await read_json_object(request, limit=settings.max_body_bytes)
     body = validate_body(ChatCompletionRequest, value)
     await admit(request)
-    turn_request = await personas.resolve(body.turn_request(request.headers, caller, settings.max_tools))
-    turn_request = with_stored_user(request, turn_request)
-    return _events(request, turns, turn_request)
+    turn_request = body.turn_request(request.headers, caller, settings.max_tools)
+    return _events(request, turns, await prepared(turns, personas, turn_request))
 
 
 @routes.get("/faults")

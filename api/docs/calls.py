@@ -96,7 +96,9 @@ CALLS: Final[Mapping[tuple[str, str], Call]] = {
         (400, 401, 404, 413, 429, 502, 503, 504),
         events=_RESPONSE_EVENTS,
     ),
-    ("get", "/v1/responses/{response_id}"): Call("Response", RESPONSE, errors=(400, 401, 404, 422, 503)),
+    ("get", "/v1/responses/{response_id}"): Call(
+        "Response", RESPONSE, errors=(400, 401, 404, 422, 503), events=_RESPONSE_EVENTS
+    ),
     ("delete", "/v1/responses/{response_id}"): Call(
         "DeletedResponse", {"id": "resp_1", "object": "response", "deleted": True}, errors=(401, 404, 503)
     ),

@@ -19,17 +19,14 @@ def stored_user(request: HTTPConnection, user_id: str) -> str:
     Raises:
         InvalidBody: it is too long.
     """
-    stored = _callers(request).stored_user(request.state.caller, user_id)
-    if len(stored) > MAX_ID:
-        raise InvalidBody(f"user_id is too long: with the caller's name it has {len(stored)} characters, of {MAX_ID}.")
-    return stored
+    return _stored(_callers(request), request.state.caller, user_id)
 
 
-def with_stored_user(request: HTTPConnection, turn: TurnRequest) -> TurnRequest:
-    """The turn with the id under which the caller's user is stored, if it names one. Raises as `stored_user` does."""
-    if turn.user_id is None or owner(request) is None:
+def with_stored_user(callers: LiveCallers, turn: TurnRequest) -> TurnRequest:
+    """The turn with the id under which its caller's user is stored, if it names one. Raises as `stored_user` does."""
+    if turn.user_id is None or callers.owner(turn.caller) is None:
         return turn
-    return replace(turn, user_id=stored_user(request, turn.user_id))
+    return replace(turn, user_id=_stored(callers, turn.caller, turn.user_id))
 
 
 def shown_user(request: HTTPConnection, stored: str) -> str | None:
@@ -40,6 +37,13 @@ def shown_user(request: HTTPConnection, stored: str) -> str | None:
 def owner(request: HTTPConnection) -> str | None:
     """The caller, if it sees only what it made itself."""
     return _callers(request).owner(request.state.caller)
+
+
+def _stored(callers: LiveCallers, caller: str | None, user_id: str) -> str:
+    stored = callers.stored_user(caller, user_id)
+    if len(stored) > MAX_ID:
+        raise InvalidBody(f"user_id is too long: with the caller's name it has {len(stored)} characters, of {MAX_ID}.")
+    return stored
 
 
 def _callers(request: HTTPConnection) -> LiveCallers:

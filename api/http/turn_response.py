@@ -36,9 +36,14 @@ async def begin_turn(connection: HTTPConnection, request: TurnRequest) -> BegunT
     """Begin the turn, with the persona that `request.model` may name. Raises as `TurnService.begin` does."""
     turns: TurnService = connection.state.turns
     personas: PersonaService = connection.state.personas
-    request = with_stored_user(connection, await personas.resolve(request))
+    request = await prepared(turns, personas, request)
     turn = turns.begin(request)
     return BegunTurn(turn, turns.run(turn, request.session_key, request.fingerprint), request)
+
+
+async def prepared(turns: TurnService, personas: PersonaService, request: TurnRequest) -> TurnRequest:
+    """The request with the persona that its model names, and with its user's stored id. Raises as `begin_turn` does."""
+    return with_stored_user(turns.callers, await personas.resolve(request))
 
 
 def served_headers(turn: Turn) -> Mapping[str, str]:

@@ -19,6 +19,9 @@ HAND_OFFS = "x-switchboard-hand-offs"
 FILLER = "x-switchboard-filler"
 """The header, or key of `metadata`, that asks for something to hear while a tool runs, and in which language."""
 
+HEADERS = ("x-session-id", "x-openwebui-chat-id", HAND_OFFS, "x-switchboard-no-fallback")
+"""The headers that say something about a turn."""
+
 MAX_FALLBACKS = 32
 
 

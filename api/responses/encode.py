@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from agent.events import Event, HandOff, ReasoningDelta, TextDelta, TurnFailed, TurnFinished, Usage
 from api.responses.open_item import MESSAGE, REASONING, REFUSAL, TEXT, THOUGHT, ItemKind, OpenItem, OpenPart, PartKind
 from api.responses.response_object import INCOMPLETE, Object, ResponseInfo, function_call, item_id
+from api.responses.sent import Sent
 from config.errors import SwitchboardError, TurnSuperseded
 
 
@@ -30,6 +31,9 @@ def sse(events: Iterable[ResponseEvent]) -> bytes:
     return b"".join(b"event: %b\ndata: %b\n\n" % (each.type.encode(), each.json) for each in events)
 
 
+ENDS: Final = ("response.completed", "response.incomplete", "response.failed")
+"""The types of a last event."""
+
 Save = Callable[[Object], Awaitable[bool]]
 """Stores a response, and says whether it could."""
 
@@ -40,15 +44,20 @@ async def unsaved(_: Object) -> bool:
 
 
 class ResponseEncoder:
-    """Encodes the events of one turn; a response that has finished is stored with `save` before its last event."""
+    """Encodes the events of one turn; a response that has finished is stored with `save` before its last event.
 
-    def __init__(self, info: ResponseInfo, save: Save = unsaved) -> None:
+    `earlier` is what an encoder before this one has sent of the response. `response` is the response at its end.
+    """
+
+    def __init__(self, info: ResponseInfo, save: Save = unsaved, earlier: Sent | None = None) -> None:
         self._info = info
         self._save = save
-        self._number = 0
+        self._number, self._items, self._item = (
+            (earlier.events, earlier.items, earlier.open) if earlier else (0, 0, None)
+        )
         self._output: list[Object] = []
-        self._item: OpenItem | None = None
         self._usage = Usage()
+        self.response: Object = {}
 
     @property
     def has_begun(self) -> bool:
@@ -88,6 +97,27 @@ class ResponseEncoder:
                     pass
         return await self._finished(reason, superseded=superseded)
 
+    def queued(self) -> list[ResponseEvent]:
+        """The first events of a response in the background, before its turn begins."""
+        self.response = self._info.response("queued")
+        kinds = ("response.created", "response.queued")
+        return [self._event(kind, response=self.response) for kind in kinds]
+
+    def in_progress(self) -> list[ResponseEvent]:
+        """The turn of a response in the background begins, or begins again.
+
+        The item that an earlier encoder has begun ends as incomplete, and is no part of the response.
+        """
+        closed = [*self._close("incomplete")]
+        self._items, self._output = self._items + len(self._output), []
+        return [*closed, self._event("response.in_progress", response=self._info.response("in_progress"))]
+
+    def cancelled(self) -> list[ResponseEvent]:
+        """The end of a stream whose response was cancelled. OpenAI's events have no other word for it."""
+        closed = [*self._close("incomplete")]
+        self.response = self._info.cancelled(self._output)
+        return [*closed, self._event("response.incomplete", response=self.response)]
+
     def failed(self, error: SwitchboardError) -> list[ResponseEvent]:
         """The end of a stream whose turn failed."""
         begun = [] if self._number else [*self._begin()]
@@ -121,7 +151,7 @@ class ResponseEncoder:
         item = self._item
         if item is None or item.kind is not item_kind:
             yield from self._close()
-            index = len(self._output)
+            index = self._items + len(self._output)
             item = self._item = OpenItem(item_kind, item_id(item_kind.prefix, self._info.key, index), index)
             yield self._event("response.output_item.added", output_index=index, item=item.object("in_progress"))
         part = item.part
@@ -151,7 +181,7 @@ class ResponseEncoder:
         yield self._event("response.output_item.done", output_index=item.index, item=self._output[-1])
 
     def _call(self, call: HandOff) -> Iterator[ResponseEvent]:
-        index = len(self._output)
+        index = self._items + len(self._output)
         call_item = item_id("fc", self._info.key, index)
         place, whole = {"item_id": call_item, "output_index": index}, function_call(call_item, call)
         text, added = whole["arguments"], function_call(call_item, call, done=False)
@@ -168,6 +198,7 @@ class ResponseEncoder:
         return {**response, "store": stored}
 
     def _end(self, response: Object) -> ResponseEvent:
+        self.response = response
         return self._event(f"response.{response['status']}", response=response)
 
     def _event(self, kind: str, **fields: Any) -> ResponseEvent:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from agent.events import HandOff, Usage
-from config.errors import RateLimitReached, RequestError, SwitchboardError
+from config.errors import QuotaExhausted, RateLimitReached, RequestError, SwitchboardError
 
 Object = dict[str, Any]
 
@@ -64,9 +64,13 @@ class ResponseInfo:
         return self.response("completed", output, completed_at=self.now(), **changes)
 
     def failed(self, error: SwitchboardError, output: Sequence[Object]) -> Object:
-        """The response of a turn that failed after its first event."""
+        """The response of a turn that failed after its first event. It is stored only in the background."""
         problem = {"code": _code(error), "message": str(error)}
-        return self.response("failed", output, error=problem, store=False)
+        return self.response("failed", output, error=problem, store=self.echoed["background"])
+
+    def cancelled(self, output: Sequence[Object]) -> Object:
+        """The response of a turn that its caller cancelled."""
+        return self.response("cancelled", output)
 
 
 def item_id(kind: str, key: str, number: int) -> str:
@@ -118,7 +122,7 @@ def usage_of(usage: Usage) -> Object:
 
 def _code(error: SwitchboardError) -> str:
     match error:
-        case RateLimitReached():
+        case RateLimitReached() | QuotaExhausted():
             return "rate_limit_exceeded"
         case RequestError():
             return "invalid_prompt"

@@ -13,12 +13,13 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from agent.events import Event
 from agent.responses.store import ResponseStore
 from agent.turns import TurnService
-from api.http.admission import admit
+from api.http.admission import admit, admit_task
 from api.http.auth import authenticate, authenticated_caller
 from api.http.body import read_json_object, request_body, validate_body
 from api.http.direct_route import DirectRoute
 from api.http.sse import EventStream, cancel_on_disconnect
 from api.http.turn_response import served_headers, whole_response
+from api.responses import background
 from api.responses.encode import ResponseEncoder, sse
 from api.responses.stored_items import listed
 from api.responses.turn import begin
@@ -29,17 +30,24 @@ from config.settings import Settings
 MAX_LISTED = 100
 """Items in one answer of `input_items`, as in OpenAI's API."""
 
+MAX_EVENTS = 2**31 - 2
+"""The largest sequence number that is accepted: the database counts events with 32 bits."""
+
 routes = APIRouter(tags=["OpenAI"])
 
 
 async def create_response(request: Request) -> Response:
-    """OpenAI's response events with `stream: true`, otherwise one `response`."""
+    """OpenAI's response events with `stream: true`, otherwise one `response`. With `background: true` it is queued."""
     caller = authenticated_caller(request)
     settings: Settings = request.state.settings
     turns: TurnService = request.state.turns
     turns.statistics.count_request(caller)
     began = time.perf_counter()
     body = validate_body(ResponseRequest, await read_json_object(request, limit=settings.max_body_bytes))
+    if body.background:
+        await admit_task(request)
+        queued = await background.submit(request, caller, body)
+        return await background.follow(request, queued) if body.stream else _json(queued)
     standing = await admit(request)
     response = await begin(request, caller, body)
     turn, encoder = response.turn, response.encoder
@@ -73,13 +81,18 @@ for path, documented in (("/v1/responses", True), ("/responses", False)):
 @routes.get("/responses/{response_id}", include_in_schema=False)
 @routes.get("/v1/responses/{response_id}", summary="A stored response")
 async def get_response(
-    request: Request, response_id: str, caller: Annotated[str, Depends(authenticate)], stream: bool = False
+    request: Request,
+    response_id: str,
+    caller: Annotated[str, Depends(authenticate)],
+    stream: bool = False,
+    starting_after: Annotated[int | None, Query(ge=0, le=MAX_EVENTS)] = None,
 ) -> Response:
+    """With `stream=true`: the events of one in the background, those after number `starting_after`."""
     responses: ResponseStore = request.state.responses
     stored = await responses.get(caller, response_id)
     if stream:
-        raise RequestError("This response cannot be streamed: it was not made in the background.", param="stream")
-    return _json(stored.response)
+        return await background.follow(request, stored.response, starting_after)
+    return _json(await background.current(request, caller, stored))
 
 
 @routes.delete("/responses/{response_id}", include_in_schema=False)
@@ -87,8 +100,11 @@ async def get_response(
 async def delete_response(
     request: Request, response_id: str, caller: Annotated[str, Depends(authenticate)]
 ) -> Response:
+    """One that runs in the background ends."""
     responses: ResponseStore = request.state.responses
+    stored = await responses.get(caller, response_id)
     await responses.delete(caller, response_id)
+    await background.forget(request, stored)
     return _json({"id": response_id, "object": "response", "deleted": True})
 
 
@@ -97,10 +113,9 @@ async def delete_response(
 async def cancel_response(
     request: Request, response_id: str, caller: Annotated[str, Depends(authenticate)]
 ) -> Response:
-    """A response that is stored has ended. To cancel one that runs, close its connection."""
+    """Ends its turn, and returns the response. One that has ended stays as it is."""
     responses: ResponseStore = request.state.responses
-    await responses.get(caller, response_id)
-    raise RequestError("Cannot cancel a synchronous response. Close its connection instead.")
+    return _json(await background.cancel(request, caller, await responses.get(caller, response_id)))
 
 
 @routes.get("/responses/{response_id}/input_items", include_in_schema=False)

@@ -17,6 +17,10 @@ FIRST_INPUT: Final = 0x8000
 PREFIXES: Final = {"message": "msg", "function_call": "fc", "function_call_output": "fco", "reasoning": "rs"}
 
 
+UNFINISHED: Final = ("queued", "in_progress")
+"""The statuses of a response in the background whose turn has not ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """The response `previous` to a request, all items up to it, and the request's own items."""
@@ -33,9 +37,11 @@ async def conversation(
 
     Raises:
         PreviousResponseNotFound: see `ResponseStore.chain`.
-        RequestError: a reference names no stored item.
+        RequestError: the response before it has not ended, or has failed; or a reference names no stored item.
     """
     chain = await store.chain(caller, previous_id) if previous_id else ()
+    if chain:
+        _require_answer(chain[-1])
     earlier = [item for each in chain for item in (*each.input, *each.response["output"])]
     return Conversation(chain[-1] if chain else None, earlier, await _resolved(store, caller, items))
 
@@ -45,6 +51,16 @@ def listed(chain: Sequence[StoredResponse]) -> list[Object]:
     *before, last = chain
     found = [item for each in before for item in (*_inputs(each), *each.response["output"])]
     return [*found, *_inputs(last)]
+
+
+def _require_answer(previous: StoredResponse) -> None:
+    status = previous.response["status"]
+    if status in UNFINISHED:
+        problem = f"Previous response with id '{previous.id}' has not ended yet. Wait until it is completed."
+        raise RequestError(problem, param="previous_response_id")
+    if status not in ("completed", "incomplete"):
+        problem = f"Previous response with id '{previous.id}' has no answer to go on after: it is {status}."
+        raise RequestError(problem, param="previous_response_id")
 
 
 async def _resolved(store: ResponseStore, caller: str, items: Sequence[Item]) -> list[Item]:

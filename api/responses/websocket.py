@@ -110,6 +110,9 @@ class _Connection:
             self._ignore(kind)
             return
         body = validate_body(ResponseRequest, event)
+        if body.background:
+            problem = "A WebSocket has no responses in the background. Send POST /v1/responses instead."
+            raise RequestError(problem, param="background")
         if self._waiting.full():
             raise RequestError(f"At most {MAX_WAITING} responses can wait on a connection.")
         session = body.session(self._websocket.headers)

@@ -37,7 +37,6 @@ NOT_HONOURED: Mapping[str, str] = {
     "context_management": "Long conversations are not compacted here.",
     "moderation": "Moderation is not available here.",
     "top_logprobs": "Log probabilities are not supported.",
-    "background": "Responses in the background are not supported.",
 }
 
 ECHOED = (
@@ -106,7 +105,7 @@ class ResponseRequest(TurnOptions):
     parallel_tool_calls: bool | None = None
     previous_response_id: str | None = None
     store: bool | None = None
-    background: bool | None = Field(None, json_schema_extra={"enum": [False, None]})
+    background: bool | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     top_logprobs: int | None = Field(None, json_schema_extra={"enum": [0, None]})
@@ -180,6 +179,8 @@ class ResponseRequest(TurnOptions):
         }
 
     def _reject_unsupported(self) -> None:
+        if self.background and self.store is False:
+            raise RequestError("background requires store: true, because its answer is read later.", param="store")
         for name, advice in NOT_HONOURED.items():
             if getattr(self, name):
                 raise RequestError(f"{name} is not supported. {advice}", param=name)

@@ -6,10 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
+from agent.personas.service import PersonaService
+from agent.responses.store import ResponseStore
+from agent.tasks.kind import RESPONSE
 from agent.tasks.lifespan import Tasks, open_tasks
 from agent.tasks.process_queue import ProcessQueue
 from agent.tasks.queue import TaskQueue
 from api.components import Components
+from api.responses.background_task import ResponseTasks
 from api.tasks.encode import SessionFormats
 from config.settings import Settings, queue_url
 
@@ -44,8 +48,18 @@ async def components_tasks(settings: Settings, components: Components, queue: Ta
         components.signals,
         queue,
         SessionFormats(),
+        kinds={RESPONSE: _responses(settings, components)},
         ttl=settings.task_ttl,
         lease=settings.session_lease,
         tracer=components.tracing,
     ) as tasks:
         yield tasks
+
+
+def _responses(settings: Settings, components: Components) -> ResponseTasks:
+    return ResponseTasks(
+        components.turns,
+        PersonaService(components.turns, components.database),
+        ResponseStore(components.database, settings.response_ttl),
+        settings.max_tools,
+    )

@@ -69,6 +69,8 @@ async def test_requests_per_minute_count_on_every_api(tmp_path: Path) -> None:
         ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}], "stream": True}),
         ("/v1/responses", {"input": "Hi"}),
         ("/v1/responses", {"input": "Hi", "stream": True}),
+        ("/v1/responses", {"input": "Hi", "background": True}),
+        ("/v1/responses", {"input": "Hi", "background": True, "stream": True}),
         ("/v1/embeddings", {"input": "Hi"}),
         ("/chat", {"message": "Hi"}),
         ("/chat/stream", {"message": "Hi"}),
@@ -138,6 +140,19 @@ async def test_a_task_that_waited_is_refused_when_the_budget_is_used_up(tmp_path
         await client.cancel_task(first)
         ended = await client.ended(waits)
         assert (ended["status"], ended["error"]["code"]) == ("error", "insufficient_quota")
+
+
+async def test_a_response_that_waited_is_refused_when_the_budget_is_used_up(tmp_path: Path) -> None:
+    async with server(tmp_path, entry("a", monthly_budget=1), task_concurrency=1) as clients:
+        http = await clients.of("a")
+        slow, waits = [
+            (await http.post("/v1/responses", json={"model": "free", "input": text, "background": True})).json()["id"]
+            for text in (SLOW, "Hi")
+        ]
+        assert (await ask(http, "fake")).status_code == 200
+        assert (await http.post(f"/v1/responses/{slow}/cancel")).json()["status"] == "cancelled"
+        events = (await http.get(f"/v1/responses/{waits}?stream=true")).text
+        assert "event: response.failed" in events and "rate_limit_exceeded" in events
 
 
 async def test_tokens_per_minute_refuse_the_next_turn(tmp_path: Path) -> None:

@@ -237,6 +237,18 @@ async def test_a_caller_sees_only_the_tasks_of_its_users(clients: Clients) -> No
     assert (await web.delete(f"/agent/task/{task}")).json()["user_id"] == "ann"
 
 
+async def test_a_response_in_the_background_belongs_to_its_caller(clients: Clients) -> None:
+    web, app, everything = [await clients.of(each) for each in ("web", "app", "everything")]
+    asked = {"input": "/say Hm.\n/wait 60s", "background": True}
+    response = f"/v1/responses/{(await web.post('/v1/responses', json=asked)).json()['id']}"
+    for other in (app, everything):
+        for method, path in (("GET", ""), ("GET", "?stream=true"), ("POST", "/cancel"), ("DELETE", "")):
+            assert code_of(await other.request(method, response + path)) == (404, "response_not_found")
+    assert (await web.post(f"{response}/cancel")).json()["status"] == "cancelled"
+    phone = await clients.of("phone")
+    assert code_of(await phone.post("/v1/responses", json={**asked, "model": "large"})) == NOT_FOUND
+
+
 async def test_a_task_runs_with_what_its_caller_may_use(clients: Clients) -> None:
     phone, everything = await clients.of("phone"), await clients.of("everything")
     of_ann = {"user_id": "ann", "session_id": "s", "query": "Hi"}

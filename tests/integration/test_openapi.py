@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from openai.types.responses import ResponseStatus
 from pydantic import SecretStr
 
 from api.app import create_app
@@ -53,6 +54,18 @@ def test_nested_bodies_are_described(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize("path", ["/agent/invoke/stream", "/agent/resume/stream"])
 def test_streams_are_event_streams(document: dict[str, Any], path: str) -> None:
     assert list(document["paths"][path]["post"]["responses"]["200"]["content"]) == ["text/event-stream"]
+
+
+def test_a_response_has_the_statuses_of_openais_types(document: dict[str, Any]) -> None:
+    status = document["components"]["schemas"]["Response"]["properties"]["status"]
+    assert set(status["enum"]) == set(get_args(ResponseStatus))
+
+
+@pytest.mark.parametrize("call", [("/v1/responses", "post"), ("/v1/responses/{response_id}", "get")])
+def test_a_response_is_json_or_an_event_stream(document: dict[str, Any], call: tuple[str, str]) -> None:
+    path, method = call
+    content = document["paths"][path][method]["responses"]["200"]["content"]
+    assert set(content) == {"application/json", "text/event-stream"}
 
 
 def test_a_completion_is_json_or_an_event_stream(document: dict[str, Any]) -> None:

@@ -138,6 +138,8 @@ async def test_errors_leave_the_connection_open(server: Served) -> None:
         assert (error["status"], error["code"]) == (404, "previous_response_not_found")
         await ask(websocket, "fake", "Hi", tools=[{"type": "web_search"}])
         assert (await error_on(websocket))["param"] == "tools[0].type"
+        await ask(websocket, "fake", "Hi", background=True)
+        assert (await error_on(websocket))["param"] == "background"
         for frame in ("{", "[]", b"\xff\xfe", '{"type": "response.create", "input": "\\ud800"}'):
             await websocket.send(frame)
             assert (await error_on(websocket))["status"] == 400

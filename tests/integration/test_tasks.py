@@ -295,6 +295,25 @@ async def test_bad_bodies_are_refused_at_once(rig: Rig) -> None:
     assert (await client.http.get("/agent/task/x", headers={"Authorization": "Bearer wrong"})).status_code == 401
 
 
+async def test_a_response_in_the_background_runs_and_is_followed(rig: Rig) -> None:
+    http = rig.of("responds").http
+    asked = {"model": "fake", "input": MULTIPLY, "background": True}
+    made = (await http.post("/v1/responses", json=asked)).json()
+    assert made["status"] == "queued"
+    events = (await http.get(f"/v1/responses/{made['id']}?stream=true")).text
+    assert "Forty-two" in events and "event: response.completed" in events
+    assert (await http.get(f"/v1/responses/{made['id']}")).json()["status"] == "completed"
+
+
+async def test_a_response_is_cancelled_down_to_the_providers_connection(rig: Rig) -> None:
+    http = rig.of("responds").http
+    asked = {"model": "silent", "input": "Hi", "background": True}
+    made = (await http.post("/v1/responses", json=asked)).json()
+    await eventually(lambda: len(rig.provider.log) == 1)
+    assert (await http.post(f"/v1/responses/{made['id']}/cancel")).json()["status"] == "cancelled"
+    await eventually(lambda: rig.provider.log[-1].ended_by == "caller")
+
+
 @celery_only
 async def test_a_stopped_worker_hands_its_tasks_back_and_none_that_redis_loses_is_lost(rig: CeleryRig) -> None:
     client = rig.of("stopped")
@@ -323,6 +342,8 @@ async def test_without_redis_a_task_is_refused_and_nothing_is_left(rig: CeleryRi
     await rig.redis.kill()
     await assert_refused(client)
     assert len(await client.tasks()) == 1
+    response = await client.http.post("/v1/responses", json={"model": "fake", "input": "Hi", "background": True})
+    assert_error(response, 503, "queue_unavailable")
     await rig.redis.start()
     assert (await client.ended(await client.submit("after")))["status"] == "completed"
     assert [text for role, text in await client.transcript() if role == "user"] == ["before", "after"]

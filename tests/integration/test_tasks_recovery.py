@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import httpx
+import orjson
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
@@ -49,6 +50,7 @@ class Recovered:
     client: TaskClient
     marks: Marks
     tasks: dict[str, str]
+    responses: dict[str, str]
     received: list[tuple[int, Json]]
 
 
@@ -84,11 +86,11 @@ async def server_killed(closing: AsyncExitStack, folder: Path) -> Recovered:
     marks, settings = Marks(folder), {"keep_alive_interval": KEEP_ALIVE, "data_dir": folder}
     process = server_in(folder, *MODELS, agent=marks.agent, **settings)
     await closing.enter_async_context(running(process))
-    tasks, received = await begun(await closing.enter_async_context(task_client(process.url)), marks)
+    begins = await begun(await closing.enter_async_context(task_client(process.url)), marks)
     await kill(process, marks)
     other = serving(folder, *MODELS, agent=marks.agent, finds_blocking=False, session_lease=LEASE, **settings)
     client = await closing.enter_async_context(task_client((await closing.enter_async_context(other)).url))
-    return Recovered(client, marks, tasks, received)
+    return Recovered(client, marks, *begins)
 
 
 async def worker_killed(closing: AsyncExitStack, folder: Path, celery: dict[str, str]) -> Recovered:
@@ -100,17 +102,17 @@ async def worker_killed(closing: AsyncExitStack, folder: Path, celery: dict[str,
     served = serving(folder, *MODELS, agent=marks.agent, finds_blocking=False, **settings)
     client = await closing.enter_async_context(task_client((await closing.enter_async_context(served)).url))
     await closing.enter_async_context(running(worker))
-    tasks, received = await begun(client, marks)
+    begins = await begun(client, marks)
     await kill(worker, marks)
     other = CeleryProcess(folder, worker.port, worker.settings)
     await closing.enter_async_context(running(other))
-    return Recovered(client, marks, tasks, received)
+    return Recovered(client, marks, *begins)
 
 
 async def kill(process: ServerProcess, marks: Marks) -> None:
     """Kill the process. A tool that were called again would return at once."""
     await process.kill()
-    for name in ("calls", "accepts"):
+    for name in ("calls", "accepts", "response_calls"):
         marks.release(name)
 
 
@@ -120,8 +122,10 @@ async def task_client(url: str) -> AsyncIterator[TaskClient]:
         yield TaskClient(http)
 
 
-async def begun(client: TaskClient, marks: Marks) -> tuple[dict[str, str], list[tuple[int, Json]]]:
-    """Every user is in the middle of something; their tasks, and the events of the user who listens."""
+async def begun(client: TaskClient, marks: Marks) -> tuple[dict[str, str], dict[str, str], list[tuple[int, Json]]]:
+    """Every user is in the middle of something; their tasks, the responses in the background, and the events of the
+    user who listens.
+    """
     tasks = {
         "calls": await client.of("calls").submit('/call mark {"name": "calls"}'),
         "behind": await client.of("calls").submit("Hello"),
@@ -132,13 +136,39 @@ async def begun(client: TaskClient, marks: Marks) -> tuple[dict[str, str], list[
     }
     await client.of("accepts").ended(await client.of("accepts").submit('/call mark_if_allowed {"name": "accepts"}'))
     tasks["accepts"] = await client.of("accepts").answer(response_type="accept")
-    marks.release("finishes")
-    for name in ("calls", "accepts", "finishes"):
+    responses = {
+        "response_calls": await respond(client, '/say Wait.\n/call mark {"name": "response_calls"}'),
+        "response_finishes": await respond(
+            client,
+            '/say Wait.\n/call mark {"name": "response_finishes"}\n/then\n/say One\n/wait 4s\n/say two.',
+        ),
+    }
+    for name in ("finishes", "response_finishes"):
+        marks.release(name)
+    for name in ("calls", "accepts", "finishes", *responses):
         await eventually(partial(marks.count, name))
     await client.of("waits").ended(tasks["waits"])
     await stored_events(client, tasks["finishes"], 2)
+    await stored_frames(client, responses["response_finishes"], "One")
+    responses["response_says"] = await respond(client, "/tokens 30\n/say The end.", model="slow")
+    await stored_frames(client, responses["response_says"], "output_text.delta")
     tasks["listens"] = await client.of("listens").submit("/tokens 30\n/say The end.", model="slow")
-    return tasks, await stored_events(client, tasks["listens"], 5)
+    return tasks, responses, await stored_events(client, tasks["listens"], 5)
+
+
+async def respond(client: TaskClient, text: str, model: str = "fake") -> str:
+    """The id of a response in the background."""
+    asked = {"model": model, "input": text, "background": True}
+    return str((await client.http.post("/v1/responses", json=asked)).json()["id"])
+
+
+async def stored_frames(client: TaskClient, response_id: str, until: str) -> None:
+    """Wait until the stored events of a response have this text."""
+    async with client.http.stream("GET", f"/v1/responses/{response_id}?stream=true") as response:
+        async with aclosing(response.aiter_lines()) as lines:
+            async for line in lines:
+                if until in line:
+                    return
 
 
 async def stored_events(client: TaskClient, task_id: str, count: int) -> list[tuple[int, Json]]:
@@ -218,3 +248,46 @@ async def test_a_call_that_was_accepted_is_not_made_again(recovered: Recovered) 
     said = await client.transcript()
     assert [role for role, _ in said] == ["user", "assistant", "tool", "assistant"]
     assert said[2][1] == OUTCOME_UNKNOWN
+
+
+async def ended_response(recovered: Recovered, name: str) -> tuple[Json, list[Json]]:
+    """The response at its end, and its events; their numbers have no gap."""
+    path = f"/v1/responses/{recovered.responses[name]}"
+    async with asyncio.timeout(LONG):
+        followed = await recovered.client.http.get(path, params={"stream": "true"})
+    frames = [each.partition("\ndata: ")[2] for each in followed.text.split("\n\n") if each.startswith("event: ")]
+    events = [orjson.loads(each) for each in frames]
+    assert [each["sequence_number"] for each in events] == list(range(len(events)))
+    stored = (await recovered.client.http.get(path)).json()
+    assert stored == events[-1]["response"]
+    return stored, events
+
+
+async def test_a_tool_that_a_response_called_is_not_run_again(recovered: Recovered) -> None:
+    response, _ = await ended_response(recovered, "response_calls")
+    assert response["status"] == "completed"
+    assert recovered.marks.count("response_calls") == 1
+    [said] = response["output"]
+    assert said["content"][0]["text"].startswith("Wait. ") and OUTCOME_UNKNOWN[:20] in said["content"][0]["text"]
+
+
+async def test_a_response_goes_on_after_its_last_complete_step(recovered: Recovered) -> None:
+    response, events = await ended_response(recovered, "response_finishes")
+    assert response["status"] == "completed"
+    assert recovered.marks.count("response_finishes") == 1
+    [said] = response["output"]
+    text = said["content"][0]["text"]
+    assert text.startswith("Wait. One") and text.endswith("two.") and text.count("One") == 1
+    done = [each["item"] for each in events if each["type"] == "response.output_item.done"]
+    assert [each["status"] for each in done] == ["incomplete", "completed"] and done[1] == said
+    assert len({each["id"] for each in done}) == 2
+
+
+async def test_a_response_without_a_complete_step_is_asked_for_again(recovered: Recovered) -> None:
+    response, events = await ended_response(recovered, "response_says")
+    [said] = response["output"]
+    assert said["content"][0]["text"].endswith("The end.")
+    deltas = [each for each in events if each["type"] == "response.output_text.delta"]
+    again = [each["delta"] for each in deltas if each["output_index"] == 1]
+    assert "".join(again) == said["content"][0]["text"]
+    assert [each["type"] for each in events].count("response.in_progress") == 2

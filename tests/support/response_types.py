@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, get_args
 
@@ -9,6 +10,10 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import BaseModel
 
 STATUSES = {"completed", "incomplete", "failed"}
+
+AT_ONCE = ("response.created", "response.in_progress")
+IN_BACKGROUND = ("response.created", "response.queued", "response.in_progress")
+"""The first events of a stream."""
 
 
 @cache
@@ -22,13 +27,13 @@ def valid_response(value: dict[str, Any]) -> Response:
     return Response.model_validate(value)
 
 
-def valid_events(events: list[dict[str, Any]], first: int = 0) -> list[str]:
+def valid_events(events: list[dict[str, Any]], first: int = 0, begin: Sequence[str] = AT_ONCE) -> list[str]:
     """Check each event, their numbers, and that the end says what the deltas said. Returns their types."""
     for event in events:
         event_types()[event["type"]].model_validate(event)
     assert [each["sequence_number"] for each in events] == [*range(first, first + len(events))]
     kinds = [each["type"] for each in events]
-    assert kinds[:2] == ["response.created", "response.in_progress"]
+    assert kinds[: len(begin)] == list(begin)
     whole = events[-1]["response"]
     assert kinds[-1] == f"response.{whole['status']}"
     assert whole["status"] in STATUSES
