@@ -24,7 +24,7 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-# OpenAI's Node client and axe-core for tests, and the libraries of the console. Without npm, tests that need them are skipped.
+# OpenAI's Node client, the AI SDK and axe-core for tests, and the libraries of the console. Without npm, tests that need them are skipped.
 %/node_modules: %/package-lock.json
 	@if command -v npm >/dev/null; then cd $* && npm ci --no-audit --no-fund --loglevel=error && touch node_modules; \
 	else echo "npm is not installed: the tests that need $@ are skipped"; fi
