@@ -67,7 +67,11 @@ async def current(request: Request, caller: str, stored: StoredResponse) -> Mapp
         if record.finished is None:
             return {**stored.response, "status": "queued" if record.status == "queued" else "in_progress"}
     responses: ResponseStore = request.state.responses
-    return (await responses.get(caller, stored.id)).response  # it has ended meanwhile
+    stored = await responses.get(caller, stored.id)  # it has ended meanwhile
+    if stored.response["status"] in UNFINISHED:
+        problem = {"code": "server_error", "message": "The worker ended this response without an answer."}
+        return {**stored.response, "status": "failed", "error": problem}
+    return stored.response
 
 
 async def follow(request: Request, response: Mapping[str, object], after: int | None = None) -> EventStream:

@@ -15,7 +15,9 @@ import pytest
 import pytest_asyncio
 from openai import AsyncOpenAI, BadRequestError, NotFoundError
 from openai.types.responses import Response
+from sqlalchemy import literal, select
 
+from agent.responses.store import ResponseStore
 from agent.tasks.event_log import EventLog
 from agent.tasks.record import Progress
 from agent.tasks.store import TaskStore
@@ -255,6 +257,14 @@ async def test_who_sees_the_last_event_can_go_on_at_once(rig: Rig, monkeypatch: 
     assert made.status == "completed"
     assert "response.in_progress" in "".join(appended) and "response.completed" not in "".join(appended)
     assert (await rig.events(made.id))[-1]["type"] == "response.completed"
+
+
+async def test_one_whose_worker_knows_no_responses_has_failed(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker of an earlier version ends the task, and not the response."""
+    monkeypatch.setattr(ResponseStore, "change", lambda *_: select(literal(1)))
+    failed = await rig.ended(await rig.submit())
+    assert failed.status == "failed" and failed.error is not None
+    assert (failed.error.code, (await rig.openai.responses.cancel(failed.id)).status) == ("server_error", "failed")
 
 
 async def test_what_cannot_be_is_refused_and_nothing_is_stored(rig: Rig) -> None:
