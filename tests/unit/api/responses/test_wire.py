@@ -8,6 +8,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from agent.turn_request import TurnRequest
 from api.http.body import validate_body
 from api.openai.messages import NOT_ANSWERED
+from api.openai.turn_options import HEADERS
 from api.responses.wire import ResponseRequest
 from config.errors import RequestError
 
@@ -21,7 +22,7 @@ IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,AA==", "deta
 
 def understood(headers: dict[str, str] | None = None, **body: Any) -> TurnRequest:
     request = validate_body(ResponseRequest, {"model": "main", "input": "Hi", **body})
-    return request.turn_request(headers or {}, "me", 128)
+    return request.turn_request({} if headers is None else headers, "me", 128)
 
 
 def shape_of(*items: Any) -> list[Any]:
@@ -166,3 +167,14 @@ def test_what_a_tool_of_openai_is_called_is_in_the_error() -> None:
 
 def test_what_clients_ask_for_without_need_is_accepted() -> None:
     understood(include=["reasoning.encrypted_content"], truncation="disabled", tools=[], top_logprobs=0, store=False)
+
+
+def test_the_headers_that_a_turn_reads_are_those_that_a_task_keeps() -> None:
+    class Recording(dict[str, str]):
+        def get(self, name: str, default: Any = None) -> Any:
+            read.add(name)
+            return super().get(name, default)
+
+    read: set[str] = set()
+    understood(Recording())
+    assert read == set(HEADERS)
