@@ -101,6 +101,27 @@ const cases = {
     return { kinds, text: whole.output_text, arguments: call.arguments, answer: next.output_text, items };
   },
 
+  // Follows a response in the background, loses the connection, goes on where it was, and cancels another one.
+  async background() {
+    const asked = { model: "fake", input: '/say One moment.\n/call lookup {"name": "Ada"}', background: true };
+    const tools = [{ type: "function", strict: false, ...lookup.function }];
+    const numbers = [];
+    let id;
+    for await (const event of await client.responses.create({ ...asked, tools, stream: true })) {
+      numbers.push(event.sequence_number);
+      id ??= event.response.id;
+      if (event.type === "response.output_text.delta") break;
+    }
+    const rest = client.responses.stream({ response_id: id, starting_after: numbers.at(-1) });
+    for await (const event of rest) numbers.push(event.sequence_number);
+    const whole = await rest.finalResponse();
+    const slow = await client.responses.create({ model: "fake", input: "/say Hm.\n/wait 60s", background: true });
+    const cancelled = await client.responses.cancel(slow.id);
+    const kept = await client.responses.retrieve(slow.id);
+    const statuses = [slow.status, cancelled.status, kept.status];
+    return { numbers, text: whole.output_text, kinds: whole.output.map((item) => item.type), statuses };
+  },
+
   async unknownResponse() {
     return failure(client.responses.create({ model: "fake", input: "Hi", previous_response_id: "resp_unknown" }));
   },

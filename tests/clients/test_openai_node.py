@@ -98,6 +98,13 @@ def test_a_response_is_put_together_from_its_events_and_gone_on_with(results: di
     assert said["items"] == ["message", "message", "function_call", "function_call_output"]
 
 
+def test_a_response_in_the_background_is_followed_again_and_cancelled(results: dict[str, Any]) -> None:
+    said = results["background"]
+    assert said["numbers"] == list(range(len(said["numbers"])))
+    assert (said["text"], said["kinds"]) == ("One moment.", ["message", "function_call"])
+    assert said["statuses"] == ["queued", "cancelled", "cancelled"]
+
+
 def test_an_unknown_previous_response_is_a_not_found_error(results: dict[str, Any]) -> None:
     expected = {"kind": "NotFoundError", "status": 404, "code": "previous_response_not_found"}
     assert results["unknownResponse"] == expected
