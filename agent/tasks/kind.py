@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
+from uuid import uuid4
 
 from sqlalchemy import Executable
 
@@ -17,6 +18,20 @@ SESSION: Final = "session"
 
 RESPONSE: Final = "response"
 """The kind of a response in the background."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task to store, with its first events. `changes` of other tables come with it, and go with `undo`."""
+
+    user_id: str
+    session_id: str
+    request: Mapping[str, Any]
+    kind: str = SESSION
+    task_id: str = field(default_factory=lambda: uuid4().hex)
+    lines: Sequence[str] = ()
+    changes: Sequence[Executable] = ()
+    undo: Sequence[Executable] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,12 @@ from agent.sessions.service import SessionService
 from agent.sessions.signals import Signals
 from agent.sessions.tasks import run_shielded
 from agent.tasks.event_log import LEFT_OUT
-from agent.tasks.kind import TaskKind
+from agent.tasks.kind import NewTask, TaskKind
 from agent.tasks.queue import TaskQueue
 from agent.tasks.record import TaskRecord
 from agent.tasks.runner import TaskRunner
 from agent.tasks.session_requests import to_json
-from agent.tasks.store import NewTask, TaskStore
+from agent.tasks.store import TaskStore
 from agent.tasks.topics import cancel_topic, progress_topic
 from agent.tasks.tracing import TaskTracer, origin
 from config.errors import QueueUnavailable, SessionBusy, TaskNotFound

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
-from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Executable, Insert, Row, and_, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,7 +20,7 @@ from agent.sessions.sessions_table import LeaseTime
 from agent.sessions.store import DEFAULT_LEASE, OTHER_LEASES
 from agent.storage.columns import UtcTime
 from agent.storage.database import Database
-from agent.tasks.kind import SESSION, Ending
+from agent.tasks.kind import SESSION, Ending, NewTask
 from agent.tasks.record import Progress, TaskRecord
 from agent.tasks.tasks_table import (
     first_of_session,
@@ -36,20 +35,6 @@ from config.errors import TaskNotFound
 
 ClaimState = Literal["held", "cancel", "lost"]
 """`cancel`: held, but the task is asked to end; `lost`: another worker has it, or it was deleted."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewTask:
-    """A task to store, with its first events. `changes` of other tables come with it, and go with `undo`."""
-
-    user_id: str
-    session_id: str
-    request: Mapping[str, Any]
-    kind: str = SESSION
-    task_id: str = field(default_factory=lambda: uuid4().hex)
-    lines: Sequence[str] = ()
-    changes: Sequence[Executable] = ()
-    undo: Sequence[Executable] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,8 @@ from fastapi import Request
 
 from agent.personas.service import PersonaService
 from agent.responses.store import ResponseStore, StoredResponse
-from agent.tasks.kind import RESPONSE
+from agent.tasks.kind import RESPONSE, NewTask
 from agent.tasks.service import TaskService
-from agent.tasks.store import NewTask
 from agent.turns import TurnService
 from api.http.errors import error_object
 from api.http.sse import EventStream

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import delete, insert
 
 from agent.storage.database import Database
-from agent.tasks.kind import RESPONSE, Ending
+from agent.tasks.kind import RESPONSE, Ending, NewTask
 from agent.tasks.process_queue import MAX_WAITING, ProcessQueue
 from agent.tasks.record import Progress, TaskRecord
 from agent.tasks.recovery import OVERDUE, Recovery
-from agent.tasks.store import Backlog, NewTask, Released, TaskStore
+from agent.tasks.store import Backlog, Released, TaskStore
 from agent.tasks.tasks_table import task_events
 from config.errors import QueueUnavailable, TaskNotFound
 

@@ -24,11 +24,12 @@ from agent.sessions.turn_response import TurnResponse
 from agent.storage.database import Database, open_database
 from agent.tasks import event_log, lifespan, recovery, service, task_run
 from agent.tasks.event_log import LEFT_OUT, EventLog
+from agent.tasks.kind import NewTask
 from agent.tasks.lifespan import Tasks, open_tasks
 from agent.tasks.process_queue import ProcessQueue
 from agent.tasks.record import Progress, TaskRecord
 from agent.tasks.session_requests import TaskRequest, from_json, to_json
-from agent.tasks.store import NewTask, TaskStore
+from agent.tasks.store import TaskStore
 from agent.tools.review import ReviewResponse
 from api.tasks.encode import SessionFormats
 from config.errors import ServerStopping, SessionBusy, StorageUnavailable
