@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ from openai import AsyncOpenAI, BadRequestError, NotFoundError
 from openai.types.responses import ResponseItemList
 from pydantic import SecretStr
 
+from api.tasks import lifespan
 from router.fake.server.fake_provider import FakeProvider
 from tests.integration.test_responses_api import LOOKUP, events_in
-from tests.support.response_types import valid_response
+from tests.integration.test_responses_background import events_in as sse_events
+from tests.support.response_types import IN_BACKGROUND, valid_response
 from tests.support.serving import TOKEN, Served, direct, fake, serving
+from tests.support.session_rig import eventually
 
 
 @pytest.fixture
@@ -147,3 +151,29 @@ async def test_a_chain_goes_on_after_a_restart(tmp_path: Path, database_url: Sec
     output = {"type": "function_call_output", "call_id": call["call_id"], "output": "Ada Lovelace"}
     second = await answer(input=[output], previous_response_id=first["id"])
     assert "Ada Lovelace" in valid_response(second).output_text
+
+
+async def test_the_next_server_goes_on_with_what_a_stopped_one_left(
+    tmp_path: Path, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifespan, "TIME_TO_FINISH", 0.0)
+
+    silent = direct("silent", provider.base_url, "fake-silent", first_token_timeout=60)
+
+    @asynccontextmanager
+    async def served() -> AsyncIterator[httpx.AsyncClient]:
+        async with serving(tmp_path, silent) as server, httpx.AsyncClient(base_url=server.url) as http:
+            http.headers = httpx.Headers(server.headers)
+            yield http
+
+    async with served() as http:
+        asked = {"model": "silent", "input": "Hi", "background": True}
+        path = f"/v1/responses/{(await http.post('/v1/responses', json=asked)).json()['id']}"
+        await eventually(lambda: len(provider.log) == 1)
+    assert provider.log[0].ended_by == "caller"
+    async with served() as http:
+        await eventually(lambda: len(provider.log) == 2)
+        assert (await http.post(f"{path}/cancel")).json()["status"] == "cancelled"
+        events = sse_events(await http.get(f"{path}?stream=true"))
+    assert [each["type"] for each in events] == [*IN_BACKGROUND, "response.in_progress", "response.incomplete"]
+    assert [each["sequence_number"] for each in events] == [0, 1, 2, 3, 4]
