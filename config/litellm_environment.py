@@ -23,3 +23,6 @@ def prepare_litellm() -> None:
     os.environ.update(_ALWAYS)
     # In development mode LiteLLM reads `.env` by itself, whatever our settings say.
     os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
+    # LiteLLM keeps an idle connection for two minutes. Many providers close theirs after one, and LiteLLM does not send
+    # a request again that meets such a connection.
+    os.environ.setdefault("AIOHTTP_KEEPALIVE_TIMEOUT", "30")

@@ -10,7 +10,6 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from typing import Any, Final
-from urllib.request import getproxies
 
 import aiohttp
 import orjson
@@ -18,45 +17,27 @@ import orjson
 from config.errors import BadAnswer, SwitchboardError
 from config.models.deployments import Deployment
 from router.lanes.base import Chunk, Lane, LaneRequest
-from router.lanes.decompression import ENCODINGS, iter_decompressed
+from router.lanes.decompression import iter_decompressed
+from router.lanes.http_client import TRANSPORT_ERRORS, HttpClient
 from router.lanes.openai_chunks import ChunkReader
 from router.lanes.openai_request import NeedsLiteLLM, ProviderEndpoint, prepared_params, provider_endpoint, request_body
 from router.providers.error_body import redacted
 from router.providers.provider_errors import from_response, from_transport
 from router.stream.sse_events import EventParser
 
-KEEP_ALIVE: Final = 30.0
-"""Seconds that an idle connection stays open. Providers close theirs after a minute or more."""
 DRAIN_TIMEOUT: Final = 0.05
 """Seconds to wait after `[DONE]` for the end of the response, so that the connection can be reused."""
 MAX_ERROR_BYTES: Final = 64 * 1024
 MAX_WHOLE_ANSWER_BYTES: Final = 8 * 1024 * 1024
 MAX_ENDPOINTS: Final = 1024
 
-_TRANSPORT_ERRORS: Final = (aiohttp.ClientError, OSError)
 _log = logging.getLogger(__name__)
-
-
-def build_http_client() -> aiohttp.ClientSession:
-    """The HTTP client for all providers of one process. Create it in a running event loop, and close it at its end.
-
-    It has no connection limit, since a queued request is silence for a caller, and no timeouts, since the lane and the
-    router enforce them. It uses the proxies in the environment. aiohttp costs a third of what httpx does.
-    """
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"Accept-Encoding": ENCODINGS},
-        timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
-        auto_decompress=False,
-        trust_env=bool(getproxies()),
-    )
 
 
 class OpenAILane:
     """Sends attempts in OpenAI's streaming format. Requests that need LiteLLM's client go to the lane `litellm`."""
 
-    def __init__(self, http: aiohttp.ClientSession, litellm: Lane | None = None) -> None:
+    def __init__(self, http: HttpClient, litellm: Lane | None = None) -> None:
         self._http = http
         self._litellm = litellm
         self._endpoints: dict[Deployment, ProviderEndpoint] = {}
@@ -94,13 +75,13 @@ class OpenAILane:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._http.close()
+        await self._http.aclose()
 
     async def _send(self, endpoint: ProviderEndpoint, body: bytes, timeout: float) -> aiohttp.ClientResponse:
         try:
             async with asyncio.timeout(timeout):
-                return await self._http.post(endpoint.url, headers=endpoint.headers, data=body, allow_redirects=False)
-        except (*_TRANSPORT_ERRORS, TimeoutError) as exc:
+                return await self._http.post(endpoint.url, endpoint.headers, body)
+        except (*TRANSPORT_ERRORS, TimeoutError) as exc:
             raise from_transport(exc, response_started=False) from exc
 
     def _endpoint(self, deployment: Deployment) -> ProviderEndpoint:
@@ -148,7 +129,7 @@ async def _body(response: aiohttp.ClientResponse, reader: ChunkReader) -> AsyncG
         async with aclosing(iter_decompressed(response)) as reads:
             async for data in reads:
                 yield data
-    except _TRANSPORT_ERRORS as exc:
+    except TRANSPORT_ERRORS as exc:
         if not reader.finished:
             raise from_transport(exc, response_started=True) from exc
 
@@ -185,6 +166,6 @@ async def _error(response: aiohttp.ClientResponse) -> SwitchboardError:
                 body += data
                 if len(body) >= MAX_ERROR_BYTES:
                     break
-    except (*_TRANSPORT_ERRORS, BadAnswer) as exc:
+    except (*TRANSPORT_ERRORS, BadAnswer) as exc:
         _log.debug("could not read the body of an error response: %s", type(exc).__name__)
     return from_response(response.status, response.headers, bytes(body[:MAX_ERROR_BYTES]))

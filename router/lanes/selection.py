@@ -7,8 +7,9 @@ from typing import Final, Literal
 
 from config.models.deployments import Deployment
 from router.lanes.base import Lane
+from router.lanes.http_client import HttpClient
 from router.lanes.litellm_lane import LiteLLMLane
-from router.lanes.openai_lane import OpenAILane, build_http_client
+from router.lanes.openai_lane import OpenAILane
 from router.lanes.openai_request import is_openai_compatible
 
 MAX_CACHED: Final = 1024
@@ -29,7 +30,7 @@ class Lanes:
         from router.fake.fake_lane import FakeLane
 
         litellm_lane = LiteLLMLane()
-        return cls(FakeLane(), OpenAILane(build_http_client(), litellm=litellm_lane), litellm_lane)
+        return cls(FakeLane(), OpenAILane(HttpClient(), litellm=litellm_lane), litellm_lane)
 
     def for_deployment(self, deployment: Deployment) -> Lane:
         """The lane of `deployment`: the fake lane for `fake/...`, the OpenAI lane for OpenAI-compatible providers, else

@@ -32,8 +32,9 @@ from config.errors import (
 )
 from config.models.deployments import Deployment
 from router.lanes.base import Chunk, Lane, LaneRequest
+from router.lanes.http_client import HttpClient
 from router.lanes.litellm_lane import LiteLLMLane
-from router.lanes.openai_lane import MAX_ERROR_BYTES, OpenAILane, build_http_client
+from router.lanes.openai_lane import MAX_ERROR_BYTES, OpenAILane
 from router.lanes.openai_request import VIA_HANDLER, VIA_SDK, is_openai_compatible
 from tests.contract.local_provider import (
     DONE,
@@ -61,7 +62,7 @@ HELLO = streaming(ROLE, event({"content": "Hel"}), event({"content": "lo"}), END
 @pytest.fixture
 async def openai_lane() -> AsyncIterator[Lane]:
     litellm = LiteLLMLane()
-    lane = OpenAILane(build_http_client(), litellm=litellm)
+    lane = OpenAILane(HttpClient(), litellm=litellm)
     yield lane
     await lane.aclose()
     await litellm.aclose()

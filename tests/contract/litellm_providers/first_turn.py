@@ -18,8 +18,9 @@ from yarl import URL
 from config.errors import SwitchboardError
 from config.models.deployments import Deployment
 from router.lanes.base import Lane, LaneRequest
+from router.lanes.http_client import HttpClient
 from router.lanes.litellm_lane import LiteLLMLane
-from router.lanes.openai_lane import OpenAILane, build_http_client
+from router.lanes.openai_lane import OpenAILane
 from router.lanes.openai_request import VIA_HANDLER, VIA_SDK
 from router.providers.litellm_import import litellm
 from tests.contract.litellm_providers.providers import WIRES
@@ -70,7 +71,7 @@ async def _direct(provider: str) -> None:
         deployment = Deployment(
             id="d", group="g", model=f"{provider}/some-model", api_base=local.url, api_key=SecretStr(KEY)
         )
-        await _turns(OpenAILane(build_http_client(), litellm=LiteLLMLane()), deployment)
+        await _turns(OpenAILane(HttpClient(), litellm=LiteLLMLane()), deployment)
         assert len(local.requests) == 2
 
 

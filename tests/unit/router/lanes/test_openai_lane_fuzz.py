@@ -22,8 +22,9 @@ from pydantic import SecretStr
 from config.errors import AnswerCut, BadAnswer, SwitchboardError
 from config.models.deployments import Deployment
 from router.lanes.base import Chunk, LaneRequest
+from router.lanes.http_client import HttpClient
 from router.lanes.openai_chunks import ChunkReader
-from router.lanes.openai_lane import OpenAILane, build_http_client
+from router.lanes.openai_lane import OpenAILane
 from router.stream.answer_collector import AnswerCollector
 from router.stream.sse_events import MAX_EVENT_BYTES, EventParser
 from router.stream.tool_calls import MAX_CALLS
@@ -286,7 +287,7 @@ def test_the_collector_passes_on_all_text_and_only_complete_calls(chunks: list[C
 
 @pytest.fixture
 async def lane() -> AsyncIterator[OpenAILane]:
-    lane = OpenAILane(build_http_client())
+    lane = OpenAILane(HttpClient())
     yield lane
     await lane.aclose()
 
@@ -416,7 +417,7 @@ async def test_a_huge_number_of_tool_calls_is_refused(lane: OpenAILane, step: in
 @settings(max_examples=EXAMPLES // 10)
 @given(streams, st.lists(st.integers(min_value=0), max_size=3))
 async def test_any_stream_comes_through_a_socket_with_a_defined_outcome(data: bytes, places: list[int]) -> None:
-    lane = OpenAILane(build_http_client())
+    lane = OpenAILane(HttpClient())
     async with local_provider(raw(*split(data, places))) as provider:
         try:
             await heard(lane, provider)
