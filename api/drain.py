@@ -17,19 +17,18 @@ class Drain:
         self._seconds = seconds
         self._end = end
         self._callbacks: list[Callable[[], None]] = []
+        self.has_begun = False
 
-    @property
-    def has_begun(self) -> bool:
-        return bool(self._callbacks)
-
-    def begin(self, then: Callable[[], None]) -> None:
-        """The shutdown has begun; call `then` after `end`. Each connection says so, and the first starts the timer."""
-        if not self._callbacks:
+    def begin(self, then: Callable[[], None] | None = None) -> None:
+        """The shutdown has begun; call `then` after `end`. The first call starts the timer."""
+        if not self.has_begun:
+            self.has_begun = True
             asyncio.get_running_loop().call_later(self._seconds, self._finish)
-        self._callbacks.append(then)
+        if then is not None:
+            self._callbacks.append(then)
 
     def _finish(self) -> None:
         log.warning("drained", seconds=self._seconds, effect="turns that still run are ended")
         self._end()
-        for then in self._callbacks:
-            then()
+        for callback in self._callbacks:
+            callback()

@@ -12,7 +12,6 @@ import signal
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
@@ -20,22 +19,19 @@ from typing import Final
 
 import structlog
 import uvicorn
-from uvicorn.supervisors import Multiprocess
+from uvicorn.config import STARTUP_FAILURE
 
+from api.draining_server import DrainingServer
+from api.workers import Workers
 from config.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-STARTUP_FAILURE: Final = 3
-"""Exit code, the same as uvicorn's."""
+WORKER_TIMEOUT: Final = 30
+"""Seconds in which a worker must show that it is alive, also while something holds Python's global lock."""
 
 TIME_TO_CLOSE: Final = 3
 """Seconds after the drain time in which ended turns send their errors; then their tasks are cancelled."""
-
-READY_TIMEOUT: Final = 1.0
-"""Seconds in which a worker says whether it is ready; one that imports is slow to answer and is asked again."""
-
-ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def serve(settings: Settings, sockets: Sequence[socket.socket], ready: Callable[[], None]) -> None:
@@ -54,13 +50,13 @@ def serve(settings: Settings, sockets: Sequence[socket.socket], ready: Callable[
         access_log=False,  # each turn logs its own line
         server_header=False,
         log_config=None,
-        timeout_worker_healthcheck=30,  # a worker that takes the place of another imports LiteLLM before it answers
+        timeout_worker_healthcheck=WORKER_TIMEOUT,
         timeout_graceful_shutdown=math.ceil(settings.drain_time) + TIME_TO_CLOSE,
     )
     if settings.workers > 1:
         with tempfile.TemporaryDirectory(prefix="switchboard-", dir=settings.metrics_dir) as shared:
             os.environ["SWITCHBOARD_METRICS_DIR"] = shared  # the workers read their settings from the environment
-            workers = _Workers(config, list(sockets), ready)
+            workers = Workers(config, list(sockets), ready)
             workers.run()
         if any(each.exitcode == STARTUP_FAILURE for each in workers.processes):
             sys.exit(STARTUP_FAILURE)
@@ -72,7 +68,7 @@ def serve(settings: Settings, sockets: Sequence[socket.socket], ready: Callable[
         sys.exit(STARTUP_FAILURE)
 
 
-class _Server(uvicorn.Server):
+class _Server(DrainingServer):
     """The server of a single process."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
@@ -99,47 +95,3 @@ class _Server(uvicorn.Server):
             signal.signal(sig, signal.SIG_DFL)
             signal.raise_signal(sig)
         super().handle_exit(sig, frame)
-
-
-class _Workers(Multiprocess):
-    """The parent process of several workers. Their own servers take a second signal for a repetition of the first."""
-
-    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], ready: Callable[[], None]) -> None:
-        super().__init__(config, sockets)
-        self._ready: Callable[[], None] | None = ready
-
-    def keep_subprocess_alive(self) -> None:
-        if self._ready is not None and not self._is_started():
-            return
-        before = list(self.processes)
-        super().keep_subprocess_alive()
-        for old, new in zip(before, self.processes, strict=True):
-            if old is not new:
-                log.warning("worker_replaced", pid=old.pid, exit_code=old.exitcode, by=new.pid)
-
-    def _is_started(self) -> bool:
-        """Whether all workers answer, or one has died. Until then none is asked for signs of life: it imports."""
-        if any(each.exitcode == STARTUP_FAILURE for each in self.processes):
-            self.should_exit.set()
-            return False
-        if self._ready is not None and all(each.is_ready(READY_TIMEOUT) for each in self.processes):
-            self._ready()
-            self._ready = None
-        return self._ready is None or any(each.exitcode is not None for each in self.processes)
-
-    def terminate_all(self) -> None:
-        log.info("stopping", effect="running turns may finish", second_signal="ends them at once")
-        for listener in self.sockets:
-            listener.close()  # otherwise clients could still connect, and nobody would answer
-        super().terminate_all()
-
-    def join_all(self) -> None:
-        self.signal_queue.clear()
-        while any(each.process.is_alive() for each in self.processes):
-            if any(each in ENDING_SIGNALS for each in self.signal_queue):
-                for each in self.processes:
-                    each.kill()
-                break
-            time.sleep(0.1)
-        super().join_all()
-        log.info("stopped")

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import yaml
 from fastapi.testclient import TestClient
 
 from api.app import create_app
+from bench.soak.resources import worker_pids
 from config.settings import Settings
 from tests.support.server_process import ServerProcess, running, server_in
 from tests.support.serving import TOKEN, fake
@@ -88,7 +89,7 @@ def test_the_server_is_live_and_ready_until_it_stops(tmp_path: Path) -> None:
         probes = {each: client.get(f"/health/{each}") for each in ("live", "ready")}
         assert {each: probes[each].json()["status"] for each in probes} == {"live": "ok", "ready": "ready"}
         assert client.portal is not None
-        client.portal.call(client.app_state["guard"].drain.begin, lambda: None)
+        client.portal.call(client.app_state["guard"].drain.begin)
         ready = client.get("/health/ready")
         assert (ready.status_code, ready.json()) == (503, {"status": "draining"})
         assert client.get("/health/live").status_code == 200
@@ -145,3 +146,34 @@ async def test_new_connections_are_refused_meanwhile_and_a_second_signal_ends_at
         assert process.process is not None and process.process.returncode is None
         signalled(process)
         await exit_code(process, 5)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_connections_that_wait_to_be_accepted_are_answered(workers: int, tmp_path: Path) -> None:
+    async with server(tmp_path, workers=workers) as process, AsyncExitStack() as closing:
+        stopped = worker_pids(process)
+        assert len(stopped) == workers
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)  # so that nobody accepts
+            closing.callback(os.kill, pid, signal.SIGCONT)
+        async with asyncio.timeout(20):
+            while not all(status(pid)["State"].strip().startswith("T") for pid in stopped):
+                await asyncio.sleep(0.01)
+            signalled(process)
+            while not all(int(status(pid)["ShdPnd"], 16) & 1 << signal.SIGTERM - 1 for pid in stopped):
+                await asyncio.sleep(0.01)
+        clients = [await asyncio.open_connection("127.0.0.1", process.port) for _ in range(20)]
+        for _, writer in clients:
+            writer.write(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+        answers = await asyncio.gather(*(reader.read() for reader, _ in clients), return_exceptions=True)
+        assert [each for each in answers if not (isinstance(each, bytes) and each.startswith(b"HTTP/1.1 200 "))] == []
+        for _, writer in clients:
+            writer.close()
+        closing.pop_all()
+        await exit_code(process, 8)
+
+
+def status(pid: int) -> dict[str, str]:
+    return dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from uvicorn.config import STARTUP_FAILURE
 
 from api.garbage_collection import THRESHOLD
-from api.server import STARTUP_FAILURE
 from tests.support.server_process import STARTUP_TIMEOUT, running, server_in
 
 ROOT = Path(__file__).parents[2]
