@@ -105,7 +105,7 @@ def _lines(result: SoakResult) -> Iterator[str]:
     yield (
         f"hang-ups: {len(delays) + len(hang_ups.late)} while the provider answered; its connection was closed within "
         f"{1000 * quantile(delays, 0.5):.0f} ms (p50), {1000 * quantile(delays, 0.99):.0f} ms (p99); "
-        f"{len(hang_ups.late)} later than a second"
+        f"{len(hang_ups.late)} later than a second, and {hang_ups.held_up} more because the soak's own loop was late"
         if delays
         else "no hang-ups"
     )
@@ -116,7 +116,8 @@ def _lines(result: SoakResult) -> Iterator[str]:
     for course in result.courses:
         yield (
             f"memory of worker {course.pid}: {course.memory[0]:.0f} to {course.memory[-1]:.0f} MB in "
-            f"{course.times[-1] - course.times[0]:.0f} s; {course.slope:+.1f} MB an hour in the second half"
+            f"{course.times[-1] - course.times[0]:.0f} s, {course.kept[-1] - course.kept[0]:.0f} MB of it for threads; "
+            f"without them {course.slope:+.1f} MB an hour in the second half"
         )
     busy = [sample.busy for sample in result.samples]
     yield (

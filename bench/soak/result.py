@@ -80,7 +80,7 @@ class SoakResult:
             yield f"{len(self.hang_ups.late)} hang-ups reached the provider late, such as {self.hang_ups.late[:3]}"
         for course in self.courses:
             if course.growth > MAX_GROWTH:
-                yield f"the memory of worker {course.pid} grew by {course.growth:.1f} MB in the second half"
+                yield f"the memory of worker {course.pid} grew by {course.growth:.1f} MB beside its threads"
         for (event, kind, code), number in self.ledger.errors().items():
             if kind == "chat" and code not in FAULT_CODES and event in BACKING:
                 yield f"{number} chat turns failed with {code} while {event}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import linear_regression
 from time import perf_counter
 
+from agent.storage.thread_memory import KEPT_THREADS
 from bench.memory import memory_growth
 from bench.soak.ledger import Ledger
 from bench.soak.resources import ProcessResources, database_connections, read_process, redis_connections, worker_pids
@@ -26,16 +27,25 @@ STARTUP = 60.0
 """Seconds in which a worker that was started during the load imports its libraries; they do not count."""
 
 
+THREAD_MEMORY = 0.014
+"""MB that a thread takes which a worker keeps in memory, measured with the traffic of the soak."""
+REQUESTS = 1.7
+"""Requests to a thread, on average over the callers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """`at` is in seconds since the load began. `busy` is the share of all cores that worked since the last sample."""
+    """`at` is in seconds since the load began, and `threads` were begun since then.
+
+    busy: the share of all cores that worked since the last sample.
+    """
 
     at: float
     processes: dict[int, ProcessResources]
     provider: int
     database: int
     redis: int | None
-    turns: int
+    threads: int
     busy: float
 
 
@@ -66,42 +76,64 @@ class Sampler:
             self.stack.provider.open_connections,
             sum(database_connections(self.stack).values()),
             await redis_connections(self.stack),
-            len(self.ledger.turns),
+            len(self.ledger.threads),
             busy,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryCourse:
-    """The memory of one worker in MB over its life, which began and ended with these samples, in seconds."""
+    """The memory of one worker in MB over its life, which began and ended with these samples, in seconds.
+
+    `kept` is the part of it that the threads take which the worker keeps for their next turn. They are up to
+    `KEPT_THREADS`, which takes longer than the load, so they do not count as growth.
+    """
 
     pid: int
     times: Sequence[float]
     memory: Sequence[float]
+    kept: Sequence[float]
 
     @property
     def growth(self) -> float:
-        """See `memory_growth`, in MB."""
-        return memory_growth(self.memory)
+        """See `memory_growth`, in MB, without the kept threads."""
+        return memory_growth(self._others)
 
     @property
     def slope(self) -> float:
-        """MB per hour, over the second half of its life: caches fill in the first."""
+        """MB per hour without the kept threads, over the second half of its life: caches fill in the first."""
         half = len(self.times) // 2
-        return linear_regression(self.times[half:], self.memory[half:]).slope * 3600
+        return linear_regression(self.times[half:], self._others[half:]).slope * 3600
+
+    @property
+    def _others(self) -> list[float]:
+        return [memory - kept for memory, kept in zip(self.memory, self.kept, strict=True)]
 
 
 def memory_courses(samples: Sequence[Sample]) -> list[MemoryCourse]:
     """Those of the workers that lived long enough."""
     pids = dict.fromkeys(pid for sample in samples for pid in sample.processes)
+    workers = max((len(sample.processes) for sample in samples), default=1)
     courses = []
     for pid in pids:
-        lived = [(sample.at, sample.processes[pid].memory) for sample in samples if pid in sample.processes]
-        if lived[0][0] > samples[0].at:
-            lived = [each for each in lived if each[0] > lived[0][0] + STARTUP]
+        lived = [sample for sample in samples if pid in sample.processes]
+        birth = lived[0]
+        if birth.at > samples[0].at:
+            lived = [each for each in lived if each.at > birth.at + STARTUP]
         if len(lived) >= MIN_LIFE:
-            courses.append(MemoryCourse(pid, *map(list, zip(*lived, strict=True))))  # type: ignore[arg-type]
+            times = [each.at for each in lived]
+            memory = [each.processes[pid].memory for each in lived]
+            kept = [_kept(each.threads - birth.threads, workers) for each in lived]
+            courses.append(MemoryCourse(pid, times, memory, kept))
     return courses
+
+
+def _kept(begun: int, workers: int) -> float:
+    """The memory in MB of the threads that a worker keeps, of those that were begun in its life.
+
+    A proxy sends each request to any of the workers.
+    """
+    return THREAD_MEMORY * min(KEPT_THREADS, begun * (1 - (1 - 1 / workers) ** REQUESTS))
 
 
 def _cpu_times() -> tuple[float, float]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 from struct import unpack
@@ -19,6 +21,7 @@ from bench.soak.callers.task import TaskEvents
 from bench.soak.gateway import ConnectionCut, Received, open_gateway
 from bench.soak.hang_ups import HangUps
 from bench.soak.ledger import Disturbance, Ledger, Message, Thread
+from bench.soak.loop_lag import LoopLag
 from bench.soak.pictures import draw
 from bench.soak.proxy import upstream
 from bench.soak.report import as_json
@@ -126,19 +129,47 @@ def test_a_tool_runs_once(tmp_path: Path) -> None:
     assert (audit.lost, audit.doubled) == (["the tool of c did not run"], ["the tool of b ran 2 times"])
 
 
+def hang_ups_of_one_turn() -> tuple[HangUps, RecordedRequest]:
+    """The caller hangs up at the moment of its request."""
+    hang_ups = HangUps(FakeProvider())
+    record = RecordedRequest("m", "fake-ok", True, 1, {"messages": [{"role": "user", "content": "turn-1"}]})
+    hang_ups.provider.log.add(record)
+    hang_ups.watch("turn-1", record.time)
+    return hang_ups, record
+
+
 @pytest.mark.parametrize(("delay", "late"), [(0.2, False), (1.5, True), (None, True)])
 def test_a_hang_up_must_reach_the_provider_within_a_second(delay: float | None, late: bool) -> None:
-    provider = FakeProvider()
-    record = RecordedRequest("m", "fake-ok", True, 1, {"messages": [{"role": "user", "content": "turn-1"}]})
-    provider.log.add(record)
-    hang_ups = HangUps(provider)
-    hang_ups.watch("turn-1")
+    hang_ups, record = hang_ups_of_one_turn()
     if delay is not None:
         record.ended = record.time + delay
     hang_ups.check(record.time)
     assert not hang_ups.late and not hang_ups.delays
     hang_ups.check(record.time + 1.2)
     assert (hang_ups.late, len(hang_ups.delays)) == ((["turn-1"], 0) if late else ([], 1))
+
+
+def test_the_time_in_which_the_soaks_own_loop_was_late_is_not_the_servers() -> None:
+    hang_ups, record = hang_ups_of_one_turn()
+    hang_ups.lag.delays.append((record.time + 0.9, 0.8))
+    hang_ups.check(record.time + 1.7)
+    assert not hang_ups.late and not hang_ups.delays  # the loop may still see the end in time
+    record.ended = record.time + 1.5
+    hang_ups.check(record.time + 2.0)
+    assert (hang_ups.late, len(hang_ups.delays), hang_ups.held_up) == ([], 1, 1)
+
+
+async def test_the_lag_of_the_loop_is_measured() -> None:
+    lag = LoopLag()
+    watching = asyncio.create_task(lag.run())
+    await asyncio.sleep(0.05)
+    started = time.time()
+    while time.time() < started + 0.2:
+        pass  # the loop stands still
+    await asyncio.sleep(0.05)
+    watching.cancel()
+    assert 0.15 < lag.between(started, time.time()) < 5
+    assert lag.between(started - 9, started - 8) == 0
 
 
 def turn(ledger: Ledger, outcome: Outcome, *, started: float = 0.0, ended: float = 0.0, code: str = "") -> None:
@@ -218,8 +249,8 @@ def test_process_resources_are_read_from_the_system() -> None:
     assert before.memory > 1
 
 
-def sample(at: float, memory: float, pid: int = 1) -> Sample:
-    return Sample(at, {pid: replace(HELD, memory=memory)}, 3, 8, None, 5, 0.5)
+def sample(at: float, memory: float, pid: int = 1, threads: int = 0) -> Sample:
+    return Sample(at, {pid: replace(HELD, memory=memory)}, 3, 8, None, threads, 0.5)
 
 
 def test_the_slope_of_the_memory_is_that_of_the_second_half_of_a_workers_life() -> None:
@@ -227,6 +258,16 @@ def test_the_slope_of_the_memory_is_that_of_the_second_half_of_a_workers_life() 
     (course,) = memory_courses([*samples, *(sample(at, 1.0, pid=2) for at in range(5))])
     assert course.slope == pytest.approx(1.0, abs=0.05)
     assert memory_growth([100.0] * 10 + [120.0] * 30) == 0.0
+
+
+def test_threads_that_a_worker_keeps_are_no_growth_until_it_keeps_no_more() -> None:
+    filling = [sample(at, 200.0 + 0.014 * threads, threads=threads) for at, threads in enumerate(range(0, 2000, 50))]
+    (course,) = memory_courses(filling)
+    assert course.growth == pytest.approx(0.0, abs=0.01) and course.slope == pytest.approx(0.0, abs=1)
+    full = [sample(at, 200.0 + 0.014 * at * 50, threads=5000 + at * 50) for at in range(40)]
+    full.insert(0, sample(-1, 200.0))
+    (course,) = memory_courses(full)
+    assert course.growth > 10
 
 
 def test_the_chart_is_a_small_png_from_the_json(tmp_path: Path) -> None:

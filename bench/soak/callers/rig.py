@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -43,7 +44,7 @@ class Rig:
             if plan.hang_up_after is None:
                 self.ledger.add(kind, plan, received, ("lost", "the answer did not end"))
             else:
-                self.hang_ups.watch(plan.mark)
+                self.hang_ups.watch(plan.mark, time.time())
                 self.ledger.add(kind, plan, received, ("hung up", ""))
         return None
 

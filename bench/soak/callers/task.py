@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
@@ -144,7 +145,7 @@ class TaskCaller:
                 answer = Received()
             if answer.status == 200:
                 if method == "DELETE":
-                    self.rig.hang_ups.watch(plan.mark)
+                    self.rig.hang_ups.watch(plan.mark, time.time())
                 if answer.json()["status"] in ENDED:
                     self.rig.ledger.add("task", plan, received, ("hung up", ""))
                     return
