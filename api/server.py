@@ -58,7 +58,7 @@ def serve(settings: Settings, sockets: Sequence[socket.socket], ready: Callable[
             os.environ["SWITCHBOARD_METRICS_DIR"] = shared  # the workers read their settings from the environment
             workers = Workers(config, list(sockets), ready)
             workers.run()
-        if any(each.exitcode == STARTUP_FAILURE for each in workers.processes):
+        if workers.cannot_start:
             sys.exit(STARTUP_FAILURE)
         return
     server = _Server(config, ready)

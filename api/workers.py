@@ -25,6 +25,9 @@ READY_TIMEOUT: Final = 1.0
 START_TIMEOUT: Final = 180.0
 """Seconds in which a worker must be ready. On a busy machine importing takes half a minute."""
 
+RESTART_INTERVAL: Final = 10.0
+"""Seconds between two starts of a worker that cannot start, such as while models.yaml is invalid."""
+
 ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -34,7 +37,7 @@ class Worker(Process):
     def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
         super().__init__(config, sockets)
         self.has_started = False
-        self.start_deadline = time.monotonic() + START_TIMEOUT
+        self.started_at = time.monotonic()
 
     @cached_property
     def server(self) -> uvicorn.Server:
@@ -45,17 +48,26 @@ class Worker(Process):
         if self.has_started:
             return super().is_alive(timeout)
         self.has_started = self.process.is_alive() and self.is_ready(READY_TIMEOUT)
-        return self.process.is_alive() and (self.has_started or time.monotonic() < self.start_deadline)
+        return self.process.is_alive() and (self.has_started or self.age < START_TIMEOUT)
+
+    @property
+    def age(self) -> float:
+        """Seconds since its start."""
+        return time.monotonic() - self.started_at
 
 
 class Workers(Multiprocess):
-    """Calls `ready` once, when all workers answer."""
+    """Calls `ready` once, when all workers answer. If one cannot start before that, all end, and `cannot_start` is set.
+
+    Later, the others go on, and it is started again and again.
+    """
 
     processes: list[Worker]  # type: ignore[assignment]
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], ready: Callable[[], None]) -> None:
         super().__init__(config, sockets)
         self._ready: Callable[[], None] | None = ready
+        self.cannot_start = False
 
     def init_processes(self) -> None:
         self.processes.extend(self._start_worker() for _ in range(self.processes_num))
@@ -108,9 +120,13 @@ class Workers(Multiprocess):
         old = self.processes[at]
         old.kill()
         old.join()
-        if old.exitcode == STARTUP_FAILURE:  # another one would fail too
-            self.should_exit.set()
-            return
+        if old.exitcode == STARTUP_FAILURE:
+            if self._ready is not None:
+                self.cannot_start = True
+                self.should_exit.set()
+                return
+            if old.age < RESTART_INTERVAL:
+                return
         new = self.processes[at] = self._start_worker()
         log.warning("worker_replaced", pid=old.pid, exit_code=old.exitcode, by=new.pid)
 

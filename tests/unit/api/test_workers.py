@@ -1,4 +1,4 @@
-"""Workers that hang while they start."""
+"""Workers that hang while they start, or cannot start."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import SIGNALS
 
-from api.workers import Workers
+from api.workers import RESTART_INTERVAL, START_TIMEOUT, Workers
 
 
 def hangs() -> None:
@@ -18,11 +19,16 @@ def hangs() -> None:
     threading.Event().wait()
 
 
+def fails() -> None:
+    raise SystemExit(STARTUP_FAILURE)
+
+
 @pytest.fixture
 def workers() -> Iterator[Workers]:
+    """Two that hang."""
     handlers = {each: signal.getsignal(each) for each in SIGNALS}
-    config = uvicorn.Config(f"{__name__}:{hangs.__name__}", factory=True, workers=2)
-    workers = Workers(config, [], lambda: pytest.fail("no worker can be ready"))
+    config = uvicorn.Config(f"{__name__}:hangs", factory=True, workers=2)
+    workers = Workers(config, [], lambda: None)
     for signum, handler in handlers.items():
         signal.signal(signum, handler)
     workers.init_processes()
@@ -32,11 +38,41 @@ def workers() -> Iterator[Workers]:
         each.join()
 
 
+def failing_successor(workers: Workers) -> None:
+    """The first worker dies, and the one that takes its place cannot start."""
+    workers.config.app = f"{__name__}:fails"
+    workers.processes[0].kill()
+    workers.processes[0].join()
+    workers.keep_subprocess_alive()
+    workers.processes[0].join()
+    assert workers.processes[0].exitcode == STARTUP_FAILURE
+
+
 def test_a_worker_that_hangs_at_its_start_is_replaced_once_its_time_is_over(workers: Workers) -> None:
     hanging, starting = workers.processes
-    hanging.start_deadline = 0
+    hanging.started_at -= START_TIMEOUT
     workers.keep_subprocess_alive()
     assert hanging.exitcode == -signal.SIGKILL
     successor, other = workers.processes
     assert other is starting and other.exitcode is None
     assert successor is not hanging and successor.exitcode is None
+
+
+def test_all_end_if_one_cannot_start_at_first(workers: Workers) -> None:
+    failing_successor(workers)
+    workers.keep_subprocess_alive()
+    assert workers.should_exit.is_set() and workers.cannot_start
+
+
+def test_the_others_go_on_if_one_cannot_start_later_and_it_is_started_again_after_a_while(workers: Workers) -> None:
+    for each in workers.processes:
+        each.has_started = True
+    workers.keep_subprocess_alive()
+    failing_successor(workers)
+    failed = workers.processes[0]
+    workers.keep_subprocess_alive()
+    assert workers.processes[0] is failed and not workers.should_exit.is_set()
+    failed.started_at -= RESTART_INTERVAL
+    workers.keep_subprocess_alive()
+    assert workers.processes[0] is not failed and not workers.should_exit.is_set()
+    assert workers.processes[1].exitcode is None
