@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -20,7 +21,7 @@ from bench.soak.traffic import Pace, models_file
 from router.fake.server.fake_provider import FakeProvider
 from tests.support.postgres_server import PostgresServer, postgres_server
 from tests.support.redis_server import RedisServer, redis_server
-from tests.support.server_process import SWITCHBOARD, ServerProcess, server_in
+from tests.support.server_process import STARTUP_TIMEOUT, SWITCHBOARD, ServerProcess, server_in
 
 AGENT: dict[str, Any] = {
     "tools": ["marking_tools:mark", "marking_tools:mark_if_allowed"],
@@ -48,6 +49,15 @@ class _Server(ServerProcess):
     """A server whose workers are started by a Python of their own."""
 
     program: ClassVar[tuple[str, ...]] = (sys.executable, *SWITCHBOARD)
+    starts: int = 0
+
+    async def start(self) -> None:
+        """Return once all workers answer. Raises TimeoutError."""
+        self.starts += 1
+        await super().start()
+        async with asyncio.timeout(STARTUP_TIMEOUT):
+            while self.log.count("is ready") < self.starts:
+                await asyncio.sleep(0.1)
 
 
 @dataclass(frozen=True, slots=True)
