@@ -52,11 +52,11 @@ SETTINGS: dict[str, Any] = {"allowed_fails": 1_000_000, "cooldown_time": 1}
 class Pace:
     """`first`: time to the first token; `gap`: time between two tokens; both in seconds.
 
-    Ten words a second are four times as fast as speech. With twenty, 200 streams would need more than two cores.
+    Eight words a second are three times as fast as speech. With twenty, 200 streams would need all of two cores.
     """
 
     first: float = 0.2
-    gap: float = 0.1
+    gap: float = 0.125
 
     @property
     def timing(self) -> str:
