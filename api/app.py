@@ -17,6 +17,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import ASGIApp
 
+from agent.calls.calls import Calls
+from agent.calls.details import CallServices
 from agent.personas.service import PersonaService
 from agent.responses.store import ResponseStore
 from agent.turns import TurnService
@@ -42,6 +44,9 @@ from api.openai.not_served import routes as not_served_routes
 from api.openai.routes import routes as openai_routes
 from api.ops.routes import routes as ops_routes
 from api.personas.routes import routes as persona_routes
+from api.phone.incoming import routes as phone_routes
+from api.phone.relay.routes import routes as relay_routes
+from api.phone.signatures import Carriers
 from api.responses.routes import routes as response_routes
 from api.responses.websocket import routes as response_websockets
 from api.sessions.routes import routes as session_routes
@@ -51,7 +56,7 @@ from api.tasks.lifespan import server_tasks
 from api.tasks.routes import routes as task_routes
 from api.tracing.switch import open_tracing
 from config.errors import RequestError, SwitchboardError
-from config.settings import Settings, require_queue, require_tokens
+from config.settings import Settings, require_queue, require_relay_secret, require_tokens
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     """
     require_tokens(settings)
     require_queue(settings)
+    require_relay_secret(settings)
     tracing = open_tracing(os.environ)
 
     @asynccontextmanager
@@ -76,6 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
             tasks = await running.enter_async_context(server_tasks(settings, components))
             responses = ResponseStore(components.database, settings.response_ttl)
             await running.enter_async_context(responses.sweeping())
+            personas = PersonaService(components.turns, components.database)
             garbage_collection.resume()  # `api.worker` paused it
             yield State(
                 settings=settings,
@@ -84,7 +91,11 @@ def create_app(settings: Settings) -> FastAPI:
                 limits=components.limits,
                 sessions=components.sessions,
                 memories=components.memories,
-                personas=PersonaService(components.turns, components.database),
+                personas=personas,
+                calls=Calls(
+                    CallServices(components.turns, components.sessions, personas, components.limits, components.signals)
+                ),
+                carriers=Carriers.build(settings),
                 responses=responses,
                 statistics=components.statistics,
                 metrics=components.metrics,
@@ -108,6 +119,8 @@ def create_app(settings: Settings) -> FastAPI:
         routes=[
             *openai_routes.routes,
             *response_routes.routes,
+            *phone_routes.routes,
+            *relay_routes,
             *response_websockets,
             *message_routes.routes,
             *embedding_routes.routes,

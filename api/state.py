@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from agent.callers.limits import CallerLimits
+from agent.calls.calls import Calls
 from agent.memory.long_term import LongTermMemory
 from agent.personas.service import PersonaService
 from agent.responses.store import ResponseStore
@@ -16,6 +17,7 @@ from agent.turns import TurnService
 from api.http.auth import TokenVerifier
 from api.http.guarded_protocol import ConnectionGuard
 from api.http.large_bodies import LargeBodies
+from api.phone.signatures import Carriers
 from api.reload import Reload
 from api.statistics.worker_metrics import WorkerMetrics
 from config.settings import Settings
@@ -31,6 +33,8 @@ class State(TypedDict):
     sessions: SessionService
     memories: LongTermMemory
     personas: PersonaService
+    calls: Calls
+    carriers: Carriers
     responses: ResponseStore
     statistics: StatisticsWriter
     metrics: WorkerMetrics

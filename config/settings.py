@@ -5,6 +5,7 @@ The environment wins over `.env`. An empty variable counts as unset. Nothing her
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 from collections.abc import Mapping
@@ -29,6 +30,9 @@ CALLERS_FILE = Path("callers.yaml")
 
 DRAIN_SECONDS: Final = f"{PREFIX}DRAIN_SECONDS"
 """The documented name of `drain_time`; SWITCHBOARD_DRAIN_TIME works as well, if this one is not set."""
+
+PUBLIC_KEY_BYTES: Final = 32
+"""Of Ed25519."""
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -173,6 +177,17 @@ class Settings(BaseSettings):
     task_ttl: int = Field(
         default=24 * 3600, ge=1, description="Seconds that a background task and its result are kept after its end."
     )
+    public_url: str | None = Field(
+        default=None,
+        description="The address at which phone carriers reach this server, such as `https://phone.example.com`; they "
+        "sign it. Default: what the request says, which a proxy may have changed.",
+    )
+    twilio_auth_token: SecretStr | None = Field(
+        default=None, description="Auth token of the Twilio account whose signed requests open phone lines."
+    )
+    telnyx_public_key: str | None = Field(
+        default=None, description="Public key of the Telnyx account whose signed requests open phone lines."
+    )
     console_edit: bool = Field(default=False, description="`true`: the console may save models.yaml.")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
@@ -219,6 +234,25 @@ class Settings(BaseSettings):
             raise ValueError(INVALID_DATABASE_URL)
         return value
 
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "http://none")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an address such as https://phone.example.com")
+        return value and value.rstrip("/")
+
+    @field_validator("telnyx_public_key")
+    @classmethod
+    def _check_public_key(cls, value: str | None) -> str | None:
+        try:
+            is_key = value is None or len(base64.b64decode(value, validate=True)) == PUBLIC_KEY_BYTES
+        except ValueError:
+            is_key = False
+        if not is_key:
+            raise ValueError("must be the key that Telnyx shows under API Keys: 32 bytes in base64")
+        return value
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: Any) -> Any:
@@ -254,6 +288,13 @@ def require_tokens(settings: Settings) -> None:
         line = f"{PREFIX}API_TOKENS={secrets.token_urlsafe(24)}"
         remedy = "" if ENV_FILE.exists() else "Run `switchboard init`, which writes a .env with one. Or: "
         raise ConfigError([Problem(f"no API token is set. {remedy}Add this line to .env:\n\n    {line}\n")])
+
+
+def require_relay_secret(settings: Settings) -> None:
+    """Raise ConfigError if nothing secret signs the addresses that Telnyx connects to."""
+    if settings.telnyx_public_key is not None and not settings.api_tokens:
+        problem = f"needs a token in {PREFIX}API_TOKENS, from which the server signs the addresses of calls"
+        raise ConfigError([Problem(problem, key=f"{PREFIX}TELNYX_PUBLIC_KEY")])
 
 
 def queue_url(settings: Settings) -> str:

@@ -1,7 +1,8 @@
 """Signals between processes through Redis pub/sub.
 
-All topics share one channel, switchboard:signals; a message is the topic's text. Redis stores nothing: a process that
-was disconnected misses signals and finds the change in the database a moment later.
+All topics share one channel, switchboard:signals; a message is the topic's text, and on a second line the content, if
+there is one. Redis stores nothing: a process that was disconnected misses signals and finds the change in the database
+a moment later.
 """
 
 from __future__ import annotations
@@ -55,11 +56,11 @@ class RedisSignals(Signals):
             retry=Retry(NoBackoff(), 0),  # this class retries, and logs it
         )
 
-    async def publish(self, topic: str) -> None:
+    async def publish(self, topic: str, content: str = "") -> None:
         """Deliver a signal here at once, and queue it for the other processes. Never blocks and never raises."""
-        self.deliver(topic)
+        self.deliver(topic, content)
         with suppress(asyncio.QueueFull):
-            self._queue.put_nowait(topic)
+            self._queue.put_nowait(f"{topic}\n{content}" if content else topic)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -74,11 +75,11 @@ class RedisSignals(Signals):
             await self._redis.aclose()
 
     async def _publish_next(self) -> None:
-        topic = await self._queue.get()
+        message = await self._queue.get()
         if self._unavailable:
             return  # it would time out, and delay the signals behind it
         try:
-            await self._redis.publish(CHANNEL, topic)
+            await self._redis.publish(CHANNEL, message)
         except (RedisError, OSError) as exc:
             self._report_outage(exc)
 
@@ -108,7 +109,8 @@ class RedisSignals(Signals):
                 awaits_answer = False
                 self._report_recovery()
                 if message["type"] == "message":
-                    self.deliver(message["data"].decode(errors="replace"))
+                    topic, _, content = message["data"].decode(errors="replace").partition("\n")
+                    self.deliver(topic, content)
 
     def _report_outage(self, exc: Exception) -> None:
         if not self._unavailable:

@@ -13,6 +13,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from agent.tools.book_hotel import book_hotel
 from agent.tools.caller_tools import CallerTool, hand_off_tool
 from agent.tools.hand_off import HandOffTool
+from agent.tools.line_tools import LINE_TOOLS, line_tool
 from agent.tools.mcp.tool import McpTool
 from agent.tools.multiply import multiply
 from agent.tools.remember import remember
@@ -97,6 +98,8 @@ def _agent_tool(name: str, profile: AgentProfile) -> BaseTool:
             return transfer_tool(name, profile.transfer_destinations)
         case "end":
             return end_tool(name, profile.transfer_destinations)
+    if name in LINE_TOOLS:
+        return line_tool(name, profile.phone)
     return SERVER_TOOLS[name]
 
 

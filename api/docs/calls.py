@@ -35,6 +35,7 @@ from api.docs.examples import (
     SUBMITTED,
     TASK,
     TURN,
+    TWIML,
 )
 
 
@@ -50,8 +51,8 @@ class Events:
 class Call:
     """One call: the name of its answer's schema with an example, an example request, and the errors it may have.
 
-    `events` are the answer's server-sent events, `text` is an example of a plain text; such a call may have `schema`
-    None. `status` is that of success. `anthropic`: its errors are those of Anthropic's API.
+    `events` are the answer's server-sent events, `text` is an example of a plain text, `xml` of TwiML; such a call
+    may have `schema` None. `status` is that of success. `anthropic`: its errors are those of Anthropic's API.
     """
 
     schema: str | None
@@ -60,6 +61,7 @@ class Call:
     errors: tuple[int, ...] = (401,)
     events: Events | None = None
     text: str | None = None
+    xml: str | None = None
     status: int = 200
     anthropic: bool = False
 
@@ -74,6 +76,7 @@ _SUBMIT_ERRORS: Final = (400, 401, 404, 409, 413, 422, 429, 503)
 _STORED: Final = (401, 422, 503)
 _CHANGED: Final = (401, 404, 422, 503)
 _WRITTEN: Final = (400, 401, 413, 422, 503)
+_PHONE_ERRORS: Final = (401, 403, 404, 413, 503)
 _SAID: Final = {"messages": [{"role": "user", "content": "Hi"}]}
 _CHAT: Final = {"message": "Hi"}
 _CHAT_ERRORS: Final = (400, 401, 404, 413, 422, 429, 502, 503, 504)
@@ -184,6 +187,16 @@ CALLS: Final[Mapping[tuple[str, str], Call]] = {
     ("delete", "/agent/task/{task_id}"): Call("Task", TASK, errors=(401, 404, 503)),
     ("get", "/agent/task/{task_id}/events"): Call(None, None, errors=_CHANGED, events=_TASK_EVENTS),
     ("get", "/agent/tasks/{user_id}"): Call("Tasks", {"tasks": [TASK]}, errors=_STORED),
+    ("post", "/phone/incoming"): Call(
+        None, None, {"CallSid": "CA1", "From": "+15550100", "To": "+18885550100"}, _PHONE_ERRORS, xml=TWIML
+    ),
+    ("post", "/phone/relay/action"): Call(
+        None,
+        None,
+        {"CallSid": "CA1", "From": "+15550100", "To": "+18885550100", "HandoffData": '{"reason": "hang_up"}'},
+        _PHONE_ERRORS,
+        xml="<Response><Hangup /></Response>",
+    ),
     ("get", "/health"): Call("Health", HEALTH, errors=()),
     ("get", "/health/live"): Call("Probe", {"status": "ok"}, errors=()),
     ("get", "/health/ready"): Call("Probe", {"status": "ready"}, errors=()),

@@ -227,3 +227,8 @@ METRICS: Final = (
     "# TYPE switchboard_turns_total counter\n"
     'switchboard_turns_total{model="assistant",outcome="stop"} 113.0\n'
 )
+
+TWIML: Final = (
+    '<Response><Connect action="https://phone.example.com/phone/relay/action"><ConversationRelay '
+    'url="wss://phone.example.com/phone/relay" welcomeGreeting="Hello!" language="en-US" /></Connect></Response>'
+)

@@ -101,13 +101,15 @@ def _describe(operation: dict[str, Any], call: Call, schemas: dict[str, Any]) ->
         ok["content"]["text/event-stream"] = {"itemSchema": event(call.events.schema), "example": call.events.example}
     if call.text is not None:
         ok["content"]["text/plain"] = {"schema": {"type": "string"}, "example": call.text}
+    if call.xml is not None:
+        ok["content"]["application/xml"] = {"schema": {"type": "string"}, "example": call.xml}
     statuses = sorted({*call.errors, *CONNECTION_ERRORS})
     if 401 in statuses:
         operation["security"] = [{scheme: []} for scheme in SECURITY_SCHEMES]
     errors = dict(_anthropic_error(status) if call.anthropic else _error(status) for status in statuses)
     operation["responses"] = {str(call.status): ok, **errors}
     if (body := operation.get("requestBody")) is not None:
-        content = body["content"]["application/json"]
+        (content,) = body["content"].values()
         content["example"] = call.asked
         content["schema"] = _hoisted(content["schema"], schemas)
 

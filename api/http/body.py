@@ -29,7 +29,7 @@ async def read_json_object(request: Request, *, limit: int, optional: bool = Fal
         ServerBusy: other large bodies had all of the memory for too long.
         RequestError: the body is not JSON, not an object, nested too deeply, or contains a lone surrogate.
     """
-    body = await _read(request, limit)
+    body = await read_bytes(request, limit)
     return {} if optional and not body else json_object(body)
 
 
@@ -74,7 +74,8 @@ def validate_body(model: type[M], value: dict[str, Any], *, error: type[RequestE
         raise error(f"{param or 'The body'}: {message}.", param=param or None) from exc
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def read_bytes(request: Request, limit: int) -> bytes:
+    """Read the body. Raises BodyTooLarge, ClientDisconnected and ServerBusy as `read_json_object` does."""
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
         raise BodyTooLarge(f"The body is larger than {limit} bytes.")

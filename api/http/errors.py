@@ -63,6 +63,18 @@ class NotYours(SwitchboardError):
     code = "not_yours"
 
 
+class SignatureRefused(SwitchboardError):
+    """The signature of a phone carrier is missing, wrong or too old."""
+
+    code = "invalid_signature"
+
+
+class PhoneLineOff(SwitchboardError):
+    """The server has no secret with which it could verify who calls."""
+
+    code = "phone_line_off"
+
+
 class BodyTooLarge(SwitchboardError):
     """The body is larger than `SWITCHBOARD_MAX_BODY_BYTES`."""
 
@@ -128,6 +140,8 @@ STATUSES: dict[type[SwitchboardError], int] = {
     OperatorOnly: 403,
     NotYours: 403,
     EditingDisabled: 403,
+    SignatureRefused: 403,
+    PhoneLineOff: 404,
     FileChanged: 409,
     RouteNotFound: 404,
     MethodNotAllowed: 405,

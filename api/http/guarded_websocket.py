@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -25,6 +25,11 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         guard: ConnectionGuard = self.app_state["guard"]
         self.queue.put_nowait({"type": "websocket.disconnect", "code": SERVICE_RESTART})
         guard.drain.begin(self._on_drained)
+
+    async def send(self, message: Any) -> None:
+        """Send the application's message. A handshake that it refuses is complete: uvicorn would log an error."""
+        await super().send(message)
+        self.handshake_complete = self.handshake_complete or self.close_sent
 
     def _on_drained(self) -> None:
         if not self.disconnected:

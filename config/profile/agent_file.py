@@ -31,6 +31,7 @@ from config.profile.own_tools import (
     tool_names,
     unique_names,
 )
+from config.profile.phone import PhoneSection, PhoneSettings
 from config.profile.review import check_patterns, check_servers, is_reviewed
 
 SHIPPED = Path(__file__).parents[1]
@@ -78,6 +79,7 @@ class AgentProfile:
     memory: MemorySettings = field(default_factory=MemorySettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
     filler: FillerSettings | None = None
+    phone: PhoneSettings = field(default_factory=PhoneSettings)
     source: Path | None = None
 
     @property
@@ -151,6 +153,8 @@ def check_agent(file: Path, environ: Mapping[str, str] = os.environ) -> tuple[Ag
         fields["chat"] = agent.chat.value
     if agent.filler is not None:
         fields["filler"] = agent.filler.value
+    if agent.phone is not None:
+        fields["phone"] = agent.phone.value
     return AgentProfile(**fields, source=file), ()
 
 
@@ -252,7 +256,8 @@ class AgentFile(Section):
     )
     tools: Annotated[tuple[ToolEntry, ...], AfterValidator(unique_names)] | None = Field(
         None,
-        description="The agent's tools: `transferCall`, `endCall`, `multiply`, `book_hotel` (simulated), and tools of "
+        description="The agent's tools: `transferCall`, `endCall`, `multiply`, `book_hotel` (simulated); on phone "
+        "lines `sendDigits`, `playSound`, `switchLanguage`; and tools of "
         'your own, in Python (`"my_tools:lookup_order"`) or over HTTP (a mapping). Default `[transferCall, endCall]`.',
     )
     transfer_destinations: (
@@ -299,6 +304,7 @@ class AgentFile(Section):
         description="What a caller on the phone hears while one of the agent's own tools runs: sentences by language, "
         "such as `{after: 1, en: [One moment.], zh: [请稍等。]}`. Default: nothing.",
     )
+    phone: PhoneSection | None = Field(None, description="Phone lines: what they say by themselves, and who answers.")
 
     @field_validator("transfer_destinations")
     @classmethod

@@ -18,7 +18,7 @@ from config.parsing.sections import NotBool, Section
 from config.parsing.validation import did_you_mean
 from config.parsing.yaml_document import Document, KeyPath, format_path
 
-KNOWN_TOOLS = ("transferCall", "endCall", "multiply", "book_hotel")
+KNOWN_TOOLS = ("transferCall", "endCall", "multiply", "book_hotel", "sendDigits", "playSound", "switchLanguage")
 HAND_OFF_TOOLS = ("transferCall", "endCall")
 
 CALL_TIMEOUT = 10.0

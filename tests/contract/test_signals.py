@@ -71,6 +71,14 @@ async def test_who_stops_listening_while_the_word_is_told_disturbs_nobody(signal
     assert heard == ["second"]
 
 
+async def test_a_signal_may_have_a_content(signals: Signals) -> None:
+    heard: list[str] = []
+    with signals.subscribe_content("a", heard.append), signals.subscribe("a", lambda: heard.append("heard")):
+        await signals.publish("a", "7 x")
+        await signals.publish("a")
+    assert heard == ["7 x", "heard", "", "heard"]
+
+
 # Through Redis
 
 
@@ -213,3 +221,13 @@ async def test_a_newer_message_in_another_process_takes_over(two: tuple[SessionR
 async def is_running(rig: SessionRig) -> bool:
     record = await rig.service.find(USER, SESSION)
     return record is not None and record.status == "running"
+
+
+async def test_a_content_reaches_the_other_processes(redis: RedisServer) -> None:
+    here, there = RedisSignals(redis.url), RedisSignals(redis.url)
+    heard: list[str] = []
+    async with here.running(), there.running():
+        await hears(there, here)
+        with there.subscribe_content("a", heard.append):
+            await here.publish("a", "7 x")
+            await eventually(lambda: heard == ["7 x"])

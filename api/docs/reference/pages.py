@@ -33,6 +33,7 @@ SEE_AGENT = {
     "memory": "../sessions.md#long-term-memory",
     "chat": "../chat.md#events",
     "filler": "../tools.md#while-a-tool-runs",
+    "phone": "../phone.md",
 }
 SEE_SETTINGS = {
     "drain_time": "../configuration.md#stopping-the-server",

@@ -34,7 +34,7 @@ def test_the_tools_that_ship_and_those_of_agent_yaml_may_be_chosen(names: list[s
     [
         ("lookup_ordr", "did you mean 'lookup_order'?"),
         ("my_tools:lookup_order", "unknown tool"),
-        ("os:system", "the tools are transferCall, endCall, multiply, book_hotel, lookup_order"),
+        ("os:system", "the tools are transferCall, endCall, multiply, book_hotel, sendDigits, playSound"),
         ("http://127.0.0.1/", "unknown tool"),
         ("mcp:file:*", "the servers are files"),
         ("mcp:files", "mcp:<server>:<tool>"),

@@ -116,7 +116,7 @@ def servers(entry: str) -> str:
             "system_prompt: x\nreview: [zz]\n",
             2,
             "review[0]",
-            "the tools are multiply, book_hotel, and mcp:<server>:<tool>",
+            "the tools are multiply, book_hotel, sendDigits,",
         ),
         ("system_prompt: x\nreview: [multiply, transferCall]\n", 2, "review[1]", "cannot be reviewed"),
         ("system_prompt: x\nreview: [endCall]\n", 2, "review[0]", "cannot be reviewed"),
