@@ -183,6 +183,7 @@ HEALTH: Final = {
     "mcp_servers": {},
     "reload": {},
     "tasks": 9,
+    "phone_calls": 2,
 }
 
 PERCENTILES: Final = {"p50": 410.0, "p95": 790.0, "p99": 975.0}

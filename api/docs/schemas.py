@@ -282,5 +282,6 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         mcp_servers={},
         reload={},
         tasks=COUNT,
+        phone_calls=COUNT,
     ),
 }

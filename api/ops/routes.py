@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
+from agent.calls.calls import Calls
 from agent.turns import TurnService
 from api.console.page import page, wants_page
 from api.http.guarded_protocol import ConnectionGuard
@@ -43,6 +44,7 @@ async def health(request: Request, response: Response) -> dict[str, Any]:
     """
     turns: TurnService = request.state.turns
     reload: Reload = request.state.reload
+    calls: Calls = request.state.calls
     registry = turns.router.registry.current
     ready = _has_ready_deployment(registry)
     response.status_code = 200 if ready else 503
@@ -55,6 +57,7 @@ async def health(request: Request, response: Response) -> dict[str, Any]:
         "mcp_servers": turns.mcp.status(),
         "reload": reload.status,
         "tasks": len(asyncio.all_tasks()),
+        "phone_calls": calls.count,
     }
 
 

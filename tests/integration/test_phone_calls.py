@@ -238,8 +238,9 @@ async def test_the_newer_of_two_connections_wins(server: Served) -> None:
         assert await older.ask("One") == "You said: One"
         await older.say("/say Two\n/wait 5s\n/say Three")
         await older.frame()
-        async with phone(server) as newer, phone(server, call="CA2") as other:
+        async with phone(server) as newer, phone(server, call="CA2") as other, client_of(server) as client:
             assert await closed(older) == 4000
+            assert (await client.http.get("/health")).json()["phone_calls"] == 2
             assert await newer.ask("Four") == "You said: Four"
             assert await other.ask("Five") == "You said: Five"
 
