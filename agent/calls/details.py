@@ -18,6 +18,9 @@ HIDDEN: Final = frozenset(
 )
 """What carriers say in place of a number that the caller hides."""
 
+MAX_NUMBER: Final = 200
+"""Characters of a number or a sip: address."""
+
 
 @dataclass(frozen=True, slots=True)
 class CallDetails:
@@ -48,4 +51,5 @@ class CallServices:
 def user_of(number: str, call_id: str) -> str:
     """The user of a call: the other party's number. All who hide theirs are different users, one for each call."""
     bare = bare_number(number)
-    return f"anonymous {call_id}" if bare.casefold() in HIDDEN else bare
+    is_id = bare.isprintable() and "/" not in bare and len(bare) <= MAX_NUMBER
+    return bare if is_id and bare.casefold() not in HIDDEN else f"anonymous {call_id}"

@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from api.phone.relay.wire import MAX_SAID
 from router.fake.sample_text import ANSWER
 from router.fake.server.fake_provider import FakeProvider
 from tests.integration.test_callers import entry, token_of, write
@@ -147,3 +148,8 @@ async def test_each_turn_counts_against_the_limits_of_its_caller(tmp_path: Path)
             assert await line.ask("Hi") == "You said: Hi"
             assert await line.ask("Hi") == "Sorry, something went wrong. Could you say that again?"
             assert [text for _, text in await client.transcript(CALL)] == ["Hi", "You said: Hi"]
+
+
+async def test_nobody_says_more_than_a_question(server: Served) -> None:
+    async with phone(server, caller="x" * 300) as line:
+        assert len(await line.ask("a" * 50_000)) == len("You said: ") + MAX_SAID

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from api.http.body import json_object
 
-TYPES = ("setup", "prompt", "interrupt", "dtmf", "error")
+MAX_SAID: Final = 20_000
+"""Characters of one prompt. Nobody says as much without a pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,9 @@ def frame_of(message: str | bytes) -> Frame:
         case "setup":
             return _setup(sent)
         case "prompt":
-            return Prompt(_text(sent, "voicePrompt"), _text(sent, "lang") or None, sent.get("last") is not False)
+            return Prompt(
+                _text(sent, "voicePrompt")[:MAX_SAID], _text(sent, "lang") or None, sent.get("last") is not False
+            )
         case "interrupt":
             return Interrupt(_text(sent, "utteranceUntilInterrupt"))
         case "dtmf":
