@@ -1,5 +1,6 @@
 """Settings from the environment and .env."""
 
+import base64
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,14 @@ import pytest
 
 from config.errors import ConfigError
 from config.profile.agent_file import DEFAULT_AGENT_FILE
-from config.settings import Settings, load_environment, load_settings, require_tokens, unknown_settings
+from config.settings import (
+    Settings,
+    load_environment,
+    load_settings,
+    require_relay_secret,
+    require_tokens,
+    unknown_settings,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -206,3 +214,24 @@ def test_what_is_no_origin_is_an_error(env_file: Path, value: str) -> None:
     env_file.write_text(f"SWITCHBOARD_CORS_ORIGINS={value}\n")
     (fault,) = faults(env_file)
     assert fault.startswith(f"{env_file}: SWITCHBOARD_CORS_ORIGINS: ") and "hunter2" not in fault
+
+
+@pytest.mark.parametrize("url", ["phone.example.com", "wss://phone.example.com", "https://", "https://a?b", "x"])
+def test_a_public_url_is_one(url: str) -> None:
+    with pytest.raises(ConfigError, match="SWITCHBOARD_PUBLIC_URL: must be an address"):
+        load_settings(None, public_url=url)
+    assert load_settings(None, public_url="https://phone.example.com/").public_url == "https://phone.example.com"
+
+
+@pytest.mark.parametrize("key", ["x", "eHg=", "%"])
+def test_a_public_key_is_one(key: str) -> None:
+    with pytest.raises(ConfigError, match="SWITCHBOARD_TELNYX_PUBLIC_KEY: must be the key"):
+        load_settings(None, telnyx_public_key=key)
+
+
+def test_telnyx_needs_a_secret_of_the_server() -> None:
+    key = base64.b64encode(bytes(32)).decode()
+    with pytest.raises(ConfigError, match="SWITCHBOARD_TELNYX_PUBLIC_KEY: needs a token"):
+        require_relay_secret(load_settings(None, telnyx_public_key=key))
+    require_relay_secret(load_settings(None, telnyx_public_key=key, api_tokens=("t",)))
+    require_relay_secret(load_settings(None))
