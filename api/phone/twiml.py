@@ -27,6 +27,7 @@ def begin_relay(addresses: RelayAddresses, settings: PhoneSettings, profile: Num
         **_voice(profile.voice),
         "hints": ",".join(profile.hints) or None,
         "preemptible": "true" if settings.preemptible else None,
+        "applicationReconnect": "true",
     }
     return _connect(addresses, attributes, profile.languages)
 

@@ -87,6 +87,7 @@ async def test_a_call_begins_with_a_relay(server: Served) -> None:
         hints="Ritz,Savoy",
         interruptible="any",
         dtmf_detection=True,
+        application_reconnect=True,
     ).language(code="de-DE", voice="Berta", transcription_provider="Google")
     expected.append(connect)
     (relay,) = fromstring(str(expected)).iter("ConversationRelay")
