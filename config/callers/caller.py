@@ -8,8 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Final
 
 HASH_PREFIX = "sha256:"
+CARRIERS: Final = frozenset({"twilio", "telnyx", "retell"})
+"""The callers of phone lines that carriers open: they have no token, and are verified in other ways."""
+
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 _TOKEN_ID = re.compile(r"[0-9a-f]{12}")
@@ -104,9 +108,12 @@ class LiveCallers:
     def get(self, name: str | None) -> Caller | None:
         """The caller with this name. None for an operator, which has one of SWITCHBOARD_API_TOKENS.
 
-        A caller that was removed from callers.yaml while a request or a task of it waited may do nothing.
+        None for a phone carrier, too, unless callers.yaml has one with its name. A caller that was removed from
+        callers.yaml while a request or a task of it waited may do nothing.
         """
         if self.current is None or name is None or is_token_id(name):
+            return None
+        if name in CARRIERS and self.listed(name) is None:
             return None
         return self.listed(name) or Caller(name, "", models=(), expires=LONG_AGO, own_users=True)
 

@@ -19,6 +19,7 @@ from twilio.request_validator import RequestValidator  # type: ignore[import-unt
 from twilio.twiml.voice_response import Connect, VoiceResponse  # type: ignore[import-untyped]
 from websockets.exceptions import InvalidStatus
 
+from tests.integration.test_callers import entry, write
 from tests.support.phone import CALL, CALLER, phone, socket_of
 from tests.support.serving import Served, fake, serving
 from tests.support.session_client import assert_error, client_of
@@ -221,6 +222,17 @@ async def test_a_relay_that_broke_off_begins_again_without_a_greeting(server: Se
     assert connect.attrib["action"] == f"{PUBLIC}/phone/relay/action"
     for over in ({"CallStatus": "completed"}, {"HandoffData": '{"reason": "hang_up"}'}):
         assert [each.tag for each in await asked(server, path, **{**broken, **over})] == ["Hangup"]
+
+
+async def test_carriers_are_limited_by_callers_yaml_if_it_names_them(tmp_path: Path) -> None:
+    token, sorry = SecretStr(AUTH_TOKEN), "Sorry, something went wrong. Could you say that again?"
+    for number, entries in enumerate(([entry("a")], [entry("twilio", requests_per_minute=1)])):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        file = write(folder, *entries)
+        async with serving(folder, fake(), callers_file=file, twilio_auth_token=token, public_url=PUBLIC) as served:
+            async with phone(served, additional_headers=by_twilio("/phone/relay")) as line:
+                assert [await line.ask("Hi"), await line.ask("Hi")] == ["You said: Hi", ["You said: Hi", sorry][number]]
 
 
 async def test_carriers_are_callers_in_the_statistics(server: Served) -> None:
