@@ -123,8 +123,8 @@ class Call:
         self._steps.speak(partial(self._say, (self._settings.reminder or Reminder()).say))
 
     def caller_speaks(self) -> None:
-        """The caller has begun to speak."""
-        self._silence.end()
+        """The caller speaks, and has not finished."""
+        self._silence.begin()
 
     async def finished(self) -> None:
         """Wait until nothing runs. A pending review does not count: the decision may take long."""

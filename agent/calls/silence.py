@@ -15,7 +15,7 @@ class Silence:
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, at: float = 0.0) -> None:
-        """Nobody speaks from now on, or from the time `at` of the loop's clock if that is later."""
+        """Measure the silence from now on, or from the time `at` of the loop's clock if that is later."""
         self.end()
         if self._after is not None:
             loop = asyncio.get_running_loop()

@@ -329,3 +329,14 @@ async def test_the_agent_acts_on_the_line(tmp_path: Path) -> None:
             await line.say(f"/call {call}\n/then\n/say Well.")
             frames = await line.frames()
             assert [each for each in frames if each["type"] != "text"] == ([frame] if frame else []), call
+
+
+async def test_words_that_are_not_finished_put_a_reminder_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.calls.speech.SECONDS_PER_WORD", 0.001)
+    async with line_of(tmp_path, reminder={"after": 0.4, "say": "Hello?"}) as line:
+        await line.ask("Hi")
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                await line.frame(within=0.2)
+            await line.send("prompt", voicePrompt="I am", lang="en-US", last=False)
+        assert await line.heard() == "Hello?"
