@@ -43,7 +43,7 @@ class Admitted:
     """A claimed session, and with what its turn begins.
 
     That is the user's `query`, or the `answers` to the reviews of the tool calls `answered`. A turn that `continues`
-    began so in a process that died, and goes on from its last complete step.
+    began so in a process that died, and goes on from its last complete step. `replaces` is that of the Invocation.
     """
 
     claim: Claim
@@ -52,6 +52,7 @@ class Admitted:
     answers: Mapping[str, Any] | None = None
     answered: frozenset[str] = frozenset()
     continues: bool = False
+    replaces: bool = False
 
 
 class Admission:
@@ -92,7 +93,7 @@ class Admission:
                 await self._require_new(claim, query)
             if request.sets_ttl:  # only now, because a refused message changes nothing
                 await self._store.set_expiry(claim.before.user_id, claim.before.session_id, request.ttl)
-        return Admitted(claim, persona, query, continues=claim.continues)
+        return Admitted(claim, persona, query, continues=claim.continues, replaces=request.replaces)
 
     async def admit_answers(self, record: SessionRecord, request: Resumption, task: TaskTurn | None) -> Admitted:
         """Claim the session `record` for the answers. Raises as `SessionService.resume` does."""

@@ -21,7 +21,8 @@ class Invocation:
     `system_message` replaces or extends the agent's system prompt, as a caller's system message does. With `sets_ttl`
     the session expires `ttl` seconds from now; None means never. `agent_id` is the persona of a new session.
     `caller` is the id of the caller's token. `filler` is the language of the fillers that the reader of the events
-    speaks while a tool runs; None for silence.
+    speaks while a tool runs; None for silence. A message that `replaces` takes the place of the user's last one and of
+    what answered it, unless a tool ran for that one: the user had not finished, and repeats the words.
     """
 
     user_id: str
@@ -36,6 +37,7 @@ class Invocation:
     agent_id: str | None = None
     caller: str | None = None
     filler: str | None = None
+    replaces: bool = False
 
 
 @dataclass(frozen=True, slots=True)

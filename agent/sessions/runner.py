@@ -112,7 +112,8 @@ class SessionRunner:
             )
         running = _RunningTurn(claim, turn, query, admitted.answered, TurnOutcome(earlier))
         try:
-            async with aclosing(self._events(running, resumes=continues or admitted.answers is not None)) as events:
+            resumes = continues or admitted.answers is not None
+            async with aclosing(self._events(running, resumes=resumes, replaces=admitted.replaces)) as events:
                 async for event in events:
                     yield event
         finally:
@@ -121,7 +122,9 @@ class SessionRunner:
             self._background.start(self._summarize(record, prompt, turn.record.asked))
         yield SessionEnded(record)
 
-    async def _events(self, running: _RunningTurn, *, resumes: bool) -> AsyncGenerator[SessionEvent, None]:
+    async def _events(
+        self, running: _RunningTurn, *, resumes: bool, replaces: bool
+    ) -> AsyncGenerator[SessionEvent, None]:
         turn, turn_id, before = running.turn, running.claim.turn_id, running.claim.before
         cancelled = TurnCancelled("The turn was cancelled.")
         with (
@@ -133,6 +136,8 @@ class SessionRunner:
                     await self._threads.close_crashed(running.claim.thread, before)
                 elif before.status == "interrupted" and not resumes:
                     await self._threads.close(running.claim.thread)
+                if replaces and running.query is not None:
+                    await run_shielded(self._threads.replace_query(running.claim.thread, running.query))
                 yield SessionOpened(before.session_id)
                 async with aclosing(turn.events()) as events:
                     async for event in events:

@@ -99,6 +99,17 @@ def truncate_to_heard(messages: Sequence[AnyMessage], heard: str) -> list[Change
     return changes
 
 
+def take_back(messages: Sequence[AnyMessage]) -> list[Change]:
+    """The changes that remove the user's last message and what answered it.
+
+    None if the agent called a tool: it may have changed something, which the model must not do again.
+    """
+    turn = last_turn(messages)
+    if len(turn) == len(messages) or any(isinstance(each, AIMessage) and each.tool_calls for each in turn):
+        return []
+    return [RemoveMessage(id=str(each.id)) for each in (messages[-len(turn) - 1], *turn)]
+
+
 def last_turn(messages: Sequence[AnyMessage]) -> Sequence[AnyMessage]:
     """The messages after the user's last one."""
     start = next((n for n in reversed(range(len(messages))) if isinstance(messages[n], HumanMessage)), -1)

@@ -19,6 +19,7 @@ from agent.sessions.thread_repair import (
     messages_of_turn,
     missing_results,
     not_stored,
+    take_back,
     truncate_to_delivered,
     truncate_to_heard,
 )
@@ -110,6 +111,12 @@ class Threads:
         await self._write(thread, changes)
         kept: Any = add_messages(list(messages), list(changes))  # type: ignore[arg-type]  # LangGraph's own types
         return last_turn(kept)
+
+    async def replace_query(self, thread: ClaimedThread, query: HumanMessage) -> None:
+        """Put `query` in the place of the user's last message and of what answered it, unless it called a tool."""
+        messages, _ = await self._state(thread.config())
+        if removed := take_back(messages):
+            await self._write(thread, [*removed, query])
 
     async def delete(self, thread_id: str) -> None:
         await delete_thread(self._checkpoints, thread_id)

@@ -164,3 +164,20 @@ async def test_cancelling_waits_for_the_turn_and_not_for_those_in_line(database:
             async with asyncio.timeout(10):
                 await other.service.cancel("ann", "s")
                 assert isinstance((await turn)[-1], SessionEnded)
+
+
+async def test_a_message_takes_the_place_of_one_that_was_not_finished(rig: SessionRig) -> None:
+    await rig.invoke("Hel").read_all()
+    await rig.invoke("Hello.", replaces=True).read_all()
+    running = rig.invoke("My name is")
+    await running.read(3)
+    replacing = rig.invoke("My name is Ann.", on_busy="supersede", replaces=True)
+    reading = asyncio.create_task(replacing.read_all())
+    await running.aclose()
+    await reading
+    history = await rig.history()
+    assert queries(history) == ["Hello.", "My name is Ann."]
+    assert len(history) == 4
+    await rig.invoke("My name is Ann. And yours?", replaces=True).read_all()
+    assert queries(await rig.history()) == ["Hello.", "My name is Ann. And yours?"]
+    assert_consistent_history(await rig.history())

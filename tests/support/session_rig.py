@@ -45,9 +45,11 @@ class SessionRig:
 
     service: SessionService
 
-    def invoke(self, query: str, *, on_busy: OnBusy = "reject", model: str | None = None) -> TurnReader:
+    def invoke(
+        self, query: str, *, on_busy: OnBusy = "reject", model: str | None = None, replaces: bool = False
+    ) -> TurnReader:
         """Start a turn with a message; it declines a pending review."""
-        request = Invocation(USER, query, SESSION, model=model, on_busy=on_busy, on_pending="reject")
+        request = Invocation(USER, query, SESSION, model=model, on_busy=on_busy, on_pending="reject", replaces=replaces)
         return TurnReader(self.service.invoke(request))
 
     def accept(self) -> TurnReader:

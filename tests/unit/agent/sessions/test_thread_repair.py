@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langgraph.graph.message import add_messages
 
-from agent.sessions.thread_repair import missing_results, not_stored, truncate_to_heard
+from agent.sessions.thread_repair import missing_results, not_stored, take_back, truncate_to_heard
 from agent.tools.review import NOT_REVIEWED, OUTCOME_UNKNOWN
 
 
@@ -69,6 +69,32 @@ def test_afterwards_every_call_has_exactly_one_result(ids: list[str], data: st.D
     messages: list[AnyMessage] = [HumanMessage("Hi"), calling(*ids), *map(result, there)]
     whole = [*messages, *missing_results(messages)]
     assert sorted(each.tool_call_id for each in whole if isinstance(each, ToolMessage)) == sorted(ids)
+
+
+# What the user had not finished
+
+
+def without_last_query(messages: list[AnyMessage]) -> list[AnyMessage]:
+    left: Any = add_messages(list(messages), list(take_back(messages)))  # type: ignore[arg-type]
+    return left
+
+
+def test_a_message_is_taken_back_with_its_answer() -> None:
+    earlier = [HumanMessage("Earlier.", id="h1"), AIMessage("Earlier answer.", id="a1")]
+    unfinished = HumanMessage("My name is", id="h2")
+    assert without_last_query([*earlier, unfinished]) == earlier
+    assert without_last_query([*earlier, unfinished, AIMessage("Hello, Is", id="a2")]) == earlier
+    assert without_last_query([unfinished]) == []
+
+
+def test_a_message_for_which_a_tool_ran_is_not_taken_back() -> None:
+    assert take_back([HumanMessage("Book it.", id="h1"), calling("a"), result("a")]) == []
+    assert take_back([HumanMessage("Book it.", id="h1"), calling("a")]) == []
+
+
+def test_without_a_message_there_is_nothing_to_take_back() -> None:
+    assert take_back([]) == []
+    assert take_back([AIMessage("Hello!", id="a1")]) == []
 
 
 # What was heard
