@@ -11,6 +11,7 @@ from typing import Final, Self
 import structlog
 
 from agent.calls.call_turn import CallTurn
+from agent.calls.caller_words import CallerWords
 from agent.calls.details import CallDetails, CallServices
 from agent.calls.hand_off import carry_out, hand_offs_of
 from agent.calls.line import Line
@@ -27,6 +28,9 @@ log = structlog.get_logger(__name__)
 
 MAX_DIGITS: Final = 64
 """Keys that are collected before a #."""
+
+EXTENSION: Final = 30.0
+"""Seconds for a caller who interrupts the goodbye of a call that is too long."""
 
 
 class Call:
@@ -46,8 +50,7 @@ class Call:
         self._reminder = details.settings.reminder if reminds else None
         self._silence = Silence(self._reminder.after if self._reminder else None, self._on_silence)
         self._reminded = 0
-        self._unasked: list[str] = []
-        """What the caller has said and no turn has taken yet."""
+        self._words = CallerWords()
         self._digits = ""
         self._review: asyncio.Task[None] | None = None
         self._limit: asyncio.TimerHandle | None = None
@@ -79,14 +82,20 @@ class Call:
         """Say `greeting`, unless the call comes back."""
         self._steps.speak(partial(self._greet, greeting))
 
-    async def hear(self, text: str, language: str | None = None) -> None:
-        """The caller said `text`: end what runs, and answer."""
+    async def hear(self, text: str, language: str | None = None, *, repeats: bool = False) -> None:
+        """The caller said `text`: end what runs, and answer.
+
+        `repeats`: the caller has heard nothing since the `text` before, and has gone on speaking. `text` has all of it.
+        """
         if self.has_ended or not text.strip():
             return
         if language:
             self._speech.answer_in(language)
         self._reminded = 0
-        self._unasked.append(text)
+        if repeats:
+            self._words.repeat(text)
+        else:
+            self._words.add(text)
         self._stop()
         self._steps.speak(self._answer)
 
@@ -116,11 +125,19 @@ class Call:
 
     async def remind(self, *, solicited: bool = False) -> None:
         """The caller is silent: ask whether they are still there. `solicited`: the line asked for it."""
-        if self.has_ended or self._is_busy:
+        if self.has_ended or self.is_speaking:
             return
         self._speech.settle()
         self._speech.solicited = solicited
-        self._steps.speak(partial(self._say, (self._settings.reminder or Reminder()).say))
+        sentence = (self._settings.reminder or Reminder()).say if self._review is None else self._settings.review
+        self._steps.speak(partial(self._say, sentence))
+
+    def goes_on(self) -> None:
+        """The line was neither hung up nor transferred, because the caller interrupted what was said before."""
+        loop = asyncio.get_running_loop()
+        if self.has_ended and self._limit is not None and self._limit.when() <= loop.time():
+            self._limit = loop.call_later(EXTENSION, self._on_too_long)
+        self.has_ended = False
 
     def caller_speaks(self) -> None:
         """The caller speaks, and has not finished."""
@@ -129,6 +146,11 @@ class Call:
     async def finished(self) -> None:
         """Wait until nothing runs. A pending review does not count: the decision may take long."""
         await self._steps.finished()
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether something runs that may still say something."""
+        return self._steps.are_speaking
 
     @property
     def _is_busy(self) -> bool:
@@ -146,7 +168,7 @@ class Call:
             return
         self._speech.begin()
         turn = CallTurn(self._details, self._services, self._speech, self._line)
-        await turn.run(self._unasked)
+        await turn.run(self._words)
         if not await self._is_handed_off([turn.hand_off] if turn.hand_off else []):
             await self._end_utterance()
         if turn.awaits_review:
@@ -212,7 +234,7 @@ class Call:
         except StorageUnavailable as error:
             log.warning("call_review_unknown", session=details.session_id, reason=error.code)
         self._review = None
-        if self._unasked:
+        if self._words:
             self._steps.speak(self._answer)
 
     async def _tell(self, response: TurnResponse) -> None:
@@ -250,6 +272,6 @@ class Call:
     async def _say_goodbye(self) -> None:
         self._speech.settle()
         self._speech.solicited = False
-        await self._say(self._settings.goodbye)
+        await self._speech.say(self._settings.goodbye)
         self.has_ended = True
         await self._line.hang_up()

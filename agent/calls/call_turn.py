@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from agent.calls.caller_words import CallerWords
 from agent.calls.details import CallDetails, CallServices
 from agent.calls.line import Line
 from agent.calls.speech import Speech
@@ -37,25 +38,24 @@ class CallTurn:
         self.awaits_review = False
         self.asked_review_at: float | None = None
 
-    async def run(self, unasked: list[str]) -> None:
-        """Ask what is `unasked`. It is taken from the list when the session has it, so a turn that never begins loses
-        nothing.
-        """
+    async def run(self, words: CallerWords) -> None:
+        """Ask what waits in `words`. It is taken when the session has it, so a turn that never begins loses nothing."""
         self._services.turns.statistics.count_request(self._details.caller)
         try:
             async with self._admitted():
-                events = self._services.sessions.invoke(await self._invocation(" ".join(unasked)))
+                events = self._services.sessions.invoke(await self._invocation(words))
                 async with aclosing(events) as stream:
-                    taken = len(unasked)
                     async for event in stream:
                         if isinstance(event, SessionOpened):
-                            del unasked[:taken]
-                        else:
-                            await self._speak(event)
+                            words.take()
+                            continue
+                        if isinstance(event, ToolStarted | HandOff | ReviewRequested):
+                            words.keep()
+                        await self._speak(event)
         except ReviewPending:
             self.awaits_review = True
         except SwitchboardError as error:
-            unasked.clear()
+            words.drop()
             log.warning("call_turn_refused", session=self._details.session_id, reason=error.code)
             await self._say_error(error)
         if self.awaits_review:
@@ -87,20 +87,21 @@ class CallTurn:
         if not isinstance(error, SILENT_ENDS):
             await self._speech.say(self._details.settings.error)
 
-    async def _invocation(self, query: str) -> Invocation:
+    async def _invocation(self, words: CallerWords) -> Invocation:
         details, profile = self._details, self._details.profile
         agent_id = None
         if profile.agent is not None:
             agent_id = str((await self._services.personas.store.find(profile.agent)).id)
         return Invocation(
             details.user_id,
-            query,
+            words.text,
             details.session_id,
             model=profile.model,
             on_busy="supersede",  # a turn of an older connection
             agent_id=agent_id,
             caller=details.caller,
             filler=self._speech.language,
+            replaces=words.replaces,
         )
 
     @asynccontextmanager

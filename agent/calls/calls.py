@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from secrets import token_hex
+from typing import Final
 
 from agent.calls.call import Call
 from agent.calls.details import CallDetails, CallServices
 from agent.calls.line import Line
 from agent.sessions.signals import call_topic
+
+REMEMBERED: Final = 1000
+"""The calls of which a process knows that it opened them."""
 
 
 class Calls:
@@ -18,7 +23,12 @@ class Calls:
 
     def __init__(self, services: CallServices) -> None:
         self._services = services
+        self._opened: deque[tuple[str, str]] = deque(maxlen=REMEMBERED)
         self.count = 0
+
+    def was_open(self, details: CallDetails) -> bool:
+        """Whether the call had a connection here a while ago."""
+        return (details.user_id, details.session_id) in self._opened
 
     @asynccontextmanager
     async def open(
@@ -32,6 +42,8 @@ class Calls:
             if other > mine:
                 on_replaced()
 
+        if not self.was_open(details):
+            self._opened.append((details.user_id, details.session_id))
         with self._services.signals.subscribe_content(topic, on_connected):
             await self._services.signals.publish(topic, mine)
             self.count += 1

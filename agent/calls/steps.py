@@ -23,6 +23,10 @@ class Steps:
     def are_running(self) -> bool:
         return bool(self._speaking or self._storing)
 
+    @property
+    def are_speaking(self) -> bool:
+        return bool(self._speaking)
+
     def speak(self, work: Work) -> None:
         """Run a step that may speak on the line."""
         self._run(work, self._speaking)
