@@ -46,6 +46,7 @@ from api.ops.routes import routes as ops_routes
 from api.personas.routes import routes as persona_routes
 from api.phone.incoming import routes as phone_routes
 from api.phone.relay.routes import routes as relay_routes
+from api.phone.retell.routes import routes as retell_routes
 from api.phone.signatures import Carriers
 from api.responses.routes import routes as response_routes
 from api.responses.websocket import routes as response_websockets
@@ -121,6 +122,7 @@ def create_app(settings: Settings) -> FastAPI:
             *response_routes.routes,
             *phone_routes.routes,
             *relay_routes,
+            *retell_routes,
             *response_websockets,
             *message_routes.routes,
             *embedding_routes.routes,

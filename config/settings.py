@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +34,8 @@ DRAIN_SECONDS: Final = f"{PREFIX}DRAIN_SECONDS"
 
 PUBLIC_KEY_BYTES: Final = 32
 """Of Ed25519."""
+
+URL_SECRET: Final = re.compile(r"[A-Za-z0-9._~-]{16,}")
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -188,6 +191,11 @@ class Settings(BaseSettings):
     telnyx_public_key: str | None = Field(
         default=None, description="Public key of the Telnyx account whose signed requests open phone lines."
     )
+    retell_secret: SecretStr | None = Field(
+        default=None,
+        description="Lets Retell connect to `wss://HOST/phone/retell/SECRET`: at least 16 letters, digits, `-`, `_`, "
+        "`.` or `~`. Retell signs nothing, so whoever knows the address can take calls. Default: off.",
+    )
     console_edit: bool = Field(default=False, description="`true`: the console may save models.yaml.")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
@@ -251,6 +259,13 @@ class Settings(BaseSettings):
             is_key = False
         if not is_key:
             raise ValueError("must be the key that Telnyx shows under API Keys: 32 bytes in base64")
+        return value
+
+    @field_validator("retell_secret")
+    @classmethod
+    def _check_retell_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not URL_SECRET.fullmatch(value.get_secret_value()):
+            raise ValueError("must have at least 16 letters, digits, '-', '_', '.' or '~': it is part of an address")
         return value
 
     @field_validator("log_level", mode="before")

@@ -64,7 +64,7 @@ class NotYours(SwitchboardError):
 
 
 class SignatureRefused(SwitchboardError):
-    """The signature of a phone carrier is missing, wrong or too old."""
+    """The signature of a phone carrier is missing, wrong or too old, or the secret in its address is wrong."""
 
     code = "invalid_signature"
 

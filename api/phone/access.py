@@ -35,12 +35,24 @@ def caller_of(connection: HTTPConnection, body: bytes = b"") -> str:
         connection.state.caller = carrier
         mark_authenticated(connection)
         return carrier
+    if (caller := token_caller(connection)) is None:
+        raise carriers.refusal()
+    return caller
+
+
+def token_caller(connection: HTTPConnection) -> str | None:
+    """The caller of the token in a header or in a subprotocol, also in `connection.state`; None without a token.
+
+    Raises:
+        Unauthorized: the token is not valid.
+    """
     if any(name in connection.headers for name in TOKEN_HEADERS):
         return authenticated_caller(connection)
     if (token := _offered_token(connection)) is None:
-        raise carriers.refusal()
+        return None
     verifier: TokenVerifier = connection.state.tokens
     caller = connection.state.caller = verifier.verify(token)
+    mark_authenticated(connection)
     return caller
 
 

@@ -49,7 +49,7 @@ async def respond(websocket: WebSocket) -> None:
 
 async def not_here(websocket: WebSocket) -> None:
     """Refuse a WebSocket at any other path."""
-    error = RouteNotFound(f"There is no WebSocket at {websocket.url.path}; /v1/responses and /phone/relay have one.")
+    error = RouteNotFound(f"There is no WebSocket at {websocket.url.path}; /v1/responses and /phone/* have one.")
     await websocket.send_denial_response(error_response(error))
 
 

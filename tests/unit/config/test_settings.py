@@ -83,6 +83,16 @@ def test_a_token_that_cannot_be_sent_is_an_error_that_does_not_quote_it(env_file
     assert "one" not in fault.removeprefix(str(env_file))
 
 
+@pytest.mark.parametrize("value", ["0123456789abcde", "0123456789abcdef/0", "0123456789 abcdef", "0123456789abcdeé"])
+def test_a_secret_that_does_not_fit_into_an_address_is_an_error_that_does_not_quote_it(
+    env_file: Path, value: str
+) -> None:
+    env_file.write_text(f"SWITCHBOARD_RETELL_SECRET={value}\n", encoding="utf-8")
+    (fault,) = faults(env_file)
+    assert fault.startswith(f"{env_file}: SWITCHBOARD_RETELL_SECRET: must have at least 16 letters")
+    assert "0123" not in fault.removeprefix(str(env_file))
+
+
 @pytest.mark.parametrize(
     "value",
     ["redis://127.0.0.1", "redis://:hunter2@cache:6379/1", "rediss://u:p@[::1]:6380/0", "unix:///run/redis.sock?db=1"],
