@@ -114,8 +114,8 @@ class PhoneSettings:
 
 
 def bare_number(number: str) -> str:
-    """The number without the marks that people write in it. An address stays as it is."""
-    return number if ":" in number or "@" in number else re.sub(r"[\s().\-/]", "", number)
+    """The number without the marks that people write in it. An address or a name stays as it is."""
+    return re.sub(r"[\s().\-/]", "", number) if re.fullmatch(r"[+\d\s().\-/]+", number) else number
 
 
 def _tag(text: str) -> str:

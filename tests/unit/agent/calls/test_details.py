@@ -13,6 +13,7 @@ from agent.calls.details import user_of
         ("+15550100", "+15550100"),
         ("+1 (555) 01-00", "+15550100"),
         ("sip:ann@example.com", "sip:ann@example.com"),
+        ("jean-paul", "jean-paul"),
         ("", "anonymous CA1"),
         ("Anonymous", "anonymous CA1"),
         ("+266696687", "anonymous CA1"),
@@ -21,5 +22,5 @@ from agent.calls.details import user_of
         ("9" * 300, "anonymous CA1"),
     ],
 )
-def test_a_user_is_a_number(number: str, user: str) -> None:
+def test_a_user_is_a_number_or_a_name(number: str, user: str) -> None:
     assert user_of(number, "CA1") == user
