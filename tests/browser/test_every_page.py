@@ -16,6 +16,7 @@ from tests.support.server_process import ServerProcess
 AXE = Path(__file__).parents[1] / "clients" / "node_modules" / "axe-core" / "axe.min.js"
 PAGES = [
     ("chat",),
+    ("chat", "phone"),
     ("sessions", "ada", "booking"),
     ("personas", "new"),
     ("memory", "ada"),
@@ -35,9 +36,23 @@ async def test_axe_finds_nothing_serious(console: ConsolePage) -> None:
         await console.open(*page)
         await _settled(console, page[0])
         await _find_nothing(console, page[0])
+    await console.open("chat", "phone")
+    await _interrupt_a_call(console)
+    await _find_nothing(console, "a call")
     await console.press("Sign out")
     await expect(console.page.get_by_label("Token")).to_be_visible()
     await _find_nothing(console, "sign-in")
+
+
+async def _interrupt_a_call(console: ConsolePage) -> None:
+    """Leave a call with words that were heard, that were not, and that are not yet."""
+    await console.press("Call")
+    await console.press("Keypad")
+    for number in (1, 2):
+        await expect(console.answers.locator(".heard").first).to_contain_text("Hello!")
+        await console.say("/tokens 300")
+        await expect(console.answers.nth(number).locator(".heard")).to_contain_text("Good morning")
+    await expect(console.answers.nth(1)).to_contain_text("not heard")
 
 
 async def _find_nothing(console: ConsolePage, page: str) -> None:

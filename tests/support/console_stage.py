@@ -36,6 +36,7 @@ AGENT: Final = {
     "tools": ["multiply", "book_hotel", "transferCall", "endCall"],
     "review": ["book_hotel"],
     "memory": {"long_term": True},
+    "phone": {"greeting": "Hello! How can I help you?"},
 }
 
 MARKDOWN: Final = """\

@@ -11,10 +11,14 @@ PREFIX = "/voice/switchboard"
 
 
 class PrefixProxy:
-    """Relays requests below PREFIX to `upstream` without it, one for each connection. Others are a 404."""
+    """Relays requests below PREFIX to `upstream` without it, one for each connection. Others are a 404.
+
+    `passes_websockets`: without it, their handshakes arrive as plain requests.
+    """
 
     def __init__(self, upstream: str) -> None:
         self._upstream = urlsplit(upstream)
+        self.passes_websockets = True
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._port = 0
@@ -53,8 +57,10 @@ class PrefixProxy:
             if not path.startswith(f"{PREFIX}/"):
                 writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
                 return
-            lines = [each for each in rest.split("\r\n") if not each.lower().startswith("connection:")]
-            lines.insert(1, "connection: close")
+            lines = rest.split("\r\n")
+            if not (self.passes_websockets and "upgrade: websocket" in rest.lower()):
+                lines = [each for each in lines if not each.lower().startswith("connection:")]
+                lines.insert(1, "connection: close")
             there, back = await asyncio.open_connection(self._upstream.hostname, self._upstream.port)
             try:
                 headers = "\r\n".join(lines)

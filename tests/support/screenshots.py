@@ -23,6 +23,12 @@ COLOURS = 96
 
 CHAT = ("What is six times seven?", "I want to speak with a person.")
 
+CALL = (
+    ("Good morning! I need a room for two nights, with a view of the garden if you have one.", "two nights,"),
+    ("Sorry, three nights. And I arrive by the last train, so please tell the front desk.", "three nights."),
+)
+"""What the caller says, and the words of the answer at which the caller interrupts it, or the picture is taken."""
+
 
 async def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -62,6 +68,9 @@ async def _take_all(browser: Browser, server: Served, width: int, scheme: Any) -
     for text in CHAT:
         await _say(page, text)
     await take("chat")
+    await page.goto(f"{server.url}/#/chat/phone")
+    await _interrupt_a_call(page)
+    await take("phone")
     await page.goto(f"{server.url}/#/sessions/ada/booking")
     await page.wait_for_selector(".review")
     await take("sessions")
@@ -89,6 +98,17 @@ async def _take_all(browser: Browser, server: Served, width: int, scheme: Any) -
     await page.wait_for_selector(".cm-lint-marker-error")
     await take("models")
     await context.close()
+
+
+async def _interrupt_a_call(page: Page) -> None:
+    await page.click(".begin-call")
+    await page.wait_for_selector("article[aria-busy=false]")
+    for text, heard in CALL:
+        await page.fill(".composer textarea", text)
+        await page.press(".composer textarea", "Enter")
+        await page.wait_for_selector(f"article:last-of-type .heard:has-text('{heard}')")
+        if text == CALL[0][0]:
+            await page.keyboard.press("Escape")
 
 
 async def _say(page: Page, text: str) -> None:

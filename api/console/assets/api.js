@@ -54,6 +54,11 @@ export const patch = (path, body) => call("PATCH", path, body);
 export const put = (path, body) => call("PUT", path, body);
 export const remove = (path) => call("DELETE", path);
 
+/** Sends `fields` as a form, and returns the answer's text. */
+export async function postForm(path, fields) {
+  return (await send(path, { method: "POST", form: new URLSearchParams(fields) })).text();
+}
+
 async function call(method, path, body) {
   return (await send(path, { method, body })).json();
 }
@@ -79,7 +84,7 @@ export async function* stream(path, body, { signal, method = "POST" } = {}) {
   }
 }
 
-async function send(path, { method = "GET", body, signal, token = connection.token } = {}) {
+async function send(path, { method = "GET", body, form, signal, token = connection.token } = {}) {
   let response;
   try {
     response = await fetch(address(path), {
@@ -90,7 +95,7 @@ async function send(path, { method = "GET", body, signal, token = connection.tok
         authorization: `Bearer ${token}`,
         ...(body && { "content-type": "application/json" }),
       },
-      body: body && JSON.stringify(body),
+      body: form ?? (body && JSON.stringify(body)),
     });
   } catch (error) {
     if (signal?.aborted) throw error;

@@ -1,4 +1,4 @@
-// A chat that any model or persona answers, with what each answer took.
+// A chat that any model or persona answers, with what each answer took, and a phone.
 import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { get, stream } from "../api.js";
 import { followAnswer, textOf } from "../parts/answer.js";
@@ -6,6 +6,8 @@ import { FirstRun } from "../parts/first_run.js";
 import { useLoad, useTabState } from "../parts/hooks.js";
 import { Icon } from "../parts/icons.js";
 import { Answer, Composer, copy, IconButton, Question, Windowed } from "../parts/messages.js";
+import { ModelPicker } from "../parts/model_picker.js";
+import { Phone, PhoneLink } from "../parts/phone/phone.js";
 import { useStickToBottom } from "../parts/scrolling.js";
 import { ShownRequest } from "../parts/shown_request.js";
 import { t } from "../words.js";
@@ -21,7 +23,9 @@ const PARAMETERS = [
 /** A server takes 2000 messages. */
 const MOST_SENT = 1999;
 
-export function Chat() {
+export const Chat = ({ route: [mode] }) => (mode === "phone" ? html`<${Phone} />` : html`<${WrittenChat} />`);
+
+function WrittenChat() {
   const [items, setItems] = useTabState("chat", []);
   const [draft, setDraft] = useTabState("chat.draft", "");
   const [options, setOptions] = useTabState("chat.options", { model: "", system: "", parameters: {} });
@@ -61,6 +65,7 @@ export function Chat() {
       <div class="bar">
         <${ModelPicker} value=${options.model} onChoose=${(model) => setOptions({ ...options, model })} />
         <span class="spring"></span>
+        <${PhoneLink} />
         <button class="quiet" disabled=${!items.length} onClick=${show}><${Icon} name="code" /><span class="sr-narrow">${t("Show the request")}</span></button>
         <button class="quiet" disabled=${running || !items.length} onClick=${() => (setItems([]), setEditing(null))}><${Icon} name="plus" /><span class="sr-narrow">${t("New chat")}</span></button>
       </div>
@@ -82,20 +87,6 @@ export function Chat() {
     <${Options} options=${options} onChange=${setOptions} />
     ${showing && html`<${ShownRequest} body=${showing} onClose=${() => setShowing(null)} />`}
   </div>`;
-}
-
-function ModelPicker({ value, onChoose }) {
-  const { data: names = [] } = useLoad(async () => (await get("/v1/models")).data.map((each) => each.id));
-  const personas = names.filter((each) => each.startsWith("agent:"));
-  const models = names.filter((each) => !each.startsWith("agent:"));
-  const options = (list) => list.map((each) => html`<option key=${each} value=${each}>${each}</option>`);
-  return html`<label class="inline"><span class="sr-narrow">${t("Model")}</span>
-    <select value=${value} onChange=${(event) => onChoose(event.target.value)}>
-      <option value="">${t("Default")}</option>
-      <optgroup label=${t("Models")}>${options(models)}</optgroup>
-      ${personas.length > 0 && html`<optgroup label=${t("Personas")}>${options(personas)}</optgroup>`}
-      ${value && !names.includes(value) && html`<option value=${value}>${value}</option>`}
-    </select></label>`;
 }
 
 function Options({ options, onChange }) {

@@ -21,6 +21,7 @@ const paths = {
   code: "M9 7l-5 5 5 5M15 7l5 5-5 5",
   settings: "M4 7h9M17 7h3M4 17h3M11 17h9M15 5v4M9 15v4",
   phone: "M6 3h4l2 5-3 2a12 12 0 0 0 5 5l2-3 5 2v4a2 2 0 0 1-2 2A17 17 0 0 1 4 5a2 2 0 0 1 2-2z",
+  keypad: "M6 6h.01M12 6h.01M18 6h.01M6 12h.01M12 12h.01M18 12h.01M6 18h.01M12 18h.01M18 18h.01",
   tool: "M14 6a4 4 0 0 1 5 5l-9 9-5-5 9-9z",
   out: "M14 4h6v16h-6M4 12h11M11 8l4 4-4 4",
   split: "M4 12h6l4-6h6M10 12l4 6h6",
