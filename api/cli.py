@@ -1,4 +1,6 @@
-"""The command line: `switchboard init`, `serve`, `worker`, `check`, `chat`, `token` and `fake-provider`.
+"""The command line: `switchboard init`, `serve`, `worker`, `check` and `fake-provider`.
+
+`chat` and `rehearse` are in `client_commands.py`, `token` is in `token_commands.py`.
 
 Slow imports are inside the commands that need them, so that `check` and `--help` start fast.
 """
@@ -8,10 +10,12 @@ from __future__ import annotations
 import os
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.client_commands import chat, rehearse
+from api.command_problems import exit_with
 from api.token_commands import token_commands
 from config.errors import ConfigError, Problem
 from config.litellm_environment import prepare_litellm
@@ -29,6 +33,8 @@ AgentOption = Annotated[
 
 
 app.add_typer(token_commands, name="token")
+for client in (chat, rehearse):
+    app.command()(client)
 
 
 def main() -> None:
@@ -65,7 +71,7 @@ def init(
         for line in write_starter_files(Path(), force=force):
             typer.echo(line)
     except OSError as exc:
-        _exit_with((Problem(f"cannot write {exc.filename}: {exc.strerror}"),))
+        exit_with((Problem(f"cannot write {exc.filename}: {exc.strerror}"),))
     typer.echo("Your API token is the value of SWITCHBOARD_API_TOKENS in .env. Next: switchboard serve")
 
 
@@ -93,7 +99,7 @@ def serve(
         # LiteLLM reads some variables itself when it sends a request, and workers read the settings again.
         os.environ.update(load_environment())
     except ConfigError as exc:
-        _exit_with(exc.problems)
+        exit_with(exc.problems)
     os.environ.update(_to_environment(settings))
     database = _wait_for_database(settings)
 
@@ -128,14 +134,14 @@ def worker(
         require_valid_files(settings)
         os.environ.update(load_environment())
     except ConfigError as exc:
-        _exit_with(exc.problems)
+        exit_with(exc.problems)
     _wait_for_database(settings)
     from agent.tasks.celery_queue import wait_for_broker
 
     try:
         asyncio.run(wait_for_broker(queue_url(settings), settings.startup_wait))
     except ConfigError as exc:
-        _exit_with(exc.problems)
+        exit_with(exc.problems)
     from api.worker_process import serve_tasks
 
     raise typer.Exit(serve_tasks(settings))
@@ -159,38 +165,7 @@ def check(
     try:
         print_report(load_settings(models_file=file, agent_file=agent), load_environment())
     except ConfigError as exc:
-        _exit_with(exc.problems)
-
-
-@app.command()
-def chat(
-    user: Annotated[str | None, typer.Option(help="Your user id; asked for if not given.")] = None,
-    url: Annotated[str, typer.Option(help="The server's address.")] = "http://127.0.0.1:8000",
-    token: Annotated[str | None, typer.Option(help="Default: the first of SWITCHBOARD_API_TOKENS.")] = None,
-    model: Annotated[str | None, typer.Option(help="A model name of models.yaml. Default: the server's.")] = None,
-    mode: Annotated[
-        Literal["stream", "normal"] | None, typer.Option(help="Show answers as they come, or when they are whole.")
-    ] = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Start a server with a fake model, and talk with it.")] = False,
-) -> None:
-    """Talk with an agent in the terminal."""
-    from api.http.ids import ID_DESCRIPTION, is_valid_id
-    from api.terminal.chat import ChatOptions
-    from api.terminal.chat import chat as talk
-
-    if user is not None and not is_valid_id(user):
-        raise typer.BadParameter(f"must have {ID_DESCRIPTION}", param_hint="--user")
-    if not demo:
-        raise typer.Exit(talk(ChatOptions(url, token or _first_token(), user, mode, model)))
-    from api.terminal.demo import demo_server
-
-    typer.echo("Starting the demo server ...", err=True)
-    try:
-        with demo_server() as server:
-            code = talk(ChatOptions(server.url, server.token, user, mode, model, demo=True))
-    except ConfigError as exc:
-        _exit_with(exc.problems)
-    raise typer.Exit(code)
+        exit_with(exc.problems)
 
 
 @app.command("fake-provider")
@@ -209,18 +184,6 @@ def fake_provider(
         typer.echo("stopped")
 
 
-def _first_token() -> str:
-    from config.settings import load_settings
-
-    try:
-        tokens = load_settings().api_tokens
-    except ConfigError as exc:
-        _exit_with(exc.problems)
-    if not tokens:
-        _exit_with((Problem("no API token: pass --token, or set SWITCHBOARD_API_TOKENS in .env"),))
-    return tokens[0].get_secret_value()
-
-
 def _wait_for_database(settings: Settings) -> str:
     """The database's name, once it can be used.
 
@@ -235,7 +198,7 @@ def _wait_for_database(settings: Settings) -> str:
     try:
         return asyncio.run(wait_for_database(settings))
     except ConfigError as exc:
-        _exit_with(exc.problems)
+        exit_with(exc.problems)
 
 
 def _to_environment(settings: Settings) -> dict[str, str]:
@@ -248,11 +211,3 @@ def _to_environment(settings: Settings) -> dict[str, str]:
         "SWITCHBOARD_PORT": str(settings.port),
         "SWITCHBOARD_WORKERS": str(settings.workers),
     }
-
-
-def _exit_with(problems: tuple[Problem, ...]) -> NoReturn:
-    for problem in problems:
-        typer.echo(str(problem), err=True)
-        if problem.excerpt:
-            typer.echo(problem.excerpt, err=True)
-    raise typer.Exit(1)

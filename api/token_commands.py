@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.command_problems import exit_with
 from config.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ def new_token(
             file = file or _callers_file()
             tokens.add_entry(file, name, token)
     except ConfigError as exc:
-        _exit_with(exc.problems)
+        exit_with(exc.problems)
     except (OSError, ValueError) as exc:
-        _exit_with([Problem(str(exc), key="NAME" if isinstance(exc, ValueError) else None)])
+        exit_with([Problem(str(exc), key="NAME" if isinstance(exc, ValueError) else None)])
     typer.echo(f"The token of {name}, shown only now:", err=True)
     typer.echo(token)
     typer.echo(f"Added to {file}." if write else f"Add this to callers.yaml, under `callers:`:\n\n{entry}", err=True)
@@ -50,7 +50,7 @@ def list_tokens(file: FileOption = None) -> None:
     try:
         callers = load_callers(file or _callers_file())
     except ConfigError as exc:
-        _exit_with(exc.problems)
+        exit_with(exc.problems)
     for caller in callers.by_name.values():
         typer.echo(f"{caller.name:<32} {_limits_of(caller)}")
 
@@ -74,9 +74,3 @@ def _callers_file() -> Path:
     from config.settings import CALLERS_FILE, load_settings
 
     return load_settings().callers_file or CALLERS_FILE
-
-
-def _exit_with(problems: Iterable[Problem]) -> NoReturn:
-    for problem in problems:
-        typer.echo(str(problem), err=True)
-    raise typer.Exit(1)

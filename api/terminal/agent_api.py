@@ -62,7 +62,7 @@ class AgentApi:
             base_url=self.url,
             headers={"authorization": f"Bearer {token}"},
             timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
-            trust_env=not _is_loopback(self.url),  # a proxy of the environment cannot reach this machine
+            trust_env=not is_loopback(self.url),  # a proxy of the environment cannot reach this machine
         )
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ class AgentApi:
         with _errors(), self._http.stream(method, _path(path), json=body, headers=headers) as response:
             if response.status_code >= 400:
                 response.read()
-                raise _refusal(response)
+                raise refusal(response.status_code, response.content)
             number: Json = {}
             for line in _lines(response):
                 if line.startswith(b"id: "):
@@ -119,7 +119,7 @@ class AgentApi:
                 method, _path(path), json=body, params=query, timeout=timeout or self._http.timeout
             )
             if response.status_code >= 400:
-                raise _refusal(response)
+                raise refusal(response.status_code, response.content)
             try:
                 return response.json()
             except ValueError:
@@ -138,16 +138,17 @@ def _errors() -> Generator[None, None, None]:
         raise ConnectionLost("The connection to the server broke.", sent=True) from exc
 
 
-def _refusal(response: httpx.Response) -> ClientError:
+def refusal(status: int, body: bytes) -> ClientError:
+    """The error of a response with this status and body."""
     try:
-        error = response.json()["error"]
+        error = orjson.loads(body)["error"]
         message, code, param = str(error["message"]), str(error.get("code")), error.get("param")
-    except (ValueError, KeyError, TypeError):
-        if response.status_code in UNAVAILABLE:
-            return ConnectionLost(f"The server is not available ({response.status_code}).", sent=True)
-        message, code, param = f"The server answered {response.status_code}.", "unknown", None
-    kind = NotServed if response.status_code == 404 and code == "not_found" else ApiError
-    return kind(message, status=response.status_code, code=code, param=param)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        if status in UNAVAILABLE:
+            return ConnectionLost(f"The server is not available ({status}).", sent=True)
+        message, code, param = f"The server answered {status}.", "unknown", None
+    kind = NotServed if status == 404 and code == "not_found" else ApiError
+    return kind(message, status=status, code=code, param=param)
 
 
 def _lines(response: httpx.Response) -> Iterator[bytes]:
@@ -172,7 +173,8 @@ def _path(parts: tuple[str, ...]) -> str:
     return "/" + "/".join(quote(part, safe="") for part in parts)
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Whether the URL's host is this machine."""
     host = httpx.URL(url).host
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
@@ -178,6 +179,28 @@ def moment(value: Any) -> str:
     if not isinstance(value, int | float):
         return ""
     return datetime.fromtimestamp(value).strftime("%Y-%m-%d %H:%M")
+
+
+@dataclass(frozen=True, slots=True)
+class _Speaker:
+    name: Text
+    text: Text
+    columns: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if not console.is_terminal:
+            yield Text.assemble(self.name, ": ", self.text)
+            return
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(width=self.columns, no_wrap=True)
+        grid.add_column(overflow="fold")
+        grid.add_row(self.name, self.text)
+        yield grid
+
+
+def speaker(name: Text, text: Text, columns: int) -> RenderableType:
+    """Who says what: in a terminal beside each other, with so many columns for the name, otherwise as plain lines."""
+    return _Speaker(name, text, columns)
 
 
 def tail(text: str, console: Console, height: int) -> Text:

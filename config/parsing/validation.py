@@ -123,7 +123,8 @@ def _message(root: type[Section], path: KeyPath, error: Any, value: Any) -> str:
     if kind == "extra_forbidden":
         section = section_at(root, path[:-1]) or root
         key = str(path[-1])
-        return "unknown key" + (did_you_mean(key, section.model_fields) or did_you_mean(key, section.ignored))
+        known = [field.alias or name for name, field in section.model_fields.items()]
+        return "unknown key" + (did_you_mean(key, known) or did_you_mean(key, section.ignored))
     if kind in _EXPECTED:
         for part in path:
             value = value[part]

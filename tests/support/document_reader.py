@@ -75,7 +75,7 @@ class Repository:
         self.ports = {port: str(_free_port()) for port in ("8000", "8001", "9000")}
         self.environ = {name: each for name, each in os.environ.items() if not name.startswith("SWITCHBOARD_")}
         self.environ["PYTHONPATH"] = str(ROOT)
-        files = {name: ROOT / name for name in ("models.yaml", "config", ".env.example")}
+        files = {name: ROOT / name for name in ("models.yaml", "config", "docs", ".env.example")}
         files |= {".venv": Path(sys.prefix), "other.yaml": ROOT / "models.yaml"}
         files |= {"other-agent.yaml": ROOT / "config/agent.yaml"}
         files |= {"config.yaml": ROOT / "tests/unit/config/models/litellm_files/04_mutual_fallbacks.yaml"}

@@ -23,6 +23,7 @@ prepare_litellm()  # as api.cli.main does before LiteLLM is imported
 
 import api.app  # noqa: E402
 import api.cli  # noqa: E402
+import api.rehearsal.command  # noqa: E402
 import api.server  # noqa: E402
 import api.terminal.chat  # noqa: E402
 import api.terminal.demo  # noqa: E402

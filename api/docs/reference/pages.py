@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from api.docs.reference import environment, error_codes, event_types, file_keys, metrics
+from api.rehearsal.script_file import ScriptFile
 from config.models.schema import ModelsFile
 from config.profile.agent_file import AgentFile
 
@@ -50,6 +51,7 @@ def pages() -> Mapping[str, str]:
     return {
         "models-yaml.md": _models_yaml(),
         "agent-yaml.md": _agent_yaml(),
+        "rehearsal-script.md": _rehearsal_script(),
         "environment.md": _environment(),
         "errors.md": _errors(),
         "metrics.md": _metrics(),
@@ -72,6 +74,14 @@ def _agent_yaml() -> str:
         "agent.yaml",
         "The keys of agent.yaml. [Configuration](../configuration.md#agentyaml) explains how to begin.",
         file_keys.sections(AgentFile, SEE_AGENT),
+    )
+
+
+def _rehearsal_script() -> str:
+    return _page(
+        "Rehearsal scripts",
+        "The keys of a script of `switchboard rehearse`. [Rehearsing](../rehearsing.md#scripts) explains them.",
+        file_keys.sections(ScriptFile, {}),
     )
 
 
