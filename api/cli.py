@@ -1,6 +1,6 @@
 """The command line: `switchboard init`, `serve`, `worker`, `check` and `fake-provider`.
 
-`chat` and `rehearse` are in `client_commands.py`, `token` is in `token_commands.py`.
+`chat`, `call` and `rehearse` are in `client_commands.py`, `token` is in `token_commands.py`.
 
 Slow imports are inside the commands that need them, so that `check` and `--help` start fast.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.client_commands import chat, rehearse
+from api.client_commands import call, chat, rehearse
 from api.command_problems import exit_with
 from api.token_commands import token_commands
 from config.errors import ConfigError, Problem
@@ -33,7 +33,7 @@ AgentOption = Annotated[
 
 
 app.add_typer(token_commands, name="token")
-for client in (chat, rehearse):
+for client in (chat, call, rehearse):
     app.command()(client)
 
 

@@ -1,4 +1,4 @@
-"""The commands that are clients of a server: `switchboard chat` and `rehearse`."""
+"""The commands that are clients of a server: `switchboard chat`, `call` and `rehearse`."""
 
 from __future__ import annotations
 
@@ -39,8 +39,37 @@ def chat(
         raise typer.BadParameter(f"must have {ID_DESCRIPTION}", param_hint="--user")
     if not demo:
         raise typer.Exit(talk(ChatOptions(url, token or _first_token(), user, mode, model)))
-    with _demo() as server:
+    with _demo(phone=False) as server:
         code = talk(ChatOptions(server.url, server.token, user, mode, model, demo=True))
+    raise typer.Exit(code)
+
+
+def call(
+    to: Annotated[
+        str | None, typer.Option(help="The number to call; `phone.numbers` of agent.yaml may have it.")
+    ] = None,
+    number: Annotated[str | None, typer.Option("--from", help="Your number.")] = None,
+    language: Annotated[str | None, typer.Option(help="What you speak, such as zh-CN. Default: the server's.")] = None,
+    model: Annotated[str | None, typer.Option(help="A model name of models.yaml. Default: the number's.")] = None,
+    agent: Annotated[str | None, typer.Option(help="A persona's id or name. Default: the number's.")] = None,
+    pace: Annotated[
+        float | None, typer.Option(min=0, help="Letters per second at which the agent speaks; 0: at once. Default: 15.")
+    ] = None,
+    url: UrlOption = LOCAL,
+    token: TokenOption = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Start a server with a fake model, and call it.")] = False,
+) -> None:
+    """Call an agent as on a phone: it speaks at the pace of speech, and you may interrupt it."""
+    from api.rehearsal.carrier import CALLED, CALLER, PhoneCall
+    from api.terminal.call import CallOptions
+    from api.terminal.call import call as talk
+
+    parameters = {name: each for name, each in (("model", model), ("agent", agent)) if each}
+    phone_call = PhoneCall(number or CALLER, to or CALLED, language, parameters)
+    if not demo:
+        raise typer.Exit(talk(CallOptions(url, token or _first_token(), phone_call, pace)))
+    with _demo(phone=True) as server:
+        code = talk(CallOptions(server.url, server.token, phone_call, pace, demo=True))
     raise typer.Exit(code)
 
 
@@ -63,13 +92,13 @@ def rehearse(
 
 
 @contextmanager
-def _demo() -> Iterator[DemoServer]:
-    """A demo server. Exits if it does not start."""
-    from api.terminal.demo import demo_server
+def _demo(*, phone: bool) -> Iterator[DemoServer]:
+    """A demo server of a chat or of a phone line. Exits if it does not start."""
+    from api.terminal.demo import CHAT_AGENT_FILE, PHONE_AGENT_FILE, demo_server
 
     typer.echo("Starting the demo server ...", err=True)
     try:
-        with demo_server() as server:
+        with demo_server(PHONE_AGENT_FILE if phone else CHAT_AGENT_FILE) as server:
             yield server
     except ConfigError as exc:
         exit_with(exc.problems)

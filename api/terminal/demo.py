@@ -23,7 +23,8 @@ from config.errors import ConfigError, Problem
 from config.profile.agent_file import DEFAULT_AGENT_FILE
 from config.settings import Settings
 
-AGENT_FILE: Final = DEFAULT_AGENT_FILE.with_name("assistant.yaml")
+CHAT_AGENT_FILE: Final = DEFAULT_AGENT_FILE.with_name("assistant.yaml")
+PHONE_AGENT_FILE: Final = DEFAULT_AGENT_FILE.with_name("demo-phone.yaml")
 MODELS_FILE: Final = DEFAULT_AGENT_FILE.with_name("demo-models.yaml")
 START_TIMEOUT: Final = 60.0
 STOP_TIMEOUT: Final = 5.0
@@ -38,7 +39,7 @@ class DemoServer:
 
 
 @contextmanager
-def demo_server() -> Iterator[DemoServer]:
+def demo_server(agent_file: Path = CHAT_AGENT_FILE) -> Iterator[DemoServer]:
     """Serve on a free port until the block ends. Sessions and the log are kept in the user's state folder.
 
     Raises ConfigError if the server does not start.
@@ -49,7 +50,7 @@ def demo_server() -> Iterator[DemoServer]:
     with log_file.open("w", encoding="utf-8") as log:
         configure_logging("INFO", as_json=False, stream=log)
         sockets = bind("127.0.0.1", 0)
-        server = uvicorn.Server(_config(_settings(folder, token)))
+        server = uvicorn.Server(_config(_settings(folder, token, agent_file)))
         thread = threading.Thread(target=server.run, args=(sockets,), name="demo-server", daemon=True)
         thread.start()
         url = f"http://127.0.0.1:{port_of(sockets)}"
@@ -72,14 +73,14 @@ def _folder() -> Path:
     return folder
 
 
-def _settings(folder: Path, token: str) -> Settings:
+def _settings(folder: Path, token: str, agent_file: Path) -> Settings:
     """Independent of the user's `.env`, and of a database and a Redis in the environment."""
     return Settings(
         _env_file=None,
         callers_file=None,
         api_tokens=(SecretStr(token),),
         data_dir=folder,
-        agent_file=AGENT_FILE,
+        agent_file=agent_file,
         models_file=MODELS_FILE,
         database_url=None,
         redis_url=None,
@@ -94,7 +95,9 @@ def _config(settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(settings),
         http="api.http.guarded_protocol:GuardedProtocol",
-        ws="none",
+        ws="api.http.guarded_websocket:GuardedWebSocket",
+        ws_max_size=settings.max_body_bytes,
+        ws_per_message_deflate=False,
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=1,

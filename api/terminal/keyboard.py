@@ -84,7 +84,7 @@ class TerminalKeyboard:
         )
 
     def line(self, prompt: str) -> str:
-        return _printable(self._lines.prompt([("class:prompt", prompt)]))
+        return printable(self._lines.prompt([("class:prompt", prompt)]))
 
     def answer(self, prompt: str, default: str = "", check: Check | None = None) -> str:
         session: PromptSession[str] = PromptSession(
@@ -96,7 +96,7 @@ class TerminalKeyboard:
             validate_while_typing=False,
             style=STYLE,
         )
-        return _printable(session.prompt([("class:prompt", prompt)], default=default))
+        return printable(session.prompt([("class:prompt", prompt)], default=default))
 
     def _is_command(self) -> bool:
         return self._lines.default_buffer.text.startswith("/")
@@ -137,7 +137,7 @@ def _keys() -> KeyBindings:
     return keys
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text without halves of characters, which a terminal with another encoding may send."""
     return text.encode("utf-8", "replace").decode()
 

@@ -100,7 +100,7 @@ def call_line(call: CallPart) -> RenderableType:
 
 def hand_off_card(call: CallPart) -> RenderableType:
     """A call that the caller is to carry out, such as a transfer."""
-    return _card(f"Hand-off: {clean(call.name)}", [_fields(call.arguments or {})], "magenta")
+    return card(f"Hand-off: {clean(call.name)}", [_fields(call.arguments or {})], "magenta")
 
 
 def review_card(interrupt: Json, waiting: int) -> RenderableType:
@@ -111,7 +111,7 @@ def review_card(interrupt: Json, waiting: int) -> RenderableType:
         rows += [plain(description, "note"), Text()]
     rows.append(_fields(arguments) if arguments else Text("no arguments", "note"))
     title = f"Review: {clean(name)}" + (f" (1 of {waiting})" if waiting > 1 else "")
-    return _card(title, rows, "yellow")
+    return card(title, rows, "yellow")
 
 
 def status_line(outcome: Outcome, first: float | None, whole: float | None) -> Padding:
@@ -203,17 +203,18 @@ def speaker(name: Text, text: Text, columns: int) -> RenderableType:
     return _Speaker(name, text, columns)
 
 
-def tail(text: str, console: Console, height: int) -> Text:
-    """The last `height` lines of `text` as the console wraps it."""
+def tail(text: str, console: Console, height: int, width: int | None = None) -> Text:
+    """The last `height` lines of `text` as the console wraps it, at `width` columns or all that it has."""
     lines: list[Text] = []
     for paragraph in reversed(clean(text).split("\n")):
-        lines = [*Text(paragraph).wrap(console, console.width), *lines]
+        lines = [*Text(paragraph).wrap(console, width or console.width), *lines]
         if len(lines) >= height:
             break
     return Text("\n").join(lines[-height:])
 
 
-def _card(title: str, rows: Sequence[RenderableType], colour: str) -> RenderableType:
+def card(title: str, rows: Sequence[RenderableType], colour: str) -> RenderableType:
+    """A frame around something that needs attention."""
     return Panel(
         Group(*rows),
         title=Text(title, "bold"),

@@ -33,7 +33,9 @@ NOT_RUN = {
     ".venv/bin/python -m bench": "takes minutes",
     "curl https://api.vapi.ai": "needs an account",
     ".venv/bin/switchboard chat": "a person types; test_terminal.py runs it",
+    ".venv/bin/switchboard call": "a person types; test_terminal_call.py runs it",
     'echo "What is six times seven?" |': "the same",
+    'echo "I want to talk to a human." |': "the same",
     "docker run": "needs Docker and a download",
 }
 CLIENTS = ("OpenAI(", "Anthropic(", "httpx.Client(")

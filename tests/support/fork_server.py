@@ -25,6 +25,7 @@ import api.app  # noqa: E402
 import api.cli  # noqa: E402
 import api.rehearsal.command  # noqa: E402
 import api.server  # noqa: E402
+import api.terminal.call  # noqa: E402
 import api.terminal.chat  # noqa: E402
 import api.terminal.demo  # noqa: E402
 import api.worker  # noqa: E402

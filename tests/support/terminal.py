@@ -1,4 +1,4 @@
-"""Runs `switchboard chat` in a pseudo-terminal, as a person would use it."""
+"""Runs `switchboard chat` and `switchboard call` in a pseudo-terminal, as a person would use them."""
 
 from __future__ import annotations
 
@@ -26,13 +26,20 @@ CTRL_D = "\x04"
 
 
 class Terminal:
-    """A terminal with `switchboard chat` in it. `state` is the user's state folder."""
+    """A terminal with `switchboard COMMAND` in it. `state` is the user's state folder."""
 
-    def __init__(self, state: Path, *arguments: str, size: tuple[int, int] = (40, 100), **environ: str) -> None:
+    def __init__(
+        self,
+        state: Path,
+        *arguments: str,
+        size: tuple[int, int] = (40, 100),
+        command: str = "chat",
+        **environ: str,
+    ) -> None:
         ours, theirs = os.openpty()
         termios.tcsetwinsize(theirs, size)
-        command = ["chat", *arguments]
-        self._process = fork_server().start(command, environment(state, **environ), ROOT, terminal=os.ttyname(theirs))
+        started = [command, *arguments]
+        self._process = fork_server().start(started, environment(state, **environ), ROOT, terminal=os.ttyname(theirs))
         os.close(theirs)
         self.child = fdspawn(ours, encoding="utf-8", timeout=TIMEOUT)
 
