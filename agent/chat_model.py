@@ -28,8 +28,8 @@ OnDelta = Callable[[TextDelta | ReasoningDelta], None]
 class RoutedChatModel(ChatLiteLLMRouter):  # type: ignore[misc]  # its package has no types
     """`ChatLiteLLMRouter` over a `RoutedTurn` instead of a `litellm.Router`, which would retry on its own.
 
-    One instance serves all turns with the same tools. In a graph it reads the turn from the run-time context, and its
-    text leaves through LangGraph's stream, mode "custom", as it arrives.
+    One instance serves all turns with the same tools. In a graph it reads the turn from the run-time context, and tells
+    it the text as it arrives.
     """
 
     _tools: list[dict[str, Any]] = PrivateAttr()
@@ -68,14 +68,13 @@ class RoutedChatModel(ChatLiteLLMRouter):  # type: ignore[misc]  # its package h
     async def _agenerate(
         self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: object = None, **kwargs: Any
     ) -> ChatResult:
-        runtime = get_runtime(TurnContext)
-        context, write = runtime.context, runtime.stream_writer
+        context = get_runtime(TurnContext).context
         bound = kwargs or ({"tools": self._tools} if self._tools else {})  # response_format brings its own
         params = context.next_params(**bound)
 
         def pass_on(delta: TextDelta | ReasoningDelta) -> None:
             if context.shows_reasoning or isinstance(delta, TextDelta):
-                write(delta)
+                context.say(delta)
 
         return await self.answer(context.turn, messages, params, pass_on)
 

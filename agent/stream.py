@@ -1,4 +1,4 @@
-"""LangGraph's stream -> events. The only module that knows LangGraph's stream modes."""
+"""The graph's steps -> events. The only module that knows LangGraph's stream modes."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from agent.events import (
 )
 from agent.graph import AgentGraph
 from agent.message_usage import message_usage
+from agent.run_output import RunOutput
 from agent.start_gate import StartGate
 from agent.storage.database import storage_errors
 from agent.storage.fence import ClaimedThread
@@ -92,9 +93,11 @@ class AgentRun:
         usage, given = Usage(), self._given
         while True:
             run = _Run()
-            async with aclosing(self._stream(given)) as stream:
-                async for mode, payload in stream:
-                    for event in self._events(run, mode, payload):
+            output = RunOutput[Any]()
+            self._context.say = output.say
+            async with aclosing(output.merged(self._steps(given))) as merged:
+                async for item in merged:
+                    for event in self._events(run, item):
                         yield event
             usage += run.usage
             if run.reviews or run.accepted or not run.refused:
@@ -106,7 +109,8 @@ class AgentRun:
         yield replace(usage, cost=self._context.turn.record.cost)
         yield TurnFinished("interrupted" if run.reviews else "tool_calls" if run.accepted else run.finish_reason)
 
-    async def _stream(self, given: AgentInput) -> AsyncGenerator[tuple[str, Any], None]:
+    async def _steps(self, given: AgentInput) -> AsyncGenerator[Mapping[str, Any], None]:
+        """What each step of the graph adds to its state, by node."""
         # TurnContext bounds the steps, so that the last one can still speak; LangGraph's own bound must not come first.
         config: dict[str, Any] = {"recursion_limit": 4 * self._context.max_steps + 10}
         options: dict[str, Any] = {}
@@ -120,27 +124,27 @@ class AgentRun:
         gate = self._gate.turn(self._context) if given.thread is None else nullcontext()
         async with gate:
             with storage_errors():
-                stream = self._graph.astream(
-                    start, config, context=self._context, stream_mode=["custom", "updates"], **options
+                steps: AsyncGenerator[Any, None] = self._graph.astream(
+                    start, config, context=self._context, stream_mode="updates", **options
                 )  # type: ignore[call-overload]
-                async with aclosing(stream):
-                    async for part in stream:
-                        yield part
+                async with aclosing(steps):
+                    async for step in steps:
+                        yield step
 
-    def _events(self, run: _Run, mode: str, payload: Any) -> Iterator[Event]:
-        match mode, payload:
-            case "custom", TextDelta(text, refusal):
+    def _events(self, run: _Run, item: Any) -> Iterator[Event]:
+        match item:
+            case TextDelta(text, refusal):
                 self.unfinished += text
                 yield TextDelta(self._joiner.join(text), refusal)
-            case "custom", ReasoningDelta():
-                yield payload
-            case "custom", Filler(text, call_id):
+            case ReasoningDelta():
+                yield item
+            case Filler(text, call_id):
                 yield Filler(self._joiner.join_aside(text), call_id)
-            case "updates", Mapping():
-                cached = bool(payload.get("__metadata__", {}).get("cached"))
-                for interrupt in payload.get("__interrupt__", ()):
+            case Mapping():
+                cached = bool(item.get("__metadata__", {}).get("cached"))
+                for interrupt in item.get("__interrupt__", ()):
                     run.reviews[interrupt.id] = ReviewRequested(interrupt.id, interrupt.value)
-                for message in _messages(payload):
+                for message in _messages(item):
                     yield from self._message_events(run, message, cached=cached)
 
     def _message_events(self, run: _Run, message: AnyMessage, *, cached: bool) -> Iterator[Event]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from langchain_core.messages import AnyMessage
 
+from agent.events import Filler, ReasoningDelta, TextDelta
 from agent.memory.long_term import LongTermMemory
 from agent.tools.filler import StepFiller
 from agent.tools.tool_record import ToolRecord
@@ -28,8 +29,9 @@ class TurnContext:
     remembers. `answered` holds the ids of the reviewed tool calls that this turn answers: they count as
     reviewed even if agent.yaml no longer says so. `shows_reasoning`: the reader gets what the model thinks. `steps`
     counts the model calls so far. `caller_tools` are the names of the caller's tools, and `allowed_tools` those of them
-    that the model may call; None for all. `filler` speaks while a tool runs; None for silence. `start_slot` is the
-    turn's place in the `StartGate`. `tool_records` are the tool calls so far.
+    that the model may call; None for all. `filler` speaks while a tool runs; None for silence. `say` tells the turn's
+    reader at once, before the step ends. `start_slot` is the turn's place in the `StartGate`. `tool_records` are the
+    tool calls so far.
     """
 
     turn: RoutedTurn
@@ -45,6 +47,7 @@ class TurnContext:
     allowed_tools: frozenset[str] | None = None
     shows_reasoning: bool = False
     filler: StepFiller | None = None
+    say: Callable[[TextDelta | ReasoningDelta | Filler], None] = field(default=lambda _: None, init=False)
     steps: int = field(default=0, init=False)
     start_slot: asyncio.Semaphore | None = field(default=None, init=False)
     tool_records: list[ToolRecord] = field(default_factory=list, init=False)

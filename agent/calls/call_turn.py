@@ -12,7 +12,7 @@ from agent.calls.caller_words import CallerWords
 from agent.calls.details import CallDetails, CallServices
 from agent.calls.line import Line
 from agent.calls.speech import Speech
-from agent.events import Filler, HandOff, ReviewRequested, TextDelta, ToolFinished, ToolStarted, TurnFailed
+from agent.events import Filler, HandOff, ReviewRequested, TextDelta, ToolFinished, ToolStarted, TurnFailed, TurnFinished
 from agent.sessions.events import SessionEnded, SessionEvent, SessionOpened
 from agent.sessions.requests import Invocation
 from config.errors import LeaseLost, ReviewPending, ServerStopping, SwitchboardError, TurnCancelled, TurnSuperseded
@@ -78,6 +78,8 @@ class CallTurn:
                 self.awaits_review = True
             case SessionEnded(record) if record.last_response is not None:
                 self.asked_review_at = record.last_response.timestamp
+            case TurnFinished():
+                await self._speech.flush()  # the last word does not wait until the turn is stored
             case TurnFailed(error):
                 await self._say_error(error)
             case _:

@@ -1,6 +1,6 @@
 """Says something to the caller while one of the agent's own tools runs: see `filler` in agent.yaml.
 
-A timer writes to the graph's stream, as the model does with its text. Nothing waits for the timer, and a turn without
+A timer tells the turn's reader, as the model does with its text. Nothing waits for the timer, and a turn without
 fillers has none.
 """
 
@@ -48,18 +48,18 @@ class StepFiller:
         self._last_step: int | None = None
 
     @contextmanager
-    def while_running(self, call_id: str, step: int, write: Callable[[Filler], None]) -> Iterator[None]:
-        """`write` a filler if the block takes longer. The block runs as it would without."""
-        timer = asyncio.get_running_loop().call_later(self._after, self._speak, call_id, step, write)
+    def while_running(self, call_id: str, step: int, say: Callable[[Filler], None]) -> Iterator[None]:
+        """`say` a filler if the block takes longer. The block runs as it would without."""
+        timer = asyncio.get_running_loop().call_later(self._after, self._speak, call_id, step, say)
         try:
             yield
         finally:
             timer.cancel()
 
-    def _speak(self, call_id: str, step: int, write: Callable[[Filler], None]) -> None:
+    def _speak(self, call_id: str, step: int, say: Callable[[Filler], None]) -> None:
         if step != self._last_step:
             self._last_step = step
-            write(Filler(self._next_sentence(), call_id))
+            say(Filler(self._next_sentence(), call_id))
 
 
 class FillerContext(Protocol):
@@ -71,6 +71,9 @@ class FillerContext(Protocol):
     @property
     def steps(self) -> int: ...
 
+    @property
+    def say(self) -> Callable[[Filler], None]: ...
+
 
 def filled_calls(wrap_call: WrapCall) -> WrapCall:
     """`wrap_call` with a filler where a tool takes long."""
@@ -79,8 +82,7 @@ def filled_calls(wrap_call: WrapCall) -> WrapCall:
         context: FillerContext = request.runtime.context  # type: ignore[assignment]  # LangGraph types it as None
         if context.filler is None:
             return await wrap_call(request, execute)
-        write = request.runtime.stream_writer
-        with context.filler.while_running(str(request.tool_call["id"]), context.steps, write):
+        with context.filler.while_running(str(request.tool_call["id"]), context.steps, context.say):
             return await wrap_call(request, execute)
 
     return fill_call

@@ -111,5 +111,6 @@ async def _interrupted_turn(call: PhoneCall, figures: ManyCalls, after: int) -> 
 
 
 def _note(start: float, arrivals: list[float], figures: ManyCalls) -> None:
+    """The first word goes out at once, and each further one with the token after it, which shows its end."""
     figures.first_tokens.append(arrivals[0] - start)
-    figures.gaps += [later - earlier for earlier, later in pairwise(arrivals)]
+    figures.gaps += [later - earlier for earlier, later in pairwise(arrivals[1:])]
