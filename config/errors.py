@@ -200,6 +200,12 @@ class ConnectionFailed(AttemptError):
     code = "connection_failed"
 
 
+class StaleConnection(ConnectionFailed):
+    """A connection that was kept open broke before the answer: the provider was probably closing it as idle."""
+
+    counts = False
+
+
 class ProviderTimeout(AttemptError):
     """No first token within `first_token_timeout`. The same deployment is not retried."""
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
-from pydantic import DirectoryPath, Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from config.database_url import INVALID_DATABASE_URL, is_database_url
@@ -143,7 +143,7 @@ class Settings(BaseSettings):
         description="Connections of each process; PostgreSQL uses as many again for the messages of sessions.",
     )
     metrics_public: bool = Field(default=False, description="`true`: `/metrics` needs no token.")
-    metrics_dir: DirectoryPath | None = Field(
+    metrics_dir: Path | None = Field(
         default=None,
         description="Folder that exists, in which several workers share their numbers for `/metrics`, in a temporary "
         "folder of its own. Default: the system's.",
@@ -203,6 +203,13 @@ class Settings(BaseSettings):
         "`https://app.example.com,http://localhost:5173`. `*` is all. Whoever sees such a page can read the token that "
         "it sends.",
     )
+
+    @field_validator("metrics_dir")
+    @classmethod
+    def _is_directory(cls, value: Path | None) -> Path | None:
+        if value is not None and not os.path.isdir(value):  # which is False for a name that no system allows
+            raise ValueError("there is no such folder")
+        return value
 
     @field_validator("agent_file")
     @classmethod

@@ -20,6 +20,7 @@ from config.errors import (
     ProviderOverloaded,
     RateLimited,
     RequestRejected,
+    StaleConnection,
     SwitchboardError,
 )
 from config.models.deployments import RouterSettings
@@ -105,6 +106,8 @@ def _delay(
             return _backoff(retries, settings, random) if retries < settings.num_retries else None
         case AnswerCut() if alternatives:
             return None  # it is more likely to fail again than another deployment
+        case StaleConnection():
+            return 0.0 if retries == 0 else None  # the retry goes on a new connection
         case ConnectionFailed() | BadAnswer() | AnswerCut():
             return 0.0 if retries < min(1, settings.num_retries) else None
         case _:

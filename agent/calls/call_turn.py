@@ -12,7 +12,16 @@ from agent.calls.caller_words import CallerWords
 from agent.calls.details import CallDetails, CallServices
 from agent.calls.line import Line
 from agent.calls.speech import Speech
-from agent.events import Filler, HandOff, ReviewRequested, TextDelta, ToolFinished, ToolStarted, TurnFailed, TurnFinished
+from agent.events import (
+    Filler,
+    HandOff,
+    ReviewRequested,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+    TurnFailed,
+    TurnFinished,
+)
 from agent.sessions.events import SessionEnded, SessionEvent, SessionOpened
 from agent.sessions.requests import Invocation
 from config.errors import LeaseLost, ReviewPending, ServerStopping, SwitchboardError, TurnCancelled, TurnSuperseded

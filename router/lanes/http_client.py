@@ -1,13 +1,14 @@
 """The HTTP client of the OpenAI lane, which keeps connections to providers open.
 
-A provider closes idle connections too. A request that is sent at that moment breaks, and says nothing about the
-provider: it is sent once more, on a new connection.
+A provider closes idle connections too, many at once when it restarts. A request that is sent at that moment breaks, and
+says nothing about the provider. For a moment, further requests to it do not use what was kept.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,8 +25,15 @@ KEEP_ALIVE: Final = 30.0
 
 TRANSPORT_ERRORS: Final = (aiohttp.ClientError, OSError)
 
+DISTRUST: Final = 1.0
+"""Seconds in which requests to a provider go on new connections, after one that was kept has broken."""
+
 _BROKEN: Final = (aiohttp.ClientOSError, aiohttp.ClientConnectionResetError, aiohttp.ServerDisconnectedError)
 """What a connection that the provider has closed raises."""
+
+
+class KeptConnectionBroke(aiohttp.ClientConnectionError):
+    """A connection that was kept open broke before any byte of the response."""
 
 
 @dataclass(slots=True)
@@ -44,15 +52,22 @@ class HttpClient:
     router enforce them. It uses the proxies in the environment. aiohttp costs a third of what httpx does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._distrusted: dict[URL, float] = {}
+        """By provider: until when."""
         self._kept = _session(keepalive_timeout=KEEP_ALIVE, socket_factory=_open_socket)
         self._new = _session(force_close=True)
 
     async def post(self, url: URL, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
         """Send a request and wait for the head of the response; release the response afterwards.
 
-        Raises one of `TRANSPORT_ERRORS`.
+        Raises:
+            KeptConnectionBroke: a connection that was kept open broke before any byte of the response.
+            and others of `TRANSPORT_ERRORS`.
         """
+        if self._distrusted and self._distrusts(url.origin()):
+            return await self._new.post(url, headers=headers, data=body, allow_redirects=False)
         request = _Request()
         _request.set(request)
         try:
@@ -60,7 +75,14 @@ class HttpClient:
         except _BROKEN as exc:
             if request.opened_connection or isinstance(exc, aiohttp.ClientConnectorError) or _has_begun(exc):
                 raise
-        return await self._new.post(url, headers=headers, data=body, allow_redirects=False)
+            self._distrusted[url.origin()] = self._clock() + DISTRUST
+            raise KeptConnectionBroke(f"{type(exc).__name__}: {exc}") from exc
+
+    def _distrusts(self, provider: URL) -> bool:
+        if self._distrusted.get(provider, 0.0) > self._clock():
+            return True
+        self._distrusted.pop(provider, None)
+        return False
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -14,11 +14,11 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
-from config.errors import BadAnswer, SwitchboardError
+from config.errors import BadAnswer, StaleConnection, SwitchboardError
 from config.models.deployments import Deployment
 from router.lanes.base import Chunk, Lane, LaneRequest
 from router.lanes.decompression import iter_decompressed
-from router.lanes.http_client import TRANSPORT_ERRORS, HttpClient
+from router.lanes.http_client import TRANSPORT_ERRORS, HttpClient, KeptConnectionBroke
 from router.lanes.openai_chunks import ChunkReader
 from router.lanes.openai_request import NeedsLiteLLM, ProviderEndpoint, prepared_params, provider_endpoint, request_body
 from router.providers.error_body import redacted
@@ -81,6 +81,8 @@ class OpenAILane:
         try:
             async with asyncio.timeout(timeout):
                 return await self._http.post(endpoint.url, endpoint.headers, body)
+        except KeptConnectionBroke as exc:
+            raise StaleConnection("an idle connection to the provider broke", provider_text=redacted(str(exc))) from exc
         except (*TRANSPORT_ERRORS, TimeoutError) as exc:
             raise from_transport(exc, response_started=False) from exc
 

@@ -125,7 +125,7 @@ def test_an_address_that_is_not_redis_is_an_error_that_does_not_quote_it(env_fil
 def test_the_folder_of_the_metrics_has_to_exist(env_file: Path) -> None:
     env_file.write_text("SWITCHBOARD_METRICS_DIR=missing\n")
     (fault,) = faults(env_file)
-    assert "SWITCHBOARD_METRICS_DIR: Path does not point to a directory" in fault
+    assert "SWITCHBOARD_METRICS_DIR: there is no such folder" in fault
 
 
 @pytest.mark.parametrize("value", ["", ",", " , "])

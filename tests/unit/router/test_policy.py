@@ -20,6 +20,7 @@ from config.errors import (
     RateLimited,
     RequestError,
     RequestRejected,
+    StaleConnection,
     SwitchboardError,
 )
 from config.models.deployments import RouterSettings
@@ -33,13 +34,14 @@ def decision(
     alternatives: bool = True,
     remaining: float = 30,
     policy: dict[str, int] | None = None,
+    num_retries: int = 2,
 ) -> Decision:
     return decide(
         error,
         retries=retries,
         alternatives=alternatives,
         remaining=remaining,
-        settings=RouterSettings(num_retries=2, max_retry_after=5, retry_policy=policy or {}),
+        settings=RouterSettings(num_retries=num_retries, max_retry_after=5, retry_policy=policy or {}),
         random=Random(1),
     )
 
@@ -55,6 +57,7 @@ def decision(
         (ProviderTimeout(""), NextDeployment()),
         (CredentialsRefused(""), NextDeployment()),
         (ConnectionFailed(""), RetryHere(0.0)),
+        (StaleConnection(""), RetryHere(0.0)),
         (BadAnswer(""), RetryHere(0.0)),
         (AnswerCut(""), NextDeployment()),
     ],
@@ -68,6 +71,11 @@ def test_each_failure_has_the_decision_of_the_failover_table(error: SwitchboardE
 def test_a_failed_connection_is_retried_once(error: AttemptError) -> None:
     assert decision(error, alternatives=False) == RetryHere(0.0)
     assert decision(error, alternatives=False, retries=1) == NextDeployment()
+
+
+def test_an_idle_connection_that_broke_is_replaced_once_also_without_retries() -> None:
+    assert decision(StaleConnection(""), num_retries=0) == RetryHere(0.0)
+    assert decision(StaleConnection(""), num_retries=0, retries=1) == NextDeployment()
 
 
 @pytest.mark.parametrize("error", [ProviderOverloaded(""), RateLimited("")], ids=lambda error: error.code)
