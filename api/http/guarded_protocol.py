@@ -28,7 +28,7 @@ MAX_HEADERS: Final = 100
 HEAD_LIMITS: Final = f"The request's head must have at most {MAX_HEAD_BYTES} bytes and {MAX_HEADERS} headers."
 
 LINGER: Final = 1.0
-"""Seconds in which a connection that is idle when the server stops may still send a request.
+"""Seconds in which a connection that is idle while the server stops may still send a request.
 
 A proxy sends requests on idle connections until it learns that they are closed. What it has sent then is lost, because
 it does not send a POST twice.
@@ -152,12 +152,17 @@ class GuardedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         self._refuse(self._refusal or MalformedRequest(msg))
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._guard.drain.has_begun and not self.transport.is_closing():
+            self.loop.call_later(LINGER, self._close_if_idle)
+
     def shutdown(self) -> None:
         self._guard.drain.begin(self._on_drained)
-        if self._is_responding:
-            super().shutdown()
-        else:
+        if not self._is_responding:
             self.loop.call_later(LINGER, self._close_if_idle)
+        elif not self.cycle.response_started:
+            super().shutdown()  # the response says that the connection is not kept; one that has begun cannot any more
 
     def _close_if_idle(self) -> None:
         if not self._is_responding:

@@ -174,6 +174,7 @@ def as_json(result: SoakResult) -> dict[str, Any]:
 def save(result: SoakResult, file: Path) -> dict[str, Any]:
     """Write the JSON; return it."""
     found = as_json(result)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(_rounded(found), indent=None, separators=(",", ":")) + "\n")
     return found
 

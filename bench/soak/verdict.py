@@ -17,8 +17,8 @@ TRY_AGAIN_CODES = frozenset(
     {"storage_unavailable", "server_stopping", "session_busy", "conversation_busy", "queue_unavailable"}
 )
 """Errors of a disturbance that pass. As HTTP errors they say when to come back."""
-ENDED_CODES = frozenset({"lease_lost", "cancelled"})
-"""How the turn of a server that died may end."""
+ENDED_CODES = frozenset({"lease_lost", "cancelled", "task_abandoned"})
+"""How the turn of a server that died may end, and a task whose session went on meanwhile."""
 
 
 def judge_text(received: str, expected: str = TEXT) -> tuple[Outcome, str]:

@@ -277,6 +277,20 @@ async def test_closed_connections_are_not_counted() -> None:
                 await asyncio.sleep(0.01)
 
 
+async def test_a_connection_whose_response_promised_to_keep_it_still_takes_a_request() -> None:
+    async with guarded() as server:
+        server.server.config.timeout_graceful_shutdown = 20
+        connection = await server.connect()
+        await connection.send(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert b"connection: close" not in await connection.head()
+        server.server.should_exit = True
+        await connection.reader.readuntil(b"0\r\n\r\n")
+        await connection.send(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        answer = await connection.answer()
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" in answer
+
+
 async def test_half_a_body_ends_with_the_drain_time() -> None:
     async with guarded(drain=0.2) as server:
         connection = await server.connect()
