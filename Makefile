@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: run test lint types pytest check bench bench-peers bench-workers bench-sessions bench-check bench-profile exam soak fuzz console screenshots docs lock clean
+.PHONY: run test lint types pytest check bench bench-peers bench-workers bench-sessions bench-phone bench-check bench-profile exam soak fuzz console screenshots docs lock clean
 
 run: $(READY) .env
 	@$(BIN)/switchboard serve
@@ -58,6 +58,11 @@ bench-workers: $(READY)
 
 bench-sessions: $(READY)
 	$(BIN)/python -m bench.sessions $(if $(PEERS),--peers)
+
+# First token on the relay, and 512 calls that all speak. CALLS=128 is a smaller load.
+CALLS ?= 512
+bench-phone: $(READY)
+	$(BIN)/python -m bench.phone --calls $(CALLS)
 
 # Fails if a turn costs more than bench/baseline.json allows. UPDATE=1 writes the current cost to the baseline.
 bench-check: $(READY)

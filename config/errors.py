@@ -203,6 +203,7 @@ class ConnectionFailed(AttemptError):
 class StaleConnection(ConnectionFailed):
     """A connection that was kept open broke before the answer: the provider was probably closing it as idle."""
 
+    code = "stale_connection"
     counts = False
 
 

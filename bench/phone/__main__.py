@@ -1,4 +1,4 @@
-"""Measure phone calls on one core: `python -m bench.phone [--calls 512] [--seconds 20]`.
+"""Measure phone calls on one core: `python -m bench.phone [--calls 512] [--seconds 20] [--database URL]`.
 
 Prints the time to first token on the relay beside that of chat completions and of sessions, in turns that alternate;
 then, with many calls at 20 tokens per second, the gaps between tokens and the silence after an interrupt.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -20,7 +21,7 @@ from bench.phone.many_calls import SPOKEN, ManyCalls, call_many
 from bench.processes import Cores, pinned
 from bench.program import print_progress, run_program
 from bench.quantiles import quantile
-from bench.servers import SWITCHBOARD, run_provider, served_names
+from bench.servers import SWITCHBOARD, Server, run_provider, served_names
 
 MAX_GAP = 0.06
 MAX_SILENCE = 0.05
@@ -32,6 +33,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.phone", description=__doc__)
     parser.add_argument("--calls", type=int, default=512, help="calls at the same time (%(default)s)")
     parser.add_argument("--seconds", type=float, default=20.0, help="duration of the full load (%(default)s)")
+    parser.add_argument("--database", help="of the sessions, such as postgresql://...; default: a SQLite file")
     parser.add_argument("--turns", type=int, default=200, help="turns for the time to first token (%(default)s)")
     return run_program(_main(parser.parse_args()))
 
@@ -44,7 +46,7 @@ async def _main(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="switchboard-bench-") as name, pinned(cores.load):
         folder = Path(name)
         async with run_provider(folder, cores, list(names)) as provider:
-            async with SWITCHBOARD.run(folder, cores.server, names) as server:
+            async with _switchboard(options.database).run(folder, cores.server, names) as server:
                 print_progress("the first token of one caller")
                 console.print(_first_token_table(await first_tokens(server.target, options.turns)))
                 print_progress(f"{options.calls} calls for {options.seconds:g} s")
@@ -53,6 +55,11 @@ async def _main(options: argparse.Namespace) -> int:
                 figures.server_cpu = server.process.cpu() - cpu[0]
                 figures.provider_cpu = provider.process.cpu() - cpu[1]
     return _show(figures, options.calls, console)
+
+
+def _switchboard(database: str | None) -> Server:
+    more = (("SWITCHBOARD_DATABASE_URL", database),) if database else ()
+    return replace(SWITCHBOARD, environment=(*SWITCHBOARD.environment, *more))
 
 
 def _first_token_table(times: dict[str, list[float]]) -> Table:

@@ -15,9 +15,10 @@ from bench.phone.phone_call import PhoneCall, phone_call
 from router.fake.sample_text import sample_pieces
 
 TOKENS = 64
+TOKEN_SECONDS = 0.05
 SPOKEN = f"fake-ok?first=200ms&gap=50ms&tokens={TOKENS}"
 """20 tokens per second."""
-TURN_SECONDS = 0.2 + TOKENS * 0.05
+TURN_SECONDS = 0.2 + TOKENS * TOKEN_SECONDS
 INTERRUPTED_EVERY = 4
 """Of so many turns, one is interrupted in the middle."""
 QUIET = 0.3
@@ -75,31 +76,31 @@ async def _call(target: Target, number: int, delay: float, deadline: float, figu
 async def _whole_turn(call: PhoneCall, figures: ManyCalls) -> None:
     """Raises ValueError if the answer is not the provider's."""
     start = await call.say("Is my table booked for tonight?")
-    text, arrivals, is_last = [], [], False
+    heard: list[tuple[float, str]] = []
+    is_last = False
     async with asyncio.timeout(60):
         while not is_last:
             arrival, token, is_last = await call.next_text()
             if token:
-                text.append(token)
-                arrivals.append(arrival)
-    if "".join(text).split() != "".join(sample_pieces(TOKENS)).split():
-        raise ValueError(f"the answer is {''.join(text)!r}")
-    _note(start, arrivals, figures)
+                heard.append((arrival, token))
+    text = "".join(token for _, token in heard)
+    if text.split() != "".join(sample_pieces(TOKENS)).split():
+        raise ValueError(f"the answer is {text!r}")
+    _note(start, heard, figures)
 
 
 async def _interrupted_turn(call: PhoneCall, figures: ManyCalls, after: int) -> None:
     """The caller interrupts `after` tokens. Raises ValueError if the answer ends before."""
     start = await call.say("Tell me about tonight.")
-    text, arrivals = [], []
+    heard: list[tuple[float, str]] = []
     async with asyncio.timeout(60):
-        while len(text) < after:
+        while len(heard) < after:
             arrival, token, is_last = await call.next_text()
             if is_last:
-                raise ValueError(f"the answer ended after {len(text)} tokens")
-            text.append(token)
-            arrivals.append(arrival)
-    _note(start, arrivals, figures)
-    interrupted = await call.interrupt("".join(text[: after - 2]))
+                raise ValueError(f"the answer ended after {len(heard)} words")
+            heard.append((arrival, token))
+    _note(start, heard, figures)
+    interrupted = await call.interrupt("".join(token for _, token in heard[: after - 2]))
     last = interrupted
     while True:
         try:
@@ -110,7 +111,11 @@ async def _interrupted_turn(call: PhoneCall, figures: ManyCalls, after: int) -> 
     figures.silences.append(last - interrupted)
 
 
-def _note(start: float, arrivals: list[float], figures: ManyCalls) -> None:
-    """The first word goes out at once, and each further one with the token after it, which shows its end."""
-    figures.first_tokens.append(arrivals[0] - start)
-    figures.gaps += [later - earlier for earlier, later in pairwise(arrivals[1:])]
+def _note(start: float, heard: list[tuple[float, str]], figures: ManyCalls) -> None:
+    """A word goes out with the token after it, which shows its end; the first one, and one before a comma or a full
+    stop, at once. So the word after such a one is due one token later, and that time is no gap.
+    """
+    figures.first_tokens.append(heard[0][0] - start)
+    for number, ((earlier, word), (later, _)) in enumerate(pairwise(heard)):
+        waited = TOKEN_SECONDS if number == 0 or not word[-1].isalnum() else 0.0
+        figures.gaps.append(later - earlier - waited)
