@@ -52,9 +52,10 @@ async def _lines(response: httpx.Response) -> AsyncIterator[str]:
 
 
 async def _on_the_phone(call: PhoneCall) -> float:
-    start, first, is_last = await call.say(QUERY), 0.0, False
-    while not is_last:
-        arrival, token, is_last = await call.next_text()
-        if not first and token:
+    start, first = await call.say(QUERY), 0.0
+    while True:
+        arrival, text = await call.next_text()
+        if not first and text.token:
             first = arrival - start
-    return first
+        if text.last:
+            return first

@@ -77,12 +77,13 @@ async def _whole_turn(call: PhoneCall, figures: ManyCalls) -> None:
     """Raises ValueError if the answer is not the provider's."""
     start = await call.say("Is my table booked for tonight?")
     heard: list[tuple[float, str]] = []
-    is_last = False
     async with asyncio.timeout(60):
-        while not is_last:
-            arrival, token, is_last = await call.next_text()
-            if token:
-                heard.append((arrival, token))
+        while True:
+            arrival, frame = await call.next_text()
+            if frame.token:
+                heard.append((arrival, frame.token))
+            if frame.last:
+                break
     text = "".join(token for _, token in heard)
     if text.split() != "".join(sample_pieces(TOKENS)).split():
         raise ValueError(f"the answer is {text!r}")
@@ -95,17 +96,17 @@ async def _interrupted_turn(call: PhoneCall, figures: ManyCalls, after: int) -> 
     heard: list[tuple[float, str]] = []
     async with asyncio.timeout(60):
         while len(heard) < after:
-            arrival, token, is_last = await call.next_text()
-            if is_last:
+            arrival, frame = await call.next_text()
+            if frame.last:
                 raise ValueError(f"the answer ended after {len(heard)} words")
-            heard.append((arrival, token))
+            heard.append((arrival, frame.token))
     _note(start, heard, figures)
     interrupted = await call.interrupt("".join(token for _, token in heard[: after - 2]))
     last = interrupted
     while True:
         try:
             async with asyncio.timeout(QUIET):
-                last, _, _ = await call.next_text()
+                last, _ = await call.next_text()
         except TimeoutError:
             break
     figures.silences.append(last - interrupted)

@@ -1,15 +1,14 @@
-"""One phone call from the carrier's side: frames over a WebSocket, with precise arrival times."""
+"""One phone call from the carrier's side, with precise arrival times."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import perf_counter
-from typing import Any
 
-import orjson
 from websockets.asyncio.client import ClientConnection, connect
 
+from api.rehearsal.frames import Text, interrupt_frame, prompt_frame, read_frame, setup_frame
 from bench.load import Target
 
 
@@ -21,24 +20,23 @@ class PhoneCall:
 
     async def say(self, text: str) -> float:
         """The caller says `text`. Returns when it was sent."""
-        return await self._send(type="prompt", voicePrompt=text, lang="en-US", last=True)
+        return await self._send(prompt_frame(text, "en-US"))
 
     async def interrupt(self, heard: str) -> float:
         """The caller interrupts after hearing `heard`. Returns when it was sent."""
-        return await self._send(type="interrupt", utteranceUntilInterrupt=heard, durationUntilInterruptMs=1000)
+        return await self._send(interrupt_frame(heard, seconds=1))
 
-    async def next_text(self) -> tuple[float, str, bool]:
-        """Wait for the next `text` frame: when it came, its token, and whether it is the utterance's last."""
+    async def next_text(self) -> tuple[float, Text]:
+        """Wait for the next `text` frame. Returns when it came, and the frame."""
         while True:
             data = await self._websocket.recv(decode=False)
             arrival = perf_counter()
-            frame = orjson.loads(data)
-            if frame["type"] == "text":
-                return arrival, frame["token"], frame["last"]
+            if isinstance(frame := read_frame(data), Text):
+                return arrival, frame
 
-    async def _send(self, **frame: Any) -> float:
+    async def _send(self, frame: bytes) -> float:
         start = perf_counter()
-        await self._websocket.send(orjson.dumps(frame), text=True)
+        await self._websocket.send(frame, text=True)
         return start
 
 
@@ -48,14 +46,6 @@ async def phone_call(target: Target, number: int, model: str) -> AsyncIterator[P
     url = f"ws://{target.host}:{target.port}/phone/relay"
     headers = {"authorization": f"Bearer {target.token}"}
     async with connect(url, additional_headers=headers, compression=None, ping_interval=None) as websocket:
-        setup = {
-            "type": "setup",
-            "sessionId": f"VX{number}",
-            "callSid": f"CA{number}",
-            "from": f"+1555{number:07}",
-            "to": "+18885550100",
-            "direction": "inbound",
-            "customParameters": {"model": target.models[model]},
-        }
-        await websocket.send(orjson.dumps(setup), text=True)
+        setup = setup_frame(f"CA{number}", f"+1555{number:07}", "+18885550100", {"model": target.models[model]})
+        await websocket.send(setup, text=True)
         yield PhoneCall(websocket)

@@ -1,4 +1,4 @@
-"""Fixtures for tests of a whole server: `database_url` for SQLite and PostgreSQL, and a client of `server`."""
+"""Fixtures for tests of a whole server: `database_url` for both databases, a `provider`, and a client of `server`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from router.fake.server.fake_provider import FakeProvider
 from tests.support.postgres_server import PostgresServer, postgres_server
 from tests.support.serving import Served
 from tests.support.session_client import SessionClient, client_of
@@ -30,6 +31,13 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
         server: PostgresServer = request.getfixturevalue("postgres_for_all")
         server.start()  # a test before this one may have left it stopped
         yield SecretStr(server.migrated_database())
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[FakeProvider]:
+    """A provider that behaves as its models are named."""
+    async with FakeProvider() as provider:
+        yield provider
 
 
 @pytest.fixture

@@ -21,12 +21,6 @@ SECOND = 1.0
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[FakeProvider]:
-    async with FakeProvider() as provider:
-        yield provider
-
-
-@pytest.fixture
 async def server(tmp_path: Path, provider: FakeProvider) -> AsyncIterator[Served]:
     behaviours = {"silent": "fake-silent", "paced": "fake-ok?gap=50ms&tokens=600", "stall": "fake-stall"}
     models = [

@@ -20,12 +20,6 @@ PIXEL = {"type": "base64", "media_type": "image/png", "data": "QUJD"}
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[FakeProvider]:
-    async with FakeProvider() as provider:
-        yield provider
-
-
-@pytest.fixture
 async def server(tmp_path: Path, provider: FakeProvider) -> AsyncIterator[Served]:
     behaviours = {
         "ok": "fake-ok",

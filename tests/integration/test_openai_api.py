@@ -39,12 +39,6 @@ def basic(credentials: str | bytes) -> dict[str, str]:
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[FakeProvider]:
-    async with FakeProvider() as provider:
-        yield provider
-
-
-@pytest.fixture
 async def server(tmp_path: Path, provider: FakeProvider) -> AsyncIterator[Served]:
     models = [
         fake(),

@@ -23,12 +23,6 @@ SHAPE = "{'recipe': 'string', 'minutes': 20}"
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[FakeProvider]:
-    async with FakeProvider() as provider:
-        yield provider
-
-
-@pytest.fixture
 async def server(tmp_path: Path, provider: FakeProvider) -> AsyncIterator[Served]:
     models = [
         fake(),

@@ -19,12 +19,6 @@ LOOK_UP = '/say Let me see.\n/call multiply {"a": 6, "b": 7}\n/then\n/say It is 
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[FakeProvider]:
-    async with FakeProvider() as provider:
-        yield provider
-
-
-@pytest.fixture
 async def server(tmp_path: Path, provider: FakeProvider) -> AsyncIterator[Served]:
     models = [
         fake(),

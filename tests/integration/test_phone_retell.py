@@ -66,12 +66,6 @@ def multiplied(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[FakeProvider]:
-    async with FakeProvider() as provider:
-        yield provider
-
-
-@pytest.fixture
 async def server(tmp_path: Path, provider: FakeProvider, multiplied: list[int]) -> AsyncIterator[Served]:
     models = [
         fake(),

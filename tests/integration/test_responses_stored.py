@@ -23,12 +23,6 @@ from tests.support.session_rig import eventually
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[FakeProvider]:
-    async with FakeProvider() as provider:
-        yield provider
-
-
-@pytest.fixture
 async def server(tmp_path: Path, provider: FakeProvider) -> AsyncIterator[Served]:
     async with serving(tmp_path, fake(), direct("direct", provider.base_url, "fake-ok")) as served:
         yield served

@@ -27,12 +27,6 @@ ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[FakeProvider]:
-    async with FakeProvider() as provider:
-        yield provider
-
-
-@pytest.fixture
 async def server(tmp_path: Path, provider: FakeProvider) -> AsyncIterator[Served]:
     models = [
         fake(),

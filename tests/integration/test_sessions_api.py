@@ -41,12 +41,6 @@ BOOK = '/call book_hotel {"hotel_name": "Ritz"}'
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[FakeProvider]:
-    async with FakeProvider() as provider:
-        yield provider
-
-
-@pytest.fixture
 async def server(tmp_path: Path, database_url: SecretStr, provider: FakeProvider) -> AsyncIterator[Served]:
     models = [
         fake(),

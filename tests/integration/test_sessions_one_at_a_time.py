@@ -27,12 +27,6 @@ SECOND = 1.0
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[FakeProvider]:
-    async with FakeProvider() as provider:
-        yield provider
-
-
-@pytest.fixture
 async def server(tmp_path: Path, database_url: SecretStr, provider: FakeProvider) -> AsyncIterator[Served]:
     models = [
         lane(f"silent-{name}", provider.base_url, "fake-silent", first_token_timeout=20)

@@ -17,12 +17,6 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[FakeProvider]:
-    async with FakeProvider() as provider:
-        yield provider
-
-
-@pytest.fixture
 async def server(tmp_path: Path, provider: FakeProvider) -> AsyncIterator[Served]:
     models = [fake(), direct("provider", provider.base_url, "fake-ok")]
     agent = {"tools": ["transferCall", "book_hotel"], "review": ["book_hotel"], "trim": {"max_messages": 3}}

@@ -39,12 +39,6 @@ def booked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[FakeProvider]:
-    async with FakeProvider() as provider:
-        yield provider
-
-
-@pytest.fixture
 async def server(
     tmp_path: Path, database_url: SecretStr, booked: list[str], provider: FakeProvider
 ) -> AsyncIterator[Served]:

@@ -19,12 +19,6 @@ KEY = {"x-session-id": "call-1"}
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[FakeProvider]:
-    async with FakeProvider() as provider:
-        yield provider
-
-
-@pytest.fixture
 async def server(tmp_path: Path, provider: FakeProvider) -> AsyncIterator[Served]:
     silent = direct("silent", provider.base_url, "fake-silent")
     paced = direct("paced", provider.base_url, "fake-ok?gap=20ms&tokens=64")

@@ -35,12 +35,6 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[FakeProvider]:
-    async with FakeProvider() as provider:
-        yield provider
-
-
-@pytest.fixture
 async def server(collector: Collector, provider: FakeProvider, tmp_path: Path) -> AsyncIterator[Served]:
     models = [
         fake(),
