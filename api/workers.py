@@ -86,7 +86,7 @@ class Workers(Multiprocess):
         """Replace the workers one by one, each when its successor is ready."""
         for at, old in enumerate(self.processes):
             new = self._start_worker()
-            if not new.wait_until_ready(self.config.timeout_worker_healthcheck, self.should_exit):
+            if not new.wait_until_ready(START_TIMEOUT, self.should_exit):
                 new.kill()
                 new.join()
                 log.error("worker_not_replaced", pid=old.pid, effect="the others go on as they are")

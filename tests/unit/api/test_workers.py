@@ -11,7 +11,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import SIGNALS
 
-from api.workers import RESTART_INTERVAL, START_TIMEOUT, Workers
+from api.workers import RESTART_INTERVAL, START_TIMEOUT, Worker, Workers
 
 
 def hangs() -> None:
@@ -56,6 +56,30 @@ def test_a_worker_that_hangs_at_its_start_is_replaced_once_its_time_is_over(work
     successor, other = workers.processes
     assert other is starting and other.exitcode is None
     assert successor is not hanging and successor.exitcode is None
+
+
+def test_a_restart_gives_each_successor_the_time_of_a_start(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+
+    def is_ready_in_time(_: Worker, timeout: float, __: object) -> bool:
+        given.append(timeout)
+        return True
+
+    monkeypatch.setattr(Worker, "wait_until_ready", is_ready_in_time)
+    old = list(workers.processes)
+    workers.restart_all()
+    assert given == [START_TIMEOUT] * 2
+    assert not set(old) & set(workers.processes)
+    assert all(each.exitcode is not None for each in old)
+    assert all(each.exitcode is None for each in workers.processes)
+
+
+def test_a_worker_whose_successor_does_not_start_goes_on(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Worker, "wait_until_ready", lambda *_: False)
+    old = list(workers.processes)
+    workers.restart_all()
+    assert workers.processes == old
+    assert all(each.exitcode is None for each in old)
 
 
 def test_all_end_if_one_cannot_start_at_first(workers: Workers) -> None:
