@@ -21,6 +21,7 @@ from pathlib import Path
 import httpx
 
 from tests.support.forked_process import ForkedProcess, fork_server
+from tests.support.free_port import free_port
 
 ROOT = Path(__file__).parents[2]
 STEP = re.compile(r"^```(sh|python|yaml|text)\n(.*?)^```|^    ((?:\.venv/bin/|make )[^\n]*)$", re.MULTILINE | re.DOTALL)
@@ -74,7 +75,7 @@ class Repository:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.ports = {port: str(_free_port()) for port in ("8000", "8001", "9000")}
+        self.ports = {port: str(free_port()) for port in ("8000", "8001", "9000")}
         self.environ = {name: each for name, each in os.environ.items() if not name.startswith("SWITCHBOARD_")}
         self.environ["PYTHONPATH"] = str(ROOT)
         files = {name: ROOT / name for name in ("models.yaml", "config", "docs", ".env.example")}
@@ -211,9 +212,3 @@ def _is_healthy(port: int) -> bool:
     except httpx.TransportError:
         return False
     return all(each["state"] == "connected" for each in health["mcp_servers"].values())
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import AsyncIterator, Mapping
@@ -19,6 +18,7 @@ import httpx
 import yaml
 
 from tests.support.forked_process import ForkedProcess, fork_server
+from tests.support.free_port import free_port
 from tests.support.log_watch import WATCH
 from tests.support.serving import TOKEN, fake
 from tests.support.session_client import SessionClient
@@ -155,12 +155,12 @@ def server_in(
     (folder / "models.yaml").write_text(yaml.safe_dump(models_file))
     (folder / "agent.yaml").write_text(yaml.safe_dump({"system_prompt": "Be kind.", **(agent or {})}))
     given = {"agent_file": folder / "agent.yaml", "session_lease": LEASE, "data_dir": folder / "data", **settings}
-    return ServerProcess(folder, _free_port(), {name: str(value) for name, value in given.items()})
+    return ServerProcess(folder, free_port(), {name: str(value) for name, value in given.items()})
 
 
 def worker_of(server: ServerProcess) -> WorkerProcess:
     """Return a worker, not yet started, with the settings and files of the server."""
-    return WorkerProcess(server.folder, _free_port(), server.settings)
+    return WorkerProcess(server.folder, free_port(), server.settings)
 
 
 @asynccontextmanager
@@ -178,8 +178,3 @@ async def client_of_process(server: ServerProcess, user_id: str = "ann") -> Asyn
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(base_url=server.url, headers=headers, timeout=60) as http:
         yield SessionClient(http, user_id)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
