@@ -9,13 +9,13 @@ READY  := $(VENV)/.ready
 run: $(READY) .env
 	@$(BIN)/switchboard serve
 
-# The checks run beside the tests. Those wait more than they compute: three processes keep two cores busy. Each takes
-# whole files, so that a server for all tests of a file starts once.
+# The checks run beside the tests. Each of the three processes takes whole files, so that a server for all tests of a file
+# starts once.
 test: $(READY)
 	$(MAKE) --no-print-directory -j 3 lint types pytest
 
 pytest: $(READY) tests/clients/node_modules api/console/vendor_build/node_modules
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 3 --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ a test said or with its keys, fail the test.
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from collections.abc import Iterator
@@ -15,9 +16,11 @@ from hypothesis import settings
 
 from config.litellm_environment import prepare_litellm
 from config.log_content import allow_content
+from tests.support.by_file import ByFile
 from tests.support.log_watch import WATCH
 from tests.support.properties import FUZZ
 
+gc.disable()  # a quarter of the time that the imports take
 prepare_litellm()
 for name in [each for each in os.environ if each.endswith("_API_KEY") or each.startswith("SWITCHBOARD_")]:
     del os.environ[name]  # the developer's keys must not affect the tests
@@ -32,6 +35,17 @@ settings.load_profile("default")
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "logs_content: the log lines of the test may quote content")
     WATCH.install()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """What the tests were imported from stays until the end."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -127,7 +127,7 @@ def worker_pids(server: ServerProcess) -> list[int]:
         children = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
-    workers = [each for each in children if b"spawn_main" in _command_line(each)]
+    workers = [each for each in children if b"resource_tracker" not in _command_line(each)]  # multiprocessing's own
     return workers if int(server.settings["workers"]) > 1 else [pid]
 
 

@@ -1,9 +1,10 @@
-"""Fixtures for tests of a whole server: `database_url` for both databases, a `provider`, and a client of `server`."""
+"""Fixtures for tests of a whole server: a `database_url`, a `provider`, and a client of `server`."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from pydantic import SecretStr
@@ -14,6 +15,24 @@ from tests.support.serving import Served
 from tests.support.session_client import SessionClient, client_of
 from tests.support.sqlite_threads import sqlite_connections_closed
 
+DATABASES = ("sqlite", "postgres")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "both_databases: each test runs on SQLite and on PostgreSQL")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Half of the tests run on SQLite, half on PostgreSQL: those of the stores, in `tests/contract`, run on both.
+
+    So do tests with the mark `both_databases`, whose turns end at any moment. A test's name decides, so that a new
+    test does not move others.
+    """
+    if "database_url" in metafunc.fixturenames:
+        both = metafunc.definition.get_closest_marker("both_databases") is not None
+        one = DATABASES[crc32(metafunc.function.__name__.encode()) % 2]
+        metafunc.parametrize("database_url", DATABASES if both else [one], indirect=True)
+
 
 @pytest.fixture(scope="session")
 def postgres_for_all() -> Iterator[PostgresServer]:
@@ -21,9 +40,9 @@ def postgres_for_all() -> Iterator[PostgresServer]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SecretStr]:
-    """The address of a database without rows for `serving`; the test runs once on each kind."""
+    """The address of a database without rows for `serving`."""
     if request.param == "sqlite":
         yield SecretStr(f"sqlite:///{tmp_path}/data/switchboard.db")
         await sqlite_connections_closed()

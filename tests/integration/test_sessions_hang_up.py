@@ -17,6 +17,8 @@ from tests.support.serving import Served, fake, serving
 from tests.support.session_client import SessionClient
 from tests.support.session_rig import eventually
 
+pytestmark = pytest.mark.both_databases
+
 Json = dict[str, Any]
 
 QUERY = """

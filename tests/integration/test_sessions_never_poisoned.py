@@ -37,6 +37,8 @@ from tests.support.session_rig import (
     session_rig,
 )
 
+pytestmark = pytest.mark.both_databases
+
 PROFILE = AgentProfile(
     system_prompt="Be kind.",
     tools=("multiply", "slow", "hang", "book_hotel", "transferCall"),

@@ -1,10 +1,12 @@
 """The start of a server process. Each test runs in a process of its own."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from uvicorn.config import STARTUP_FAILURE
@@ -14,6 +16,8 @@ from tests.support.server_process import STARTUP_TIMEOUT, running, server_in
 
 ROOT = Path(__file__).parents[2]
 MODELS = "model_list:\n  - {model_name: fast, litellm_params: {model: fake/echo}}\n"
+
+OPTIONAL = ("redis", "psycopg", "alembic", "mcp", "numpy", "opentelemetry.exporter", "api.tracing.tracing")
 
 LOADS_ONCE = """\
 from pathlib import Path
@@ -37,19 +41,31 @@ def printed(code: str, directory: Path, **variables: str) -> str:
     return ran.stdout.strip()
 
 
-def test_garbage_collection_is_off_during_imports_and_on_while_the_server_runs(tmp_path: Path) -> None:
-    (tmp_path / "models.yaml").write_text(MODELS)
-    code = (
-        "import asyncio, gc\n"
-        "from api.worker import create_app_from_environment\n"
-        "app = create_app_from_environment()\n"
-        "async def states():\n"
-        "    built = gc.isenabled()\n"
-        "    async with app.router.lifespan_context(app):\n"
-        "        return built, gc.isenabled(), gc.get_freeze_count() > 100_000, gc.get_threshold()[0]\n"
-        "print(asyncio.run(states()))"
-    )
-    assert printed(code, tmp_path, SWITCHBOARD_API_TOKENS="token") == f"(False, True, True, {THRESHOLD})"
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What a worker's process says of itself. It takes seconds to import the server, so that all tests ask one."""
+    folder = tmp_path_factory.mktemp("worker")
+    (folder / "models.yaml").write_text(MODELS)
+    code = f"""
+import asyncio, gc, json, socket, sys
+from api.worker import create_app_from_environment
+import api.app
+imported = [name for name in {OPTIONAL} if name in sys.modules]
+listener = socket.create_server(("127.0.0.1", 0))
+listener.set_inheritable(True)  # as a worker gets it from its parent process
+app = create_app_from_environment()
+built = gc.isenabled()
+async def states():
+    async with app.router.lifespan_context(app):
+        return built, gc.isenabled(), gc.get_freeze_count() > 100_000, gc.get_threshold()[0]
+collects = asyncio.run(states())
+print(json.dumps({{"imported": imported, "inherits": listener.get_inheritable(), "collects": collects}}))
+"""
+    return json.loads(printed(code, folder, SWITCHBOARD_API_TOKENS="token", SWITCHBOARD_WORKERS="2"))
+
+
+def test_garbage_collection_is_off_during_imports_and_on_while_the_server_runs(worker: Any) -> None:
+    assert worker["collects"] == [False, True, True, THRESHOLD]
 
 
 @pytest.mark.parametrize(("workers", "collects"), [("1", "False"), ("2", "True")])
@@ -68,25 +84,12 @@ def test_the_command_line_turns_it_off_where_the_same_process_serves(
     assert said.splitlines()[-1] == collects
 
 
-def test_a_program_that_a_worker_starts_does_not_keep_the_port_of_a_server_that_was_killed(tmp_path: Path) -> None:
-    (tmp_path / "models.yaml").write_text(MODELS)
-    code = (
-        "import socket\n"
-        "from api.worker import create_app_from_environment\n"
-        "listener = socket.create_server(('127.0.0.1', 0))\n"
-        "listener.set_inheritable(True)  # as a worker gets it from its parent process\n"
-        "create_app_from_environment()\n"
-        "print(listener.get_inheritable())"
-    )
-    assert printed(code, tmp_path, SWITCHBOARD_API_TOKENS="token", SWITCHBOARD_WORKERS="2") == "False"
+def test_a_program_that_a_worker_starts_does_not_keep_the_port_of_a_server_that_was_killed(worker: Any) -> None:
+    assert worker["inherits"] is False
 
 
-OPTIONAL = ("redis", "psycopg", "alembic", "mcp", "numpy", "opentelemetry.exporter", "api.tracing.tracing")
-
-
-def test_optional_dependencies_are_not_imported(tmp_path: Path) -> None:
-    code = f"import api.app, sys\nprint([name for name in {OPTIONAL} if name in sys.modules])"
-    assert printed(code, tmp_path) == "[]"
+def test_optional_dependencies_are_not_imported(worker: Any) -> None:
+    assert worker["imported"] == []
 
 
 @pytest.mark.parametrize("workers", [1, 2])

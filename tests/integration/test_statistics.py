@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
@@ -20,8 +21,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from api.http.auth import TokenVerifier
+from bench.soak.resources import worker_pids
 from router.fake.server.fake_provider import FakeProvider
-from tests.support.server_process import ServerProcess, running, server_in
+from tests.support.server_process import SWITCHBOARD, running, server_in
 from tests.support.serving import TOKEN, Served, direct, fake, serving
 
 Json = dict[str, Any]
@@ -245,6 +247,7 @@ async def test_statistics_survive_a_restart(database_url: SecretStr, tmp_path: P
 
 async def test_workers_add_up_and_a_killed_one_loses_at_most_a_second(tmp_path: Path) -> None:
     server = server_in(tmp_path / "server", workers=2, metrics_dir=tmp_path)
+    server.program = (sys.executable, *SWITCHBOARD)  # a process with workers that nobody has forked
     async with running(server):
         for _ in range(10):  # on new connections, so that both workers get some
             async with client(server.url) as http:
@@ -259,7 +262,7 @@ async def test_workers_add_up_and_a_killed_one_loses_at_most_a_second(tmp_path: 
         async with asyncio.timeout(10):
             while _stored_turns(tmp_path / "server") < 10:
                 await asyncio.sleep(0.05)
-        _kill_a_worker(server)
+        os.kill(worker_pids(server)[0], signal.SIGKILL)
         async with client(server.url) as http:
             assert await metric(http, "turns_total") == 10
             assert (await stats(http))["turns"] == 10
@@ -276,11 +279,3 @@ def _stored_turns(folder: Path) -> int:
         rows = database.execute("SELECT counts FROM statistics WHERE minute = 0").fetchall()
     models = [fields for (counts,) in rows for fields in json.loads(counts)["models"].values()]
     return sum(count for fields in models for name, count in fields.items() if name.startswith("turns."))
-
-
-def _kill_a_worker(server: ServerProcess) -> None:
-    assert server.process is not None
-    parent = server.process.pid
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    workers = [each for each in children if "spawn_main" in Path(f"/proc/{each}/cmdline").read_text()]
-    os.kill(int(workers[0]), signal.SIGKILL)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import multiprocessing
 import os
 import selectors
 import signal
@@ -16,6 +17,8 @@ import sys
 import termios
 from collections.abc import Callable
 from typing import Any
+
+import uvicorn._subprocess
 
 from config.litellm_environment import prepare_litellm
 
@@ -31,6 +34,9 @@ import api.terminal.demo  # noqa: E402
 import api.worker  # noqa: E402
 
 Child = Callable[[], None]
+
+# The workers of a server would import everything anew, too. `tests/integration/test_statistics.py` has real ones.
+uvicorn._subprocess.spawn = multiprocessing.get_context("fork")  # type: ignore[assignment]
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,17 @@ def place(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def trees_are_forgotten() -> Iterator[None]:
+    yield
+    tree_of.cache_clear()
+
+
 def imported(path: Path) -> set[str]:
     """The top-level packages that a module imports, also inside functions and for types alone."""
     return {name.split(".")[0] for name in imports(path)}
@@ -33,7 +45,7 @@ def imported(path: Path) -> set[str]:
 
 def imports(path: Path) -> Iterator[str]:
     """Every dotted name that a module imports, also inside functions and for types alone."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -41,11 +53,14 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=place)
-def test_a_module_imports_only_what_stands_to_its_left(path: Path) -> None:
+def test_a_module_imports_only_what_stands_to_its_left() -> None:
+    found = {place(path): imported(path) & to_the_right_of(path) for path in MODULES}
+    assert not {each: layers for each, layers in found.items() if layers}
+
+
+def to_the_right_of(path: Path) -> set[str]:
     layer = path.relative_to(ROOT).parts[0]
-    to_the_right = set(LAYERS[LAYERS.index(layer) + 1 :])
-    assert not imported(path) & to_the_right
+    return set(LAYERS[LAYERS.index(layer) + 1 :])
 
 
 @pytest.mark.parametrize("layer", LAYERS[:3])
@@ -97,7 +112,7 @@ def own_private_names() -> set[str]:
     """The underscore names that our own code defines: functions, classes, attributes, assigned names."""
     names: set[str] = set()
     for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             match node:
                 case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                     names.add(name)
@@ -115,7 +130,7 @@ def is_private(name: str) -> bool:
 def private_uses(path: Path) -> set[str]:
     """The underscore names that a module imports, or reads or writes on something."""
     used: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         match node:
             case ast.Attribute(attr=name):
                 used.add(name)
@@ -138,7 +153,7 @@ def test_private_names_of_other_libraries_are_used_in_one_module_alone() -> None
 
 def overrides_of(path: Path) -> Iterator[str]:
     """Assignments to attributes of a library's modules and classes: `aiohttp.x = ...`, `Graph.y = ...`."""
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     foreign = {
         (alias.asname or alias.name).split(".")[0]
         for node in ast.walk(tree)

@@ -32,8 +32,8 @@ class ModuleFolder:
 
     def close(self) -> None:
         """Forget the modules. Functions of theirs that are in use stay usable."""
-        self._forget()
         if self._top in sys.meta_path:
+            self._forget()
             sys.meta_path.remove(self._submodules)
             sys.meta_path.remove(self._top)
 

@@ -114,14 +114,14 @@ async def opened(database: Database, lease: float = 10.0) -> AsyncIterator[Rig]:
             yield Rig(tasks, sessions, TaskStore(database))
 
 
-async def test_a_thousand_tasks_at_once_all_finish_a_few_at_a_time(database: Database) -> None:
+async def test_many_tasks_at_once_all_finish_a_few_at_a_time(database: Database) -> None:
     async with opened(database) as rig:
-        tasks = await asyncio.gather(*(rig.submit("Hi", f"{n}") for n in range(1000)))
-        await eventually(lambda: len(rig.sessions.turns) == 1000, 60)
+        tasks = await asyncio.gather(*(rig.submit("Hi", f"{n}") for n in range(150)))
+        await eventually(lambda: len(rig.sessions.turns) == 150, 60)
         for each in tasks:
             await rig.ended(each)
         statuses = Counter([each.status for each in await rig.store.of_user("ann", 2000, 0)])
-        assert statuses == {"completed": 1000}
+        assert statuses == {"completed": 150}
         assert rig.sessions.most <= CONCURRENCY
 
 
