@@ -59,7 +59,7 @@ bench-workers: $(READY)
 bench-sessions: $(READY)
 	$(BIN)/python -m bench.sessions $(if $(PEERS),--peers)
 
-# First token on the relay, and 512 calls that all speak. CALLS=128 is a smaller load.
+# First token on the relay, and 512 conversations at once. CALLS=128 is a smaller load.
 CALLS ?= 512
 bench-phone: $(READY)
 	$(BIN)/python -m bench.phone --calls $(CALLS)

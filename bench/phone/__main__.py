@@ -1,7 +1,8 @@
-"""Measure phone calls on one core: `python -m bench.phone [--calls 512] [--seconds 20] [--database URL]`.
+"""Measure phone calls on one core: `python -m bench.phone [--calls 512] [--seconds 60] [--without-pauses]`.
 
 Prints the time to first token on the relay beside that of chat completions and of sessions, in turns that alternate;
-then, with many calls at 20 tokens per second, the gaps between tokens and the silence after an interrupt.
+then, with many calls whose answers come at 20 tokens per second, the gaps between tokens and the silence after an
+interrupt. Callers listen until an answer is played and then speak; without pauses all calls speak all the time.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +34,8 @@ def main() -> int:
     """Return the exit status: 0 if the aims are met."""
     parser = argparse.ArgumentParser(prog="python -m bench.phone", description=__doc__)
     parser.add_argument("--calls", type=int, default=512, help="calls at the same time (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=20.0, help="duration of the full load (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="duration of the full load (%(default)s)")
+    parser.add_argument("--without-pauses", action="store_true", help="all calls speak all the time")
     parser.add_argument("--database", help="of the sessions, such as postgresql://...; default: a SQLite file")
     parser.add_argument("--turns", type=int, default=200, help="turns for the time to first token (%(default)s)")
     return run_program(_main(parser.parse_args()))
@@ -50,10 +53,10 @@ async def _main(options: argparse.Namespace) -> int:
                 print_progress("the first token of one caller")
                 console.print(_first_token_table(await first_tokens(server.target, options.turns)))
                 print_progress(f"{options.calls} calls for {options.seconds:g} s")
-                cpu = server.process.cpu(), provider.process.cpu()
-                figures = await call_many(server.target, options.calls, options.seconds)
-                figures.server_cpu = server.process.cpu() - cpu[0]
-                figures.provider_cpu = provider.process.cpu() - cpu[1]
+                cpu = {"server": server.process.cpu, "provider": provider.process.cpu, "callers": time.process_time}
+                figures = await call_many(
+                    server.target, options.calls, options.seconds, pauses=not options.without_pauses, cpu=cpu
+                )
     return _show(figures, options.calls, console)
 
 
@@ -82,8 +85,8 @@ def _show(figures: ManyCalls, calls: int, console: Console) -> int:
     console.print(table)
     console.print(
         f"{figures.turns} turns, {len(figures.silences)} interrupted, {len(figures.broken)} broken; "
-        f"{len(figures.gaps)} gaps in {figures.seconds:.1f} s; CPU of one core: server {figures.server_use:.0%}, "
-        f"provider {figures.provider_cpu / figures.seconds:.0%}, callers {figures.own_cpu / figures.seconds:.0%}",
+        f"{len(figures.gaps)} gaps in {figures.seconds:.1f} s; CPU of one core: "
+        + ", ".join(f"{name} {seconds / figures.seconds:.0%}" for name, seconds in figures.cpu.items()),
         markup=False,
     )
     for text in figures.broken[:3]:

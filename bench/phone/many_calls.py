@@ -1,15 +1,16 @@
-"""Many phone calls at once, each at 20 tokens per second, some interrupted in mid-sentence."""
+"""Many phone calls at once, whose answers come at 20 tokens per second, some interrupted in mid-sentence."""
 
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from time import perf_counter
 
 from websockets.exceptions import WebSocketException
 
+from agent.calls.speech import SECONDS_PER_WORD
 from bench.load import Target
 from bench.phone.phone_call import PhoneCall, phone_call
 from router.fake.sample_text import sample_pieces
@@ -19,6 +20,8 @@ TOKEN_SECONDS = 0.05
 SPOKEN = f"fake-ok?first=200ms&gap=50ms&tokens={TOKENS}"
 """20 tokens per second."""
 TURN_SECONDS = 0.2 + TOKENS * TOKEN_SECONDS
+CALLER_SECONDS = 5.0
+"""How long a caller thinks and speaks before the carrier sends what was said."""
 INTERRUPTED_EVERY = 4
 """Of so many turns, one is interrupted in the middle."""
 QUIET = 0.3
@@ -27,54 +30,72 @@ QUIET = 0.3
 
 @dataclass(slots=True)
 class ManyCalls:
-    """Times in seconds. `silences`: from sending an interrupt to the last text frame that came after it, or 0."""
+    """Times in seconds. `silences`: from sending an interrupt to the last text frame that came after it, or 0.
 
+    Turns that began before `since`, by `time.perf_counter()`, do not count. `cpu` is CPU time by process.
+    """
+
+    since: float = 0.0
     gaps: list[float] = field(default_factory=list)
     silences: list[float] = field(default_factory=list)
     first_tokens: list[float] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     turns: int = 0
     seconds: float = 0.0
-    server_cpu: float = 0.0
-    provider_cpu: float = 0.0
-    own_cpu: float = 0.0
-
-    @property
-    def server_use(self) -> float:
-        """CPU time of the server per second; 1 is a whole core."""
-        return self.server_cpu / self.seconds
+    cpu: dict[str, float] = field(default_factory=dict)
 
 
-async def call_many(target: Target, calls: int, seconds: float) -> ManyCalls:
-    """Hold `calls` calls for `seconds`. They begin over the length of a turn, so that tokens do not tick in step."""
-    figures = ManyCalls()
-    start, cpu = perf_counter(), time.process_time()
+async def call_many(
+    target: Target, calls: int, seconds: float, *, pauses: bool, cpu: Mapping[str, Callable[[], float]]
+) -> ManyCalls:
+    """Hold `calls` calls, and measure for `seconds` once all have begun. `cpu` gives the processes' CPU times.
+
+    With `pauses` the callers listen until the answer is played, and then speak. Without, the next turn begins at the
+    end of the answer, so that all calls speak all the time. Calls begin over the length of an exchange, so that their
+    tokens do not tick in step.
+    """
+    start, length = perf_counter(), TURN_SECONDS + (_pause_after(sample_pieces(TOKENS)) if pauses else 0.0)
+    figures = ManyCalls(since=start + length)
     async with asyncio.TaskGroup() as group:
         for number in range(calls):
-            delay = TURN_SECONDS * number / calls
-            group.create_task(_call(target, number, delay, start + TURN_SECONDS + seconds, figures))
-    figures.seconds, figures.own_cpu = perf_counter() - start, time.process_time() - cpu
+            begin = start + length * number / calls
+            group.create_task(_call(target, number, begin, figures.since + seconds, figures, pauses=pauses))
+        await asyncio.sleep(figures.since - perf_counter())
+        before = {name: read() for name, read in cpu.items()}
+        await asyncio.sleep(seconds)
+        figures.seconds = perf_counter() - figures.since
+        figures.cpu = {name: read() - before[name] for name, read in cpu.items()}
     return figures
 
 
-async def _call(target: Target, number: int, delay: float, deadline: float, figures: ManyCalls) -> None:
-    await asyncio.sleep(delay)
+async def _call(target: Target, number: int, begin: float, end: float, figures: ManyCalls, *, pauses: bool) -> None:
+    """Takes one turn at least that counts."""
+    await asyncio.sleep(begin - perf_counter())
     try:
         async with phone_call(target, 100_000 + number, SPOKEN) as call:
-            turn = number
-            while perf_counter() < deadline:
+            turn, began = number, 0.0
+            while began < figures.since or perf_counter() < end:
+                began = perf_counter()
                 if turn % INTERRUPTED_EVERY == 0:
                     await _interrupted_turn(call, figures, TOKENS // 2)
+                    pause = CALLER_SECONDS
                 else:
-                    await _whole_turn(call, figures)
+                    pause = _pause_after(await _whole_turn(call, figures))
                 turn += 1
-                figures.turns += 1
+                if pauses:
+                    await asyncio.sleep(pause)
     except (OSError, WebSocketException, TimeoutError, ValueError) as exc:
         figures.broken.append(f"{type(exc).__name__}: {exc}")
 
 
-async def _whole_turn(call: PhoneCall, figures: ManyCalls) -> None:
-    """Raises ValueError if the answer is not the provider's."""
+def _pause_after(answer: Sequence[str]) -> float:
+    """Seconds from the last token of an answer to the caller's next words, if it is played from its first token on."""
+    played = SECONDS_PER_WORD * len("".join(answer).split())
+    return max(0.0, played - TOKENS * TOKEN_SECONDS) + CALLER_SECONDS
+
+
+async def _whole_turn(call: PhoneCall, figures: ManyCalls) -> list[str]:
+    """Returns the tokens. Raises ValueError if the answer is not the provider's."""
     start = await call.say("Is my table booked for tonight?")
     heard: list[tuple[float, str]] = []
     async with asyncio.timeout(60):
@@ -88,6 +109,7 @@ async def _whole_turn(call: PhoneCall, figures: ManyCalls) -> None:
     if text.split() != "".join(sample_pieces(TOKENS)).split():
         raise ValueError(f"the answer is {text!r}")
     _note(start, heard, figures)
+    return [token for _, token in heard]
 
 
 async def _interrupted_turn(call: PhoneCall, figures: ManyCalls, after: int) -> None:
@@ -109,13 +131,17 @@ async def _interrupted_turn(call: PhoneCall, figures: ManyCalls, after: int) -> 
                 last, _ = await call.next_text()
         except TimeoutError:
             break
-    figures.silences.append(last - interrupted)
+    if start >= figures.since:
+        figures.silences.append(last - interrupted)
 
 
 def _note(start: float, heard: list[tuple[float, str]], figures: ManyCalls) -> None:
     """A word goes out with the token after it, which shows its end; the first one, and one before a comma or a full
     stop, at once. So the word after such a one is due one token later, and that time is no gap.
     """
+    if start < figures.since:
+        return
+    figures.turns += 1
     figures.first_tokens.append(heard[0][0] - start)
     for number, ((earlier, word), (later, _)) in enumerate(pairwise(heard)):
         waited = TOKEN_SECONDS if number == 0 or not word[-1].isalnum() else 0.0
