@@ -73,6 +73,15 @@ def log_lines_quote_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
         pytest.fail("\n".join(found), pytrace=False)
 
 
+@pytest.fixture(scope="session")
+def postgres_for_all() -> Iterator[Any]:
+    """One for each process of the tests. A test may leave it stopped."""
+    from tests.support.postgres_server import postgres_server  # imports the server's storage
+
+    with postgres_server() as server:
+        yield server
+
+
 @pytest.fixture
 def content_is_logged() -> Iterator[None]:
     """As with SWITCHBOARD_LOG_CONTENT=true."""

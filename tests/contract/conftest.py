@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -11,17 +11,11 @@ import pytest
 
 from agent.storage.database import Database, open_database
 from tests.support.migrated import copy_migrated
-from tests.support.postgres_server import PostgresServer, postgres_server
+from tests.support.postgres_server import PostgresServer
 from tests.support.sqlite_threads import sqlite_connections_closed
 
 OpenDatabase = Callable[[], AbstractAsyncContextManager[Database]]
 """Opens the one database of the test, as each worker process would."""
-
-
-@pytest.fixture(scope="session")
-def postgres_for_all() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
 
 
 @pytest.fixture
@@ -48,7 +42,10 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path, migrated:
         await sqlite_connections_closed()
     else:
         server: PostgresServer = request.getfixturevalue("postgres")
-        yield server.migrated_database() if migrated else server.new_database()
+        url = server.migrated_database() if migrated else server.new_database()
+        yield url
+        if migrated:
+            server.give_back(url)
 
 
 @pytest.fixture

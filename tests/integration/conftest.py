@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from zlib import crc32
 
@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from router.fake.server.fake_provider import FakeProvider
-from tests.support.postgres_server import PostgresServer, postgres_server
+from tests.support.postgres_server import PostgresServer
 from tests.support.serving import Served
 from tests.support.session_client import SessionClient, client_of
 from tests.support.sqlite_threads import sqlite_connections_closed
@@ -34,12 +34,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("database_url", DATABASES if both else [one], indirect=True)
 
 
-@pytest.fixture(scope="session")
-def postgres_for_all() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
-
-
 @pytest.fixture
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SecretStr]:
     """The address of a database without rows for `serving`."""
@@ -48,8 +42,9 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
         await sqlite_connections_closed()
     else:
         server: PostgresServer = request.getfixturevalue("postgres_for_all")
-        server.start()  # a test before this one may have left it stopped
-        yield SecretStr(server.migrated_database())
+        url = server.migrated_database()
+        yield SecretStr(url)
+        server.give_back(url)
 
 
 @pytest.fixture

@@ -16,10 +16,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from agent.storage.migrations.revision import VERSION_TABLE
 from tests.support.migrated import migrate
 
 COMMAND_TIMEOUT = 60.0
 """Seconds."""
+
+BEGINNINGS = "statistics_resets"
+"""The table of which a migrated database has one row: the beginning of its statistics."""
 
 UNPRIVILEGED = ("postgres", "nobody")
 """PostgreSQL refuses to run as root; under root, the first of these users that exists runs it."""
@@ -31,6 +35,7 @@ class PostgresServer:
     def __init__(self, binaries: Path, folder: Path, user: str | None) -> None:
         self._binaries, self._folder, self._user = binaries, folder, user
         self._numbers = count(1)
+        self._free: list[str] = []
         self.running = self._has_template = False
         self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 
@@ -39,12 +44,16 @@ class PostgresServer:
 
     def new_database(self) -> str:
         """Create an empty database and return its URL."""
+        self.start()
         name = f"test_{next(self._numbers)}"
         self.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
     def migrated_database(self) -> str:
-        """Create a database with the product's tables, and return its URL."""
+        """Return the URL of a database with the product's tables and without rows."""
+        self.start()
+        if self._free:
+            return self._free.pop()
         if not self._has_template:
             self.execute("CREATE DATABASE migrated")
             migrate(self.url("migrated"), self._folder)
@@ -52,6 +61,18 @@ class PostgresServer:
         name = f"test_{next(self._numbers)}"
         self.execute(f"CREATE DATABASE {name} TEMPLATE migrated")
         return self.url(name)
+
+    def give_back(self, url: str) -> None:
+        """Let another test have a migrated database, which takes a third of the time that a new one does."""
+        if not self.running:
+            return
+        with psycopg.connect(url, autocommit=True) as connection:
+            found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+            emptied = ", ".join(sorted({name for (name,) in found} - {VERSION_TABLE, BEGINNINGS}))
+            connection.execute("SET lock_timeout = '5s'")
+            connection.execute(f"TRUNCATE {emptied} RESTART IDENTITY CASCADE".encode())
+            connection.execute(f"DELETE FROM {BEGINNINGS} WHERE id > 1".encode())
+        self._free.append(url)
 
     def execute(self, statement: str, database: str = "postgres") -> None:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
