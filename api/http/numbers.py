@@ -9,7 +9,8 @@ from pydantic import Field
 from config.parsing.sections import NotBool
 
 LARGEST_COUNT: Final = 2**31 - 1
-LARGEST_SEED: Final = 2**63 - 1
+LARGEST_SEED: Final = 2**63 - 1024
+"""The largest of 64 bits that is a JSON number in every language: many read it as a double."""
 
 TokenCount = Annotated[int, Field(ge=1, le=LARGEST_COUNT), NotBool]
 Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT), NotBool]

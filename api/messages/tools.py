@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StrictBool
 
 from agent.tools.caller_tools import CallerTool
 from api.openai.tools import TOOL_NAME, check_tool_count, check_tool_names
@@ -17,7 +17,7 @@ class ToolChoice(BaseModel):
 
     type: Literal["auto", "any", "tool", "none"]
     name: str | None = None
-    disable_parallel_tool_use: bool | None = None
+    disable_parallel_tool_use: StrictBool | None = None
 
 
 def read_tools(tools: Sequence[Mapping[str, Any]], limit: int) -> list[CallerTool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from api.http.ids import ModelName, is_valid_id
 from api.openai.request_schemas import FALLBACK, items
@@ -33,7 +33,7 @@ class TurnOptions(BaseModel):
     model: ModelName | None = Field(
         None, description='A model name of models.yaml. Not set or "default": the default model'
     )
-    stream: bool | None = False
+    stream: StrictBool | None = False
     user: str | None = None
     metadata: dict[str, Any] | None = None
     session_id: str | None = None

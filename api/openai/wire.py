@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from agent.tools.caller_tools import CallerTool
 from agent.turn_request import TurnRequest
@@ -44,7 +44,7 @@ TokenLimit = Annotated[TokenCount | None, Unlimited]
 class StreamOptions(BaseModel):
     model_config = ConfigDict(extra="allow")
 
-    include_usage: bool = False
+    include_usage: StrictBool = False
 
 
 class ChatCompletionRequest(TurnOptions):
@@ -68,10 +68,10 @@ class ChatCompletionRequest(TurnOptions):
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     logit_bias: dict[str, float] | None = None
-    logprobs: bool | None = Field(None, json_schema_extra={"enum": [False, None]})
+    logprobs: StrictBool | None = Field(None, json_schema_extra={"enum": [False, None]})
     top_logprobs: int | None = Field(None, json_schema_extra={"enum": [0, None]})
     response_format: dict[str, Any] | None = None
-    parallel_tool_calls: bool | None = None
+    parallel_tool_calls: StrictBool | None = None
     reasoning_effort: str | None = None
     verbosity: str | None = None
     modalities: list[str] | None = Field(None, json_schema_extra=items({"enum": ["text"]}))

@@ -37,7 +37,6 @@ STEADY: Final = 30
 
 _FORM: Final[dict[str, Any]] = {
     "requestBody": {
-        "required": True,
         "content": {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}},
     }
 }

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from langchain_core.messages import SystemMessage
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from agent.tools.caller_tools import CallerTool
 from agent.turn_request import TurnRequest
@@ -53,7 +53,7 @@ class Format(BaseModel):
     name: str | None = None
     schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
     description: str | None = None
-    strict: bool | None = None
+    strict: StrictBool | None = None
 
     def response_format(self) -> dict[str, Any] | None:
         """The parameter of chat completions. Raises RequestError."""
@@ -102,10 +102,10 @@ class ResponseRequest(TurnOptions):
     include: list[str] | None = None
     max_output_tokens: TokenCount | None = None
     max_tool_calls: int | None = None
-    parallel_tool_calls: bool | None = None
+    parallel_tool_calls: StrictBool | None = None
     previous_response_id: str | None = None
-    store: bool | None = None
-    background: bool | None = None
+    store: StrictBool | None = None
+    background: StrictBool | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     top_logprobs: int | None = Field(None, json_schema_extra={"enum": [0, None]})
