@@ -35,6 +35,7 @@ from api.http.cors import with_cors
 from api.http.errors import InvalidBody, MethodNotAllowed, RouteNotFound, error_response
 from api.http.guarded_protocol import ConnectionGuard
 from api.http.held import Held
+from api.http.invalid_fields import problem_of
 from api.http.large_bodies import LargeBodies
 from api.http.request_id import RequestId, TraceId
 from api.http.security_headers import SecurityHeaders
@@ -177,7 +178,7 @@ async def _on_invalid(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)  # noqa: S101
     first = exc.errors()[0]
     param = str(first["loc"][-1])
-    error = InvalidBody(f"{param}: {first['msg'].removeprefix('Value error, ')}.", param=param)
+    error = InvalidBody(f"{param}: {problem_of(first)}.", param=param)
     return error_response(error, request.scope)
 
 

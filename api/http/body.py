@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from api.http.errors import BodyTooLarge, ClientDisconnected
 from api.http.held import release_at_end
+from api.http.invalid_fields import first_invalid_field
 from api.http.large_bodies import SMALL, LargeBodies
 from config.errors import RequestError
 
@@ -68,9 +69,7 @@ def validate_body(model: type[M], value: dict[str, Any], *, error: type[RequestE
     try:
         return model.model_validate(value)
     except ValidationError as exc:
-        first = exc.errors(include_url=False, include_context=False)[0]
-        param = _path(first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
+        param, message = first_invalid_field(exc.errors(include_url=False, include_context=False), value)
         raise error(f"{param or 'The body'}: {message}.", param=param or None) from exc
 
 
@@ -133,7 +132,3 @@ def _with_definitions(schema: Any, definitions: dict[str, Any]) -> Any:
 def _kind(value: Any) -> str:
     names: dict[type, str] = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number")
-
-
-def _path(loc: tuple[int | str, ...]) -> str:
-    return "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in loc).removeprefix(".")

@@ -132,7 +132,7 @@ def test_unknown_fields_are_accepted() -> None:
         ({"temperature": 3}, "temperature"),
         ({"stream": 1}, "stream"),
         ({"tool_choice": {"type": "any", "disable_parallel_tool_use": 0}}, "tool_choice.disable_parallel_tool_use"),
-        ({"system": 7}, "system.str"),
+        ({"system": 7}, "system"),
         ({"thinking": {}}, "thinking.type"),
         ({"tools": [{"name": "no spaces", "input_schema": {}}]}, "tools[0].name"),
         ({"tools": [{"name": "f"}]}, "tools[0].input_schema"),
