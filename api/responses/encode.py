@@ -97,6 +97,10 @@ class ResponseEncoder:
                     pass
         return await self._finished(reason, superseded=superseded)
 
+    async def unsaid(self) -> list[ResponseEvent]:
+        """All events of a response without output, for which no turn runs."""
+        return [*self._begin(), self._end(await self._finished("stop", superseded=False))]
+
     def queued(self) -> list[ResponseEvent]:
         """The first events of a response in the background, before its turn begins."""
         self.response = self._info.response("queued")

@@ -22,23 +22,47 @@ UNFINISHED: Final = ("queued", "in_progress")
 
 
 @dataclass(frozen=True, slots=True)
+class Unstored:
+    """A response that is not stored, and all items up to its end."""
+
+    id: str
+    items: Sequence[Item]
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
-    """The response `previous` to a request, all items up to it, and the request's own items."""
+    """The stored response `previous` to a request, all items up to it, and the request's own items.
+
+    Without `previous`, the `earlier` items are those of an unstored response.
+    """
 
     previous: StoredResponse | None
     earlier: Sequence[Item]
     items: Sequence[Item]
 
+    @property
+    def input(self) -> Sequence[Item]:
+        """What has to be stored with the response, so that it can be gone on with."""
+        return self.items if self.previous else [*self.earlier, *self.items]
+
 
 async def conversation(
-    store: ResponseStore, caller: str, previous_id: str | None, items: Sequence[Item]
+    store: ResponseStore,
+    caller: str,
+    previous_id: str | None,
+    items: Sequence[Item],
+    unstored: Unstored | None = None,
 ) -> Conversation:
     """What a request with these `items` goes on after. References in them are replaced.
+
+    `unstored` is a response that it may go on after beside those in the store.
 
     Raises:
         PreviousResponseNotFound: see `ResponseStore.chain`.
         RequestError: the response before it has not ended, or has failed; or a reference names no stored item.
     """
+    if unstored is not None and unstored.id == previous_id:
+        return Conversation(None, unstored.items, await _resolved(store, caller, items))
     chain = await store.chain(caller, previous_id) if previous_id else ()
     if chain:
         _require_answer(chain[-1])

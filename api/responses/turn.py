@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from secrets import token_hex
 
 from starlette.requests import HTTPConnection
 
 from agent.events import Event
 from agent.responses.store import ResponseStore
 from agent.turn import Turn
-from api.http.turn_response import begin_turn
+from agent.turns import TurnService
+from api.http.turn_response import begin_turn, prepared
 from api.responses.encode import ResponseEncoder, Save, unsaved
 from api.responses.response_object import Object, ResponseInfo
-from api.responses.stored_items import Conversation, conversation
+from api.responses.stored_items import Conversation, Unstored, conversation
 from api.responses.wire import ResponseRequest
 from config.errors import StorageUnavailable
 from config.settings import Settings
@@ -28,10 +30,13 @@ class ResponseTurn:
     events: AsyncGenerator[Event, None]
     encoder: ResponseEncoder
     session_id: str | None
+    said: Conversation
 
 
-async def begin(connection: HTTPConnection, caller: str, body: ResponseRequest) -> ResponseTurn:
-    """Begin the response that `body` asks for.
+async def begin(
+    connection: HTTPConnection, caller: str, body: ResponseRequest, unstored: Unstored | None = None
+) -> ResponseTurn:
+    """Begin the response that `body` asks for. It may go on after the response `unstored`.
 
     Raises:
         RequestError: a field is invalid, not supported or too large; `param` names it.
@@ -40,7 +45,7 @@ async def begin(connection: HTTPConnection, caller: str, body: ResponseRequest) 
     """
     settings: Settings = connection.state.settings
     responses: ResponseStore = connection.state.responses
-    said = await conversation(responses, caller, body.previous_response_id, body.items())
+    said = await conversation(responses, caller, body.previous_response_id, body.items(), unstored)
     request = body.turn_request(connection.headers, caller, settings.max_tools, said.items, said.earlier)
     begun = await begin_turn(connection, request)
     turn = begun.turn
@@ -53,13 +58,30 @@ async def begin(connection: HTTPConnection, caller: str, body: ResponseRequest) 
         provider_fields=lambda: turn.record.provider_fields,
     )
     encoder = ResponseEncoder(info, unsaved if body.store is False else _save(responses, caller, said))
-    return ResponseTurn(turn, begun.events, encoder, request.session_id)
+    return ResponseTurn(turn, begun.events, encoder, request.session_id, said)
+
+
+async def without_turn(
+    connection: HTTPConnection, caller: str, body: ResponseRequest, unstored: Unstored | None = None
+) -> tuple[ResponseEncoder, Conversation]:
+    """The encoder of a response for which no turn runs: it only says what later ones go on after.
+
+    Raises as `begin` does.
+    """
+    settings: Settings = connection.state.settings
+    turns: TurnService = connection.state.turns
+    responses: ResponseStore = connection.state.responses
+    said = await conversation(responses, caller, body.previous_response_id, body.items(), unstored)
+    request = body.turn_request(connection.headers, caller, settings.max_tools, said.items, said.earlier)
+    model = turns.check(await prepared(turns, connection.state.personas, request))
+    info = ResponseInfo(token_hex(16), _now(), _now, lambda: model, body.echoed())
+    return ResponseEncoder(info, unsaved if body.store is False else _save(responses, caller, said)), said
 
 
 def _save(responses: ResponseStore, caller: str, said: Conversation) -> Save:
     async def save(response: Object) -> bool:
         try:
-            await responses.add(caller, said.previous, said.items, response)
+            await responses.add(caller, said.previous, said.input, response)
         except StorageUnavailable:  # already logged; the answer has been said
             return False
         return True

@@ -21,10 +21,13 @@ from api.http.auth import authenticated_caller
 from api.http.body import json_object, validate_body
 from api.http.errors import RouteNotFound, Unauthorized, error_object, error_response, status_of
 from api.http.guarded_websocket import SERVICE_RESTART
+from api.responses.create_message import CreateMessage
 from api.responses.encode import ResponseEvent
-from api.responses.turn import ResponseTurn, begin
-from api.responses.wire import ResponseRequest
+from api.responses.response_object import Object
+from api.responses.stored_items import Conversation, Unstored
+from api.responses.turn import ResponseTurn, begin, without_turn
 from config.errors import RequestError, SwitchboardError
+from config.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -66,10 +69,12 @@ class _Connection:
     def __init__(self, websocket: WebSocket, caller: str) -> None:
         self._websocket = websocket
         self._caller = caller
-        self._waiting: asyncio.Queue[ResponseRequest] = asyncio.Queue(MAX_WAITING)
+        self._waiting: asyncio.Queue[CreateMessage] = asyncio.Queue(MAX_WAITING)
         self._sessions: list[str | None] = []
         """Of the waiting messages, in order."""
         self._running: ResponseTurn | None = None
+        self._unstored: Unstored | None = None
+        """The newest response with `store: false`, which the next one may go on after."""
         self._has_ignored = False
 
     async def serve(self) -> None:
@@ -109,7 +114,7 @@ class _Connection:
         if (kind := event.pop("type", None)) != CREATE:
             self._ignore(kind)
             return
-        body = validate_body(ResponseRequest, event)
+        body = validate_body(CreateMessage, event)
         if body.background:
             problem = "A WebSocket has no responses in the background. Send POST /v1/responses instead."
             raise RequestError(problem, param="background")
@@ -154,10 +159,15 @@ class _Connection:
         finally:
             admission.release()
 
-    async def _respond(self, body: ResponseRequest, session: str | None) -> None:
+    async def _respond(self, body: CreateMessage, session: str | None) -> None:
         turns: TurnService = self._websocket.state.turns
         turns.statistics.count_request(self._caller)
-        response = self._running = await begin(self._websocket, self._caller, body)
+        if not body.generate:
+            encoder, said = await without_turn(self._websocket, self._caller, body, self._unstored)
+            await self._send(await encoder.unsaid())
+            self._remember(body, said, encoder.response)
+            return
+        response = self._running = await begin(self._websocket, self._caller, body, self._unstored)
         if session is not None and session in self._sessions:
             response.turn.supersede()  # a newer message of the session came while this one waited
         encoder = response.encoder
@@ -165,10 +175,19 @@ class _Connection:
             async with aclosing(encoder.stream(response.events)) as stream:
                 async for together in stream:
                     await self._send(together)
+            self._remember(body, response.said, encoder.response)
         except SwitchboardError as error:
             if not encoder.has_begun:
                 raise
             await self._send(encoder.failed(error))
+
+    def _remember(self, body: CreateMessage, said: Conversation, response: Object) -> None:
+        """Remember a response that nobody else does; not a longer conversation than a request could bring."""
+        if body.store is False:
+            items = [*said.earlier, *said.items, *response["output"]]
+            settings: Settings = self._websocket.state.settings
+            fits = len(orjson.dumps(items)) <= settings.max_body_bytes
+            self._unstored = Unstored(response["id"], items) if fits else None
 
     async def _send(self, events: list[ResponseEvent]) -> None:
         for each in events:

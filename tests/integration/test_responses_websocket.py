@@ -58,6 +58,7 @@ async def response_on(websocket: ClientConnection) -> dict[str, Any]:
     events: list[dict[str, Any]] = []
     while not events or events[-1]["type"] not in ENDS:
         events.append(orjson.loads(await websocket.recv()))
+        assert events[-1]["type"] != "error", events[-1]
     valid_events(events)
     whole: dict[str, Any] = events[-1]["response"]
     return whole
@@ -91,6 +92,51 @@ async def test_messages_are_answered_one_after_the_other(server: Served, provide
         first, second = await response_on(websocket), await response_on(websocket)
     assert first["id"] != second["id"]
     assert [each.body["messages"][-1]["content"] for each in provider.log] == ["One", "Two"]
+
+
+async def test_a_response_that_is_not_stored_is_remembered_while_it_is_the_newest(
+    server: Served, provider: FakeProvider
+) -> None:
+    async with connected(server) as websocket:
+        await ask(websocket, "direct", "One", store=False)
+        first = await response_on(websocket)
+        await ask(websocket, "direct", "Two", store=False, previous_response_id=first["id"])
+        second = await response_on(websocket)
+        said = [each["content"] for each in provider.log[-1].body["messages"]]
+        assert said[-3:] == ["One", ANSWER, "Two"]
+        await ask(websocket, "direct", "Three", previous_response_id=first["id"])
+        assert (await error_on(websocket))["code"] == "previous_response_not_found"
+        await ask(websocket, "direct", "Three", previous_response_id=second["id"])
+        stored = await response_on(websocket)
+    async with connected(server) as websocket:
+        await ask(websocket, "direct", "Two", previous_response_id=first["id"])
+        assert (await error_on(websocket))["code"] == "previous_response_not_found"
+        await ask(websocket, "direct", "Four", previous_response_id=stored["id"])
+        await response_on(websocket)
+    said = [each["content"] for each in provider.log[-1].body["messages"]]
+    assert said[-7:] == ["One", ANSWER, "Two", ANSWER, "Three", ANSWER, "Four"]
+
+
+@pytest.mark.parametrize("store", [True, False])
+async def test_a_connection_is_warmed_up_without_an_answer(server: Served, provider: FakeProvider, store: bool) -> None:
+    async with connected(server) as websocket:
+        await ask(websocket, "direct", [], generate=False, store=store)
+        warm = valid_response(await response_on(websocket))
+        assert (warm.status, warm.output, warm.store, len(provider.log)) == ("completed", [], store, 0)
+        await ask(websocket, "direct", "Be brief.", generate=False, store=store, previous_response_id=warm.id)
+        warmer = await response_on(websocket)
+        await ask(websocket, "direct", "Hi", store=store, previous_response_id=warmer["id"])
+        await response_on(websocket)
+        assert [each["content"] for each in provider.log[-1].body["messages"]][-2:] == ["Be brief.", "Hi"]
+        await ask(websocket, "unknown", "Hi", generate=False)
+        assert (await error_on(websocket))["code"] == "model_not_found"
+
+
+async def test_a_conversation_that_no_request_could_bring_is_not_remembered(server: Served) -> None:
+    async with connected(server) as websocket:
+        await ask(websocket, "direct", "x" * (MAX_BYTES - 200), store=False)
+        await ask(websocket, "direct", "Hi", store=False, previous_response_id=(await response_on(websocket))["id"])
+        assert (await error_on(websocket))["code"] == "previous_response_not_found"
 
 
 async def test_a_newer_message_of_the_session_supersedes_the_older(server: Served, provider: FakeProvider) -> None:
