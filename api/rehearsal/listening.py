@@ -28,6 +28,8 @@ class Listener:
         self._first: float | None = None
         self._interruption: Interruption | None = None
         self._last_after: float | None = None
+        self._is_complete = False
+        """Whether the utterance has arrived; what comes then is another one."""
         self.text = ""
         self.end: End | None = None
         self.timed_out = False
@@ -112,8 +114,9 @@ class Listener:
         match received.frame:
             case End() as end:
                 self.end = end
-            case Text(token):
+            case Text(token, last):
                 self._hear(token, received.at)
+                self._is_complete = last
             case _:
                 pass
 
@@ -123,4 +126,5 @@ class Listener:
             return
         if self._first is None and token.strip():
             self._first = at
-        self.text += token
+        is_next = token and self._is_complete and self.text[-1:].strip()
+        self.text += f" {token}" if is_next else token

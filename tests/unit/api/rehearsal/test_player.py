@@ -137,6 +137,16 @@ async def test_a_silent_caller_hears_what_the_agent_says_by_itself(tmp_path: Pat
     assert failed(result) == []
 
 
+async def test_what_the_agent_says_one_after_the_other_is_kept_apart(tmp_path: Path) -> None:
+    async def answer(send: Send, frame: Json) -> None:
+        if frame["type"] == "prompt":
+            for token in ("Book", "ed.", "", "Anything", " else?"):
+                await send({"type": "text", "token": token, "last": token in ("", " else?")})
+
+    (result,) = await played(tmp_path, SmallRelay(answer), {"say": "Hi"}, pace=50)
+    assert result.steps[0].heard == "Booked. Anything else?"
+
+
 async def test_what_the_server_does_wrong_is_told_at_the_step(tmp_path: Path) -> None:
     async def answer(send: Send, frame: Json) -> None:
         if frame["type"] == "prompt":
