@@ -54,8 +54,13 @@ def check_tool_names(tools: Sequence[CallerTool]) -> None:
         raise RequestError(f"Several tools have the name {repeated[0]!r}.", param="tools")
 
 
-def read_tool_choice(choice: Any, tools: Sequence[CallerTool], param: str) -> tuple[ToolChoice, frozenset[str] | None]:
+def read_tool_choice(
+    choice: Any, tools: Sequence[CallerTool], param: str, *, nested: bool = True
+) -> tuple[ToolChoice, frozenset[str] | None]:
     """The choice, None for "auto", and the names of the tools that are allowed, None for all.
+
+    Both forms are read: that of chat completions, which is `nested` in `function` and `allowed_tools`, and that of
+    responses. Errors speak of one.
 
     Raises:
         RequestError: it names a tool that the request does not have, or has an unknown type.
@@ -64,11 +69,11 @@ def read_tool_choice(choice: Any, tools: Sequence[CallerTool], param: str) -> tu
         return (None if choice == "auto" else choice), None
     kind = choice.get("type", "function")
     if kind == "allowed_tools":
-        return _allowed_tools(choice.get("allowed_tools", choice), tools, param)
+        place = f"{param}.allowed_tools" if nested else param
+        return _allowed_tools(choice.get("allowed_tools", choice), tools, place, _form(nested))
     if kind != "function":
         raise RequestError(
-            f"{param}.type is {kind!r}; it must be 'function' or 'allowed_tools'. A tool is named by "
-            '{"type": "function", "function": {"name": ...}}.',
+            f"{param}.type is {kind!r}; it must be 'function' or 'allowed_tools'. A tool is named by {_form(nested)}.",
             param=f"{param}.type",
         )
     name = _name(choice)
@@ -76,16 +81,14 @@ def read_tool_choice(choice: Any, tools: Sequence[CallerTool], param: str) -> tu
     return {"type": "function", "function": {"name": name}}, None
 
 
-def _allowed_tools(given: Any, tools: Sequence[CallerTool], param: str) -> tuple[ToolChoice, frozenset[str]]:
-    """Both forms: of chat completions, inside `allowed_tools`, and of responses, beside the type."""
-    place = f"{param}.allowed_tools"
+def _form(nested: bool) -> str:
+    return '{"type": "function", "function": {"name": ...}}' if nested else '{"type": "function", "name": ...}'
+
+
+def _allowed_tools(given: Any, tools: Sequence[CallerTool], place: str, form: str) -> tuple[ToolChoice, frozenset[str]]:
     mode, listed = (given.get("mode", "auto"), given.get("tools")) if isinstance(given, dict) else (None, None)
     if mode not in ("auto", "required") or not isinstance(listed, list) or not listed:
-        raise RequestError(
-            f'{place} must be {{"mode": "auto" or "required", "tools": [{{"type": "function", "function": '
-            '{"name": ...}}]}.',
-            param=place,
-        )
+        raise RequestError(f'{place} must have a mode, "auto" or "required", and tools, a list of {form}.', param=place)
     names = [_name(each) for each in listed]
     _check_names(names, tools, place)
     return (None if mode == "auto" else mode), frozenset(map(str, names))
@@ -99,5 +102,7 @@ def _name(choice: Any) -> Any:
 def _check_names(names: Sequence[Any], tools: Sequence[CallerTool], param: str) -> None:
     known = [tool.name for tool in tools]
     for name in names:
+        if not isinstance(name, str):
+            raise RequestError(f"{param} has no name of a tool.", param=param)
         if name not in known:
             raise RequestError(f"{param} names {name!r}, which is not one of the request's tools.", param=param)

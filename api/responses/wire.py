@@ -135,7 +135,7 @@ class ResponseRequest(TurnOptions):
         """
         self._reject_unsupported()
         tools = self._tools(max_tools)
-        choice, allowed = read_tool_choice(self._tool_choice(), tools, "tool_choice")
+        choice, allowed = read_tool_choice(self._tool_choice(), tools, "tool_choice", nested=False)
         session = self.session(headers)
         instructions = [SystemMessage(self.instructions)] if (self.instructions or "").strip() else []
         return TurnRequest(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -160,6 +161,21 @@ def test_an_error_names_the_field(body: dict[str, Any], param: str) -> None:
     with pytest.raises(RequestError) as caught:
         understood(**body)
     assert caught.value.param == param
+
+
+@pytest.mark.parametrize(
+    "choice", [{"type": "file_search"}, {"type": "allowed_tools"}, {"type": "allowed_tools", "mode": "any"}]
+)
+def test_an_invalid_choice_of_a_tool_is_told_the_form_of_this_api(choice: dict[str, Any]) -> None:
+    with pytest.raises(RequestError, match=re.escape('{"type": "function", "name": ...}')) as caught:
+        understood(tools=[ADD], tool_choice=choice)
+    assert caught.value.param in ("tool_choice", "tool_choice.type")
+
+
+@pytest.mark.parametrize("choice", [{}, {"type": "function"}, {"type": "function", "name": 5}])
+def test_a_choice_without_a_name_says_so(choice: dict[str, Any]) -> None:
+    with pytest.raises(RequestError, match=r"^tool_choice has no name of a tool\.$"):
+        understood(tools=[ADD], tool_choice=choice)
 
 
 def test_what_a_tool_of_openai_is_called_is_in_the_error() -> None:
