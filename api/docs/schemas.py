@@ -125,7 +125,9 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         last_id=TEXT,
         has_more=FLAG,
     ),
-    "AnthropicError": record(type={"const": "error"}, error=record(type=TEXT, message=TEXT)),
+    "AnthropicError": record(
+        ("request_id",), type={"const": "error"}, error=record(type=TEXT, message=TEXT), request_id=TEXT
+    ),
     "AnthropicMessage": record(
         id=TEXT,
         type={"const": "message"},

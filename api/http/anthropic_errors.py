@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from starlette.types import Scope
+from structlog.contextvars import get_contextvars
 
 from config.errors import ContextWindowExceeded, SwitchboardError
 
@@ -45,7 +46,13 @@ def anthropic_status(status: int) -> int:
 
 
 def anthropic_error_object(error: SwitchboardError, status: int) -> dict[str, Any]:
-    """`{"type": "error", "error": {type, message}}`. `status` is that of the other wires."""
+    """`{"type": "error", "error": {type, message}, "request_id"}`. `status` is that of the other wires.
+
+    Outside of a request there is no `request_id`.
+    """
     kind = TYPES.get(anthropic_status(status)) or ("invalid_request_error" if status < 500 else "api_error")
     message = f"{TOO_LONG}: {error}" if isinstance(error, ContextWindowExceeded) else str(error)
-    return {"type": "error", "error": {"type": kind, "message": message}}
+    request_id = get_contextvars().get("request_id")
+    return {"type": "error", "error": {"type": kind, "message": message}} | (
+        {"request_id": request_id} if request_id else {}
+    )

@@ -25,6 +25,7 @@ async def server(tmp_path: Path, provider: FakeProvider) -> AsyncIterator[Served
         "ok": "fake-ok",
         "broken": "fake-503",
         "cut": "fake-cut",
+        "lost": "fake-cut",
         "silent": "fake-silent",
         "slow": "fake-ok?first=300ms",
         "limited": "fake-429-retry-after-7",
@@ -165,7 +166,12 @@ async def test_errors_have_anthropics_form(
 ) -> None:
     answered = await http.request(method, path, content="{" if method == "POST" else None)
     assert (answered.status_code, answered.json()["type"], answered.json()["error"]["type"]) == (status, "error", kind)
-    assert answered.headers["request-id"]
+    assert answered.json()["request_id"] == answered.headers["request-id"]
+
+
+async def test_an_error_after_the_start_of_the_stream_has_the_id_of_the_request(http: httpx.AsyncClient) -> None:
+    answered = await http.post("/v1/messages", json=body("lost", stream=True), headers={"x-request-id": "mine"})
+    assert (events(answered.text)[-1]["type"], events(answered.text)[-1]["request_id"]) == ("error", "mine")
 
 
 async def test_a_rate_limit_says_when_to_come_back(http: httpx.AsyncClient) -> None:
