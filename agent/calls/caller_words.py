@@ -10,8 +10,12 @@ from agent.calls.words import WITHOUT_SPACES
 _NEW_WORD: Final = re.compile(rf"\W*\Z|[\W{WITHOUT_SPACES}]")
 
 
+MAX_WAITING: Final = 20_000
+"""Characters of several texts that wait. Nobody says as much before a turn begins."""
+
+
 class CallerWords:
-    """The texts that wait for a turn, oldest first.
+    """The texts that wait for a turn, oldest first. Of too many the newest are kept.
 
     A line may repeat, with more words, what the caller has said since the agent's last words. Then the longer text
     takes the place of the shorter one. If a turn has taken that one, the next turn's message `replaces` its message.
@@ -37,6 +41,8 @@ class CallerWords:
         """The caller has said `text`."""
         self._said, self._kept = text, ""
         self._waiting.append(text)
+        while len(self._waiting) > 1 and sum(map(len, self._waiting)) > MAX_WAITING:
+            del self._waiting[0]
 
     def repeat(self, text: str) -> None:
         """The caller has said `text` since the agent's last words, with what was added or repeated before."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.calls.caller_words import CallerWords, rest_of
+from agent.calls.caller_words import MAX_WAITING, CallerWords, rest_of
 
 
 def asked(words: CallerWords) -> str:
@@ -103,3 +103,11 @@ def test_the_rest_is_never_empty_and_always_the_end(before: str, more: str) -> N
     rest = rest_of(text, before)
     assert rest
     assert text.endswith(rest)
+
+
+def test_of_too_many_words_the_newest_wait() -> None:
+    words = CallerWords()
+    for number in range(100):
+        words.add(f"{number} " + "x" * 990)
+    assert words.text.startswith("80 ") and words.text.split()[-2] == "99"
+    assert len(words.text) <= MAX_WAITING + 20
