@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from api.phone.relay.wire import MAX_SAID
+from config.log_content import allow_content
 from router.fake.sample_text import ANSWER
 from router.fake.server.fake_provider import FakeProvider
 from tests.integration.test_callers import entry, token_of, write
@@ -91,6 +92,19 @@ async def test_bad_frames_are_ignored_with_one_log_line(server: Served) -> None:
     ignored = [each for each in logged if each["event"] == "phone_frame_ignored"]
     assert len(ignored) == 1
     assert not [each for each in logged if each["log_level"] == "error"]
+
+
+@pytest.mark.parametrize(("allowed", "logged"), [(True, "Invalid voice"), (False, None)])
+async def test_an_error_of_the_carrier_is_logged(server: Served, allowed: bool, logged: str | None) -> None:
+    allow_content(allowed)
+    try:
+        with capture_logs() as lines:
+            async with phone(server) as line:
+                await line.send("error", description="Invalid voice")
+                assert await line.ask("Hi") == "You said: Hi"
+    finally:
+        allow_content(False)
+    assert [each["description"] for each in lines if each["event"] == "phone_line_error"] == [logged]
 
 
 async def test_frames_before_the_setup_are_ignored(server: Served) -> None:

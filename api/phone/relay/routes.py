@@ -19,10 +19,14 @@ from api.phone.connection import CallConnection, CallEndpoint
 from api.phone.relay.encode import RelayLine
 from api.phone.relay.wire import Dtmf, Frame, Interrupt, LineError, Prompt, Setup, Unknown, frame_of
 from config.errors import RequestError, SwitchboardError
+from config.log_content import quoted
 
 log = structlog.get_logger(__name__)
 
 NORMAL: Final = 1000
+
+MAX_LOGGED: Final = 500
+"""Characters of an error of the carrier in the log."""
 
 TIME_TO_HANG_UP: Final = 10.0
 """Seconds after an `end` frame in which the carrier closes the connection; then the server does."""
@@ -79,8 +83,12 @@ class _Connection(CallConnection):
                     await call.interrupt(heard)
                 case Dtmf(digit) if digit:
                     await call.press(digit)
-                case LineError():
-                    log.warning("phone_line_error", effect="the carrier ignored a frame, or its speech failed")
+                case LineError(description):
+                    log.warning(
+                        "phone_line_error",
+                        effect="the carrier ignored a frame, or its speech failed",
+                        description=quoted(description[:MAX_LOGGED]),
+                    )
                 case _:
                     self.ignore("not expected")
 
