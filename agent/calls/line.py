@@ -12,7 +12,7 @@ class Line(Protocol):
     After `transfer` and `hang_up` nothing more is said.
     """
 
-    async def say(self, text: str, *, solicited: bool, interruptible: bool = True, language: str | None = None) -> None:
+    async def say(self, text: str, *, solicited: bool, language: str | None = None) -> None:
         """Speak the next piece of the current utterance.
 
         `solicited`: it answers what the caller said; otherwise the agent speaks by itself. `language` is a tag such as

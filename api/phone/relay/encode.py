@@ -37,12 +37,10 @@ class RelayLine:
         if settings.preemptible:
             self._options["preemptible"] = True
 
-    async def say(self, text: str, *, solicited: bool, interruptible: bool = True, language: str | None = None) -> None:
+    async def say(self, text: str, *, solicited: bool, language: str | None = None) -> None:
         frame: dict[str, Any] = {"type": "text", "token": text, "last": False, **self._options}
         if language is not None:
             frame["lang"] = language
-        if not interruptible:
-            frame["interruptible"] = False
         if self._played is not None:
             self._played = played_at(self._played, text)
         await self._send(orjson.dumps(frame).decode())

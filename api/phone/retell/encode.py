@@ -40,9 +40,9 @@ class RetellLine:
         self._asked, self._speaks_unasked = response_id, False
         self._to_press = ""
 
-    async def say(self, text: str, *, solicited: bool, interruptible: bool = True, language: str | None = None) -> None:
+    async def say(self, text: str, *, solicited: bool, language: str | None = None) -> None:
         """Speak the next piece. Retell chooses the language; a reminder of which it asked is a response."""
-        await self._speak(text, complete=False, **(self._options if interruptible else _NO_INTERRUPTION))
+        await self._speak(text, complete=False, **self._options)
 
     async def end_utterance(self) -> None:
         """Without the end, Retell would wait for more, and ask for nothing until the caller speaks."""
