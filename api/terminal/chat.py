@@ -129,12 +129,12 @@ class _Chat:
         default = _login_name()
         if self._options.user is not None or not self._keyboard.asks:
             return self._options.user or default
-        return self._keyboard.answer("user id › ", default, lambda text: None if is_valid_id(text) else ID_DESCRIPTION)
+        return self._keyboard.answer("user id › ", check=_check_user_id, default=default)
 
     def _mode(self) -> Mode:
         if self._options.mode is not None or not self._keyboard.asks:
             return self._options.mode or "stream"
-        said = self._keyboard.answer("mode (stream or normal) › ", "stream", _check_mode)
+        said = self._keyboard.answer("mode (stream or normal) › ", check=_check_mode, default="stream")
         return "normal" if said.strip() == "normal" else "stream"
 
     def _welcome(self, *, resumed: bool) -> None:
@@ -149,6 +149,10 @@ class _Chat:
         model = talk.model or "default model"
         persona = f" · {render.persona_name(talk.persona)}" if talk.persona else ""
         return f" {talk.user_id} · {talk.session_id[:8]} · {model}{persona} · {talk.mode}"
+
+
+def _check_user_id(said: str) -> str | None:
+    return None if is_valid_id(said) else ID_DESCRIPTION
 
 
 def _check_mode(said: str) -> str | None:

@@ -24,6 +24,7 @@ Check = Callable[[str], str | None]
 STYLE = Style.from_dict(
     {
         "prompt": "ansicyan bold",
+        "placeholder": "ansibrightblack",
         "bottom-toolbar": "noreverse bg:default ansibrightblack",
         "validation-toolbar": "noreverse bg:default ansired",
         "completion-menu.completion": "noinherit",
@@ -42,8 +43,11 @@ class Keyboard(Protocol):
         """A message or a command. Raises KeyboardInterrupt for Ctrl-C."""
         ...
 
-    def answer(self, prompt: str, default: str = "", check: Check | None = None) -> str:
-        """The answer to a question, which is not kept in the history. In a terminal it passes `check`."""
+    def answer(self, prompt: str, text: str = "", check: Check | None = None, *, default: str = "") -> str:
+        """The answer to a question, which is not kept in the history. In a terminal it passes `check`.
+
+        `text` stands there to be edited; an empty line is the answer `default`.
+        """
         ...
 
 
@@ -58,8 +62,8 @@ class PipedKeyboard:
             raise EOFError
         return line.rstrip("\r\n")
 
-    def answer(self, prompt: str, default: str = "", check: Check | None = None) -> str:
-        return self.line(prompt)
+    def answer(self, prompt: str, text: str = "", check: Check | None = None, *, default: str = "") -> str:
+        return self.line(prompt) or default
 
 
 class TerminalKeyboard:
@@ -86,17 +90,18 @@ class TerminalKeyboard:
     def line(self, prompt: str) -> str:
         return printable(self._lines.prompt([("class:prompt", prompt)]))
 
-    def answer(self, prompt: str, default: str = "", check: Check | None = None) -> str:
+    def answer(self, prompt: str, text: str = "", check: Check | None = None, *, default: str = "") -> str:
         session: PromptSession[str] = PromptSession(
             history=InMemoryHistory(),
             key_bindings=_keys(),
             multiline=True,
             prompt_continuation="  ",
-            validator=_Checked(check) if check else None,
+            placeholder=FormattedText([("class:placeholder", default)]),
+            validator=_Checked(lambda said: check(said or default)) if check else None,
             validate_while_typing=False,
             style=STYLE,
         )
-        return printable(session.prompt([("class:prompt", prompt)], default=default))
+        return printable(session.prompt([("class:prompt", prompt)], default=text)) or default
 
     def _is_command(self) -> bool:
         return self._lines.default_buffer.text.startswith("/")

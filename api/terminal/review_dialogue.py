@@ -93,8 +93,8 @@ class ReviewDialogue:
             self._screen.problem("The agent needs a text.")
         return text
 
-    def _ask(self, prompt: str, default: str = "", check: Check | None = None) -> str:
+    def _ask(self, prompt: str, text: str = "", check: Check | None = None) -> str:
         try:
-            return self._keyboard.answer(prompt, default, check)
+            return self._keyboard.answer(prompt, text, check)
         except KeyboardInterrupt:
             raise Postponed from None

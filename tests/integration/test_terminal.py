@@ -186,11 +186,11 @@ def test_an_edit_that_does_not_fit_opens_again(server: Running, tmp_path: Path) 
 def test_the_user_and_the_mode_are_asked_for(server: Running, tmp_path: Path) -> None:
     with Terminal(tmp_path, "--url", server.process.url) as terminal:
         terminal.expect("user id › ")
-        terminal.send("a/b")
+        terminal.type("a/b")
         terminal.expect("without a slash")
         terminal.send("test8")
         terminal.expect("mode (stream or normal) › ")
-        terminal.send("normal")
+        terminal.type("normal")
         terminal.expect("as test8.")
         terminal.expect("test8 › ")
         terminal.say("Hello", "You said: Hello", "test8 › ")
@@ -199,6 +199,17 @@ def test_the_user_and_the_mode_are_asked_for(server: Running, tmp_path: Path) ->
     history = tmp_path / "switchboard" / "chat_history"
     assert "Hello" in history.read_text("utf-8")
     assert stat.S_IMODE(history.stat().st_mode) == 0o600
+
+
+def test_enter_takes_the_user_and_the_mode_that_are_suggested(server: Running, tmp_path: Path) -> None:
+    with Terminal(tmp_path, "--url", server.process.url, LOGNAME="test8b") as terminal:
+        terminal.expect("user id › ")
+        terminal.expect("test8b")
+        terminal.type("")
+        terminal.expect("mode (stream or normal) › ")
+        terminal.type("")
+        terminal.expect("as test8b.")
+        terminal.say("mode stream", "Mode: stream.", "test8b › ")
 
 
 def test_the_commands(server: Running, tmp_path: Path) -> None:

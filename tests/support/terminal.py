@@ -52,6 +52,10 @@ class Terminal:
         """Type a line and Enter, in place of what stands there."""
         self.child.send(f"\x01\x0b{line}\r")
 
+    def type(self, line: str) -> None:
+        """Type a line and Enter, after what stands there."""
+        self.child.send(f"{line}\r")
+
     def say(self, line: str, expected: str, prompt: str) -> None:
         """Type a line, and wait for the text and then for the prompt."""
         self.send(line)
