@@ -78,10 +78,10 @@ def init(
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on. Default: 8000.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on. Default: 8000.")] = None,
     models: ModelsOption = None,
     agent: AgentOption = None,
-    workers: Annotated[int | None, typer.Option(help="Worker processes. Default: 1.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes. Default: 1.")] = None,
 ) -> None:
     """Serve the API."""
     from api import garbage_collection
@@ -117,7 +117,7 @@ def worker(
     models: ModelsOption = None,
     agent: AgentOption = None,
     concurrency: Annotated[
-        int | None, typer.Option(help="Tasks at the same time. Default: SWITCHBOARD_TASK_CONCURRENCY.")
+        int | None, typer.Option(min=1, help="Tasks at the same time. Default: SWITCHBOARD_TASK_CONCURRENCY.")
     ] = None,
 ) -> None:
     """Run background tasks from Celery's queue on Redis."""

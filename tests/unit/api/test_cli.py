@@ -251,6 +251,16 @@ def test_where_the_log_is_json_the_summary_is_a_line_of_it(served: Served, monke
     assert "hush" not in result.output
 
 
+@pytest.mark.parametrize(
+    "arguments", [("serve", "--port", "65536"), ("serve", "--workers", "0"), ("worker", "--concurrency", "0")]
+)
+def test_an_option_out_of_range_is_named_as_it_was_typed(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert f"Invalid value for '{arguments[1]}'" in result.stderr
+    assert ".env" not in result.stderr
+
+
 def test_the_version_is_printed() -> None:
     result = run("--version")
     assert (result.exit_code, result.stdout) == (0, f"switchboard {version('switchboard')}\n")
