@@ -82,6 +82,7 @@ def celery_app(redis_url: str, concurrency: int) -> Celery:
         worker_redirect_stdouts=False,
         worker_enable_remote_control=False,
         broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,  # else the worker exits after 100, in less than an hour
         broker_transport_options={
             "global_keyprefix": KEY_PREFIX,
             "visibility_timeout": VISIBILITY_TIMEOUT,
