@@ -57,7 +57,8 @@ def _path(error: ErrorDetails, value: Any) -> tuple[int | str, ...]:
     location = error["loc"]
     for number, part in enumerate(location):
         is_missing = error["type"] == "missing" and number == len(location) - 1
-        if isinstance(value, dict) and (part in value or is_missing):
+        is_field = number == 0  # also one whose default does not fit the other fields
+        if isinstance(value, dict) and (part in value or is_missing or is_field):
             value = value.get(part)
         elif isinstance(value, list) and isinstance(part, int):
             value = value[part]

@@ -11,8 +11,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    field_validator,
     model_validator,
 )
 
@@ -147,11 +149,25 @@ class ResumeBody(Body):
     interrupt_id: str | None = Field(None, description="Required if several calls are pending.")
     response_type: Literal["accept", "reject", "edit", "response"] | None = None
     args: dict[str, Any] | str | None = Field(
-        None, description="edit: the tool's arguments; response and reject: text for the agent."
+        None, validate_default=True, description="edit: the tool's arguments; response and reject: text for the agent."
     )
     decisions: Annotated[list[DecisionBody], Field(min_length=1)] | None = Field(
         None, description="LangGraph's format: one decision for each pending call, in order."
     )
+
+    @field_validator("args", mode="before")
+    @classmethod
+    def _fit_the_answer(cls, args: Any, info: ValidationInfo) -> Any:
+        response_type = info.data.get("response_type")
+        if response_type == "edit" and not isinstance(args, dict):
+            raise ValueError("must be an object: the tool's arguments")
+        if response_type == "response" and not _reply_text(args).strip():
+            raise ValueError("must be the text for the agent")
+        if not isinstance(args, dict | str | None):
+            raise ValueError("must be text or an object")
+        if len(_reply_text(args)) > MAX_TEXT:
+            raise ValueError(f"must have at most {MAX_TEXT:,} characters")
+        return args
 
     @model_validator(mode="after")
     def _one_form(self) -> ResumeBody:
@@ -159,12 +175,6 @@ class ResumeBody(Body):
             raise ValueError("must have either response_type or decisions")
         if self.decisions is not None and (self.interrupt_id is not None or self.args is not None):
             raise ValueError("interrupt_id and args can only be combined with response_type, not with decisions")
-        if self.response_type == "edit" and not isinstance(self.args, dict):
-            raise ValueError("args must be an object: the tool's arguments")
-        if self.response_type == "response" and not _reply_text(self.args).strip():
-            raise ValueError("args must be the text for the agent")
-        if len(_reply_text(self.args)) > MAX_TEXT:
-            raise ValueError(f"args must have at most {MAX_TEXT:,} characters")
         return self
 
     @property
@@ -201,7 +211,7 @@ class MemoryBody(Body):
     )
 
 
-def _reply_text(args: dict[str, Any] | str | None) -> str:
+def _reply_text(args: Any) -> str:
     if isinstance(args, dict):
         args = next((each for each in map(args.get, ("message", "args")) if isinstance(each, str)), None)
-    return args or ""
+    return args if isinstance(args, str) else ""
