@@ -180,7 +180,7 @@ async def memories(
     limit: Limit = 100,
     offset: Offset = 0,
 ) -> dict[str, Any]:
-    """Newest first; with `query`, most similar first."""
+    """Newest first; with `query` and an embedding model, most similar first."""
     store, user = _memories(request), stored_user(request, user_id)
     found = await store.search(user, query, limit) if query else await store.list(user, limit, offset)
     return {"memories": [_memory(each) for each in found]}
