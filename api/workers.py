@@ -25,6 +25,9 @@ READY_TIMEOUT: Final = 1.0
 START_TIMEOUT: Final = 180.0
 """Seconds in which a worker must be ready. On a busy machine importing takes half a minute."""
 
+POLL_INTERVAL: Final = 0.1
+"""Seconds between two looks at whether a worker has started or ended."""
+
 RESTART_INTERVAL: Final = 10.0
 """Seconds between two starts of a worker that cannot start, such as while models.yaml is invalid."""
 
@@ -74,7 +77,7 @@ class Workers(Multiprocess):
 
     def keep_subprocess_alive(self) -> None:
         for at, worker in enumerate(self.processes):
-            if self.should_exit.is_set():
+            if self.should_exit.is_set() or self._is_asked_to_end():
                 return
             if not worker.is_alive(self.config.timeout_worker_healthcheck):
                 self._replace(at)
@@ -83,17 +86,22 @@ class Workers(Multiprocess):
             self._ready = None
 
     def restart_all(self) -> None:
-        """Replace the workers one by one, each when its successor is ready."""
+        """Replace the workers one by one, each when its successor is ready. An ending signal stops this."""
         for at, old in enumerate(self.processes):
             new = self._start_worker()
-            if not new.wait_until_ready(START_TIMEOUT, self.should_exit):
+            if not self._starts_in_time(new):
                 new.kill()
                 new.join()
-                log.error("worker_not_replaced", pid=old.pid, effect="the others go on as they are")
+                if not self._is_asked_to_end():
+                    log.error("worker_not_replaced", pid=old.pid, effect="the others go on as they are")
                 return
-            old.terminate()
-            old.join()
             self.processes[at] = new
+            old.terminate()
+            while old.process.is_alive():
+                if self._is_asked_to_end():
+                    self.processes.append(old)  # it may finish its turns, as the others
+                    return
+                time.sleep(POLL_INTERVAL)
 
     def handle_ttin(self) -> None:
         self.processes_num += 1
@@ -108,13 +116,24 @@ class Workers(Multiprocess):
     def join_all(self) -> None:
         self.signal_queue.clear()
         while any(each.process.is_alive() for each in self.processes):
-            if any(each in ENDING_SIGNALS for each in self.signal_queue):
+            if self._is_asked_to_end():
                 for each in self.processes:
                     each.kill()
                 break
-            time.sleep(0.1)
+            time.sleep(POLL_INTERVAL)
         super().join_all()
         log.info("stopped")
+
+    def _is_asked_to_end(self) -> bool:
+        """Whether a signal that ends the server waits to be handled."""
+        return any(each in ENDING_SIGNALS for each in self.signal_queue)
+
+    def _starts_in_time(self, worker: Worker) -> bool:
+        while worker.age < START_TIMEOUT and worker.process.is_alive() and not self._is_asked_to_end():
+            if worker.is_ready(READY_TIMEOUT):
+                return True
+            time.sleep(POLL_INTERVAL)
+        return False
 
     def _replace(self, at: int) -> None:
         old = self.processes[at]

@@ -58,28 +58,60 @@ def test_a_worker_that_hangs_at_its_start_is_replaced_once_its_time_is_over(work
     assert successor is not hanging and successor.exitcode is None
 
 
-def test_a_restart_gives_each_successor_the_time_of_a_start(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[float] = []
-
-    def is_ready_in_time(_: Worker, timeout: float, __: object) -> bool:
-        given.append(timeout)
-        return True
-
-    monkeypatch.setattr(Worker, "wait_until_ready", is_ready_in_time)
+def test_a_restart_replaces_each_worker(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Worker, "is_ready", lambda *_: True)
     old = list(workers.processes)
     workers.restart_all()
-    assert given == [START_TIMEOUT] * 2
     assert not set(old) & set(workers.processes)
     assert all(each.exitcode is not None for each in old)
     assert all(each.exitcode is None for each in workers.processes)
 
 
-def test_a_worker_whose_successor_does_not_start_goes_on(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Worker, "wait_until_ready", lambda *_: False)
+def test_a_worker_whose_successor_does_not_start_in_the_time_of_a_start_goes_on(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ages: list[float] = []
+
+    def is_ready(worker: Worker, _: float) -> bool:
+        ages.append(worker.age)
+        worker.started_at -= START_TIMEOUT / 2
+        return False
+
+    monkeypatch.setattr(Worker, "is_ready", is_ready)
     old = list(workers.processes)
     workers.restart_all()
+    assert len(ages) == 2
     assert workers.processes == old
     assert all(each.exitcode is None for each in old)
+
+
+def test_a_signal_ends_the_server_while_a_successor_starts(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_ready(*_: object) -> bool:
+        workers.signal_queue.append(signal.SIGTERM)
+        return False
+
+    monkeypatch.setattr(Worker, "is_ready", is_ready)
+    old = list(workers.processes)
+    workers.restart_all()
+    workers.keep_subprocess_alive()
+    assert workers.processes == old
+    assert all(each.exitcode is None for each in old)
+
+
+def test_a_signal_ends_the_server_while_an_old_worker_finishes_its_turns(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminate(worker: Worker) -> None:  # it has turns, and goes on
+        worker.parent_conn.close()
+        workers.signal_queue.append(signal.SIGTERM)
+
+    monkeypatch.setattr(Worker, "is_ready", lambda *_: True)
+    monkeypatch.setattr(Worker, "terminate", terminate)
+    old, other = workers.processes
+    workers.restart_all()
+    workers.keep_subprocess_alive()
+    assert workers.processes[1:] == [other, old]
+    assert all(each.exitcode is None for each in workers.processes)
 
 
 def test_all_end_if_one_cannot_start_at_first(workers: Workers) -> None:
