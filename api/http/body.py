@@ -28,10 +28,17 @@ async def read_json_object(request: Request, *, limit: int, optional: bool = Fal
         BodyTooLarge: the body has more than `limit` bytes; the rest is not read.
         ClientDisconnected: the client disconnected before it had sent the whole body.
         ServerBusy: other large bodies had all of the memory for too long.
-        RequestError: the body is not JSON, not an object, nested too deeply, or contains a lone surrogate.
+        RequestError: the body is compressed, not JSON, not an object, nested too deeply, or contains a lone surrogate.
     """
     body = await read_bytes(request, limit)
-    return {} if optional and not body else json_object(body)
+    if optional and not body:
+        return {}
+    try:
+        return json_object(body)
+    except RequestError as exc:
+        if request.headers.get("content-encoding", "identity") != "identity":
+            raise RequestError("The body is compressed. Send it as it is, without Content-Encoding.") from exc
+        raise
 
 
 def json_object(body: bytes, name: str = "The body") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,13 +13,14 @@ from api.http.large_bodies import LargeBodies
 from config.errors import RequestError
 
 
-def request(*parts: bytes, length: str | None = None) -> Request:
+def request(*parts: bytes, length: str | None = None, encoding: str | None = None) -> Request:
     left = list(parts)
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": left.pop(0) if left else b"", "more_body": bool(left)}
 
-    headers = [] if length is None else [(b"content-length", length.encode())]
+    given = {b"content-length": length, b"content-encoding": encoding}
+    headers = [(name, value.encode()) for name, value in given.items() if value is not None]
     held = {"state": {"large_bodies": LargeBodies(2**20)}, "switchboard.releases": []}
     return Request({"type": "http", "method": "POST", "headers": headers, **held}, receive)
 
@@ -37,6 +39,13 @@ async def test_a_caller_that_hangs_up_while_it_sends_is_gone() -> None:
 
 async def test_a_body_may_come_in_pieces() -> None:
     assert await read_json_object(request(b'{"a"', b":", b"1}"), limit=100) == {"a": 1}
+
+
+async def test_a_compressed_body_is_called_that() -> None:
+    with pytest.raises(RequestError, match=r"compressed.*without Content-Encoding"):
+        await read_json_object(request(gzip.compress(b"{}"), encoding="gzip"), limit=100)
+    with pytest.raises(RequestError, match="not valid JSON"):
+        await read_json_object(request(b"{", encoding="identity"), limit=100)
 
 
 @pytest.mark.parametrize(
