@@ -213,17 +213,31 @@ def tail(text: str, console: Console, height: int, width: int | None = None) -> 
     return Text("\n").join(lines[-height:])
 
 
+@dataclass(frozen=True, slots=True)
+class _Card:
+    title: str
+    rows: Sequence[RenderableType]
+    colour: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if not console.is_terminal:
+            yield Text(self.title)
+            yield Padding(Group(*self.rows), (0, 0, 0, 2))
+            return
+        yield Panel(
+            Group(*self.rows),
+            title=Text(self.title, "bold"),
+            title_align="left",
+            border_style=self.colour,
+            box=box.ROUNDED,
+            padding=(0, 1),
+            expand=False,
+        )
+
+
 def card(title: str, rows: Sequence[RenderableType], colour: str) -> RenderableType:
-    """A frame around something that needs attention."""
-    return Panel(
-        Group(*rows),
-        title=Text(title, "bold"),
-        title_align="left",
-        border_style=colour,
-        box=box.ROUNDED,
-        padding=(0, 1),
-        expand=False,
-    )
+    """A frame around something that needs attention; in a pipe, its title and its rows."""
+    return _Card(title, rows, colour)
 
 
 def _fields(arguments: Mapping[str, Any]) -> RenderableType:

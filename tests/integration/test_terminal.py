@@ -273,7 +273,7 @@ def test_a_pipe_gets_plain_text(server: Running, tmp_path: Path) -> None:
     ran = piped(server, tmp_path, "你好\n如家\nyes\nstatus\n")
     assert ran.returncode == 0, ran.stderr
     assert "You said: 你好" in ran.stdout and "已为您预订：如家。" in ran.stdout
-    assert "\x1b" not in ran.stdout and not ran.stderr
+    assert "\x1b" not in ran.stdout and "│" not in ran.stdout and not ran.stderr
 
 
 def test_a_failed_turn_of_a_pipe_is_its_exit_code(server: Running, tmp_path: Path) -> None:

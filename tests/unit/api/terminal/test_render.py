@@ -27,7 +27,8 @@ def review(**arguments: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("width", [24, 40, 100])
 def test_the_frame_of_a_card_is_straight_around_wide_characters(width: int) -> None:
-    lines = shown(render.review_card(review(hotel_name=HOTEL * 3, nights=2), 2), width).splitlines()
+    card = render.review_card(review(hotel_name=HOTEL * 3, nights=2), 2)
+    lines = shown(card, width, force_terminal=True, color_system=None).splitlines()
     assert {cell_len(line) for line in lines} == {cell_len(lines[0])}
     assert cell_len(lines[0]) <= width
     assert HOTEL[:4] in "".join(lines)
@@ -38,6 +39,16 @@ def test_a_table_shows_all_columns_in_a_narrow_terminal() -> None:
     said = shown(render.table("", "session", "status", "last message", "updated", rows=[row]), 44)
     assert max(cell_len(line) for line in said.splitlines()) <= 44
     assert all(each in said for each in ("1*", "completed", "上海", "2026"))
+
+
+def test_a_card_has_no_frame_in_a_pipe() -> None:
+    lines = shown(render.review_card(review(hotel_name="Ritz"), 1)).splitlines()
+    assert [each.split() for each in lines] == [
+        ["Review:", "book_hotel"],
+        ["Book", "a", "room."],
+        [],
+        ["hotel_name", "Ritz"],
+    ]
 
 
 def test_a_card_says_which_of_several_it_is() -> None:
