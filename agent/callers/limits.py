@@ -17,9 +17,9 @@ from config.callers.standing import Limit, Standing
 from config.errors import CallerRateLimited, TokenWithdrawn
 
 REASONS: Final[dict[Limit, str]] = {
-    "requests_per_minute": "{} requests per minute",
-    "tokens_per_minute": "{} tokens per minute",
-    "parallel_turns": "{} turns at the same time",
+    "requests_per_minute": "requests per minute",
+    "tokens_per_minute": "tokens per minute",
+    "parallel_turns": "turns at the same time",
 }
 
 SECOND_TRY: Final = 0.2
@@ -125,10 +125,8 @@ class CallerLimits:
             await asyncio.sleep(SECOND_TRY)
             begin = await self._usage.begin(caller, turn)
         if (refused_by := begin.refused_by) is not None:
-            reason = REASONS[refused_by].format(getattr(caller, refused_by))
-            raise CallerRateLimited(
-                f"Your limit of {reason} is reached.", retry_after=begin.wait, standings=begin.standings
-            )
+            reached = f"Your limit of {REASONS[refused_by]} is reached: {getattr(caller, refused_by)}."
+            raise CallerRateLimited(reached, retry_after=begin.wait, standings=begin.standings)
         return begin.standings
 
     def _end(self, name: str, turn: str) -> None:

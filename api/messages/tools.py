@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, StrictBool
 
 from agent.tools.caller_tools import CallerTool
-from api.openai.tools import TOOL_NAME, check_tool_count, check_tool_names
+from api.openai.tools import TOOL_NAME, check_tool_count, check_tool_names, read_description
 from config.errors import RequestError
 
 
@@ -45,7 +45,7 @@ def read_tool_choice(choice: ToolChoice | None, tools: Sequence[CallerTool]) -> 
 
 
 def _tool(tool: Mapping[str, Any], place: str) -> CallerTool:
-    if (kind := tool.get("type") or "custom") != "custom":
+    if (kind := tool.get("type", "custom")) not in ("custom", None):
         raise RequestError(
             f"{place}.type is {kind!r}; only tools with an input_schema are supported. Tools that Anthropic defines "
             "are not available here: give the agent tools of its own, or MCP servers, in agent.yaml.",
@@ -57,4 +57,4 @@ def _tool(tool: Mapping[str, Any], place: str) -> CallerTool:
     if not isinstance(schema, dict):
         raise RequestError(f"{place}.input_schema must be a JSON schema, an object.", param=f"{place}.input_schema")
     parameters = {"type": "object", "properties": {}, **schema}
-    return CallerTool(name, str(tool.get("description") or ""), parameters, strict=tool.get("strict"))
+    return CallerTool(name, read_description(tool, place), parameters, strict=tool.get("strict"))

@@ -38,7 +38,15 @@ def read_function(function: Any, place: str) -> CallerTool:
     if parameters is not None and not isinstance(parameters, dict):
         raise RequestError(f"{place}.parameters must be a JSON schema, an object.", param=f"{place}.parameters")
     schema = {"type": "object", "properties": {}, **(parameters or {})}
-    return CallerTool(name, str(function.get("description") or ""), schema, strict=function.get("strict"))
+    return CallerTool(name, read_description(function, place), schema, strict=function.get("strict"))
+
+
+def read_description(tool: Mapping[str, Any], place: str) -> str:
+    """What a tool of a request does; "" if it does not say. Raises RequestError."""
+    description = tool.get("description")
+    if description is not None and not isinstance(description, str):
+        raise RequestError(f"{place}.description must be a string.", param=f"{place}.description")
+    return description or ""
 
 
 def check_tool_count(count: int, limit: int, param: str) -> None:

@@ -136,6 +136,8 @@ def test_unknown_fields_are_accepted() -> None:
         ({"thinking": {}}, "thinking.type"),
         ({"tools": [{"name": "no spaces", "input_schema": {}}]}, "tools[0].name"),
         ({"tools": [{"name": "f"}]}, "tools[0].input_schema"),
+        ({"tools": [{"name": "f", "input_schema": {}, "type": {}}]}, "tools[0].type"),
+        ({"tools": [{"name": "f", "input_schema": {}, "description": ["a"]}]}, "tools[0].description"),
         ({"tools": [ADD, ADD]}, "tools"),
         ({"tools": [{**ADD, "name": f"f{number}"} for number in range(4)]}, "tools"),
         ({"tool_choice": {"type": "some"}}, "tool_choice.type"),

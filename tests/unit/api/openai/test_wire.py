@@ -61,6 +61,7 @@ def test_unknown_fields_are_accepted() -> None:
         ),
         ({"tools": [ADD, ADD]}, "tools"),
         ({"tools": [{"type": "custom", "custom": {"name": "free"}}]}, "tools[0].type"),
+        ({"functions": [{"name": "f", "description": {}}]}, "functions[0].description"),
         ({"tools": [ADD], "tool_choice": {"type": "custom", "custom": {"name": "add"}}}, "tool_choice.type"),
         ({"tools": [ADD], "tool_choice": {"type": "allowed_tools"}}, "tool_choice.allowed_tools"),
         (
