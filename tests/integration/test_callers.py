@@ -305,7 +305,8 @@ async def test_a_model_that_is_not_allowed_cannot_be_told_from_one_that_does_not
     await everything.post("/agents/create-agent", json=CHEF | {"name": "hidden", "model": "large"})
 
     async def told(path: str, body: dict[str, Any], there: str, not_there: str) -> None:
-        found = [await phone.post(path, json={**body, "model": each}) for each in (there, not_there)]
+        same_id = {"x-request-id": "req-1"}  # Anthropic's errors have it
+        found = [await phone.post(path, json={**body, "model": each}, headers=same_id) for each in (there, not_there)]
         texts = [each.text.replace(name, "NAME") for each, name in zip(found, (there, not_there), strict=True)]
         assert texts[0] == texts[1] and found[0].status_code == found[1].status_code == 404
 
