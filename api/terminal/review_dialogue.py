@@ -77,7 +77,9 @@ class ReviewDialogue:
         return ReviewDecision("edit", orjson.loads(text))
 
     def _open(self, text: str, interrupt: Json) -> str:
-        return self._ask("arguments › ", text, lambda edited: problem_of(edited, interrupt.get("args_schema")))
+        schema = interrupt.get("args_schema")
+        edited = self._ask("arguments › ", text, lambda edited: problem_of(_meant(edited, text), schema))
+        return _meant(edited, text)
 
     def _read_answer(self, allowed: tuple[Choice, ...]) -> Answer:
         while True:
@@ -98,3 +100,9 @@ class ReviewDialogue:
             return self._keyboard.answer(prompt, text, check)
         except KeyboardInterrupt:
             raise Postponed from None
+
+
+def _meant(edited: str, shown: str) -> str:
+    """Whole arguments that are pasted behind those that are `shown` take their place."""
+    behind = edited.removeprefix(shown).strip()
+    return behind if edited.startswith(shown) and behind.startswith("{") else edited
