@@ -164,10 +164,10 @@ def _call(block: Block, at: str) -> ToolCall:
     for name in ("id", "name"):
         if not isinstance(block.get(name), str) or not block[name]:
             raise RequestError(f"{at}.{name} must be a string.", param=f"{at}.{name}")
-    arguments = block.get("input") or {}
-    if not isinstance(arguments, dict):
+    arguments = block.get("input")
+    if arguments is not None and not isinstance(arguments, dict):
         raise RequestError(f"{at}.input must be an object.", param=f"{at}.input")
-    return ToolCall(name=block["name"], args=arguments, id=block["id"])
+    return ToolCall(name=block["name"], args=arguments or {}, id=block["id"])
 
 
 def _image(url: str) -> Part:

@@ -38,7 +38,7 @@ _CALL: Final = _object(
     type={"const": "tool_use"},
     id={"type": "string", "minLength": 1},
     name={"type": "string", "minLength": 1},
-    input={"type": "object"},
+    input={"type": ["object", "null"]},
 )
 _THOUGHT: Final = _object("type", type={"enum": ["thinking", "redacted_thinking"]})
 

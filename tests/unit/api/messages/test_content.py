@@ -138,6 +138,7 @@ def test_thoughts_are_not_sent_on() -> None:
         (assistant({**CALL, "id": ""}), "messages[0].content[0].id"),
         (assistant({**CALL, "name": None}), "messages[0].content[0].name"),
         (assistant({**CALL, "input": "a"}), "messages[0].content[0].input"),
+        (assistant({**CALL, "input": []}), "messages[0].content[0].input"),
         ({"role": "system", "content": [PIXEL]}, "messages[0].content[0].type"),
         (user(*[text("x")] * 1001), "messages[0].content"),
         (assistant(*[CALL] * 129), "messages[0].content"),
