@@ -1,4 +1,4 @@
-"""Whole numbers of requests. In JSON, 60 and 60.0 are the same number; `true` is none."""
+"""Numbers of requests. In JSON, 60 and 60.0 are the same number; `true` is none."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ LARGEST_SEED: Final = 2**63 - 1024
 
 TokenCount = Annotated[int, Field(ge=1, le=LARGEST_COUNT), NotBool]
 Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT), NotBool]
+Whole = Annotated[int, NotBool]
+Temperature = Annotated[float, Field(ge=0, le=2), NotBool]
+Probability = Annotated[float, Field(ge=0, le=1), NotBool]
+Penalty = Annotated[float, Field(ge=-2, le=2), NotBool]
 Seed = Annotated[int, Field(ge=-LARGEST_SEED, le=LARGEST_SEED), NotBool]
 
 

@@ -18,7 +18,7 @@ from agent.memory.trim import estimated_tokens
 from agent.tools.caller_tools import CallerTool
 from agent.turn_request import TurnRequest
 from api.http.ids import is_valid_id
-from api.http.numbers import Count, TokenCount
+from api.http.numbers import Count, Probability, Temperature, TokenCount
 from api.messages.content import to_langchain
 from api.messages.request_schemas import FORMAT, MESSAGES, SYSTEM, TOOLS
 from api.messages.tools import ToolChoice, read_tool_choice, read_tools
@@ -142,8 +142,8 @@ class MessagesRequest(CountTokensRequest):
 
     max_tokens: TokenCount
     stop_sequences: list[str] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    temperature: Temperature | None = None
+    top_p: Probability | None = None
     top_k: Count | None = None
 
     def _params(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from api.http.ids import ModelName, is_valid_id
 from api.openai.request_schemas import FALLBACK, items
 from config.errors import RequestError
+from config.parsing.sections import NotBool, Seconds
 from config.profile.languages import ANY_LANGUAGE, is_language
 from router.failover import RoutingOverrides
 
@@ -38,8 +39,8 @@ class TurnOptions(BaseModel):
     metadata: dict[str, Any] | None = None
     session_id: str | None = None
     # LiteLLM's routing overrides for one request.
-    timeout: Annotated[float, Field(gt=0)] | None = None
-    num_retries: Annotated[int, Field(ge=0, le=10)] | None = None
+    timeout: Seconds | None = None
+    num_retries: Annotated[int, Field(ge=0, le=10), NotBool] | None = None
     fallbacks: Annotated[list[ModelName | dict[str, Any]], Field(max_length=MAX_FALLBACKS)] | None = Field(
         None, json_schema_extra={**items(FALLBACK), "maxItems": MAX_FALLBACKS}
     )

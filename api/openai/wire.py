@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from agent.tools.caller_tools import CallerTool
 from agent.turn_request import TurnRequest
-from api.http.numbers import Seed, TokenCount
+from api.http.numbers import Penalty, Probability, Seed, Temperature, TokenCount, Whole
 from api.openai.messages import to_langchain
 from api.openai.request_schemas import FUNCTION, MESSAGES, TOOL, items
 from api.openai.tools import check_tool_count, check_tool_names, read_function, read_tool, read_tool_choice
@@ -58,18 +58,18 @@ class ChatCompletionRequest(TurnOptions):
     tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
     functions: list[dict[str, Any]] | None = Field(None, json_schema_extra={"deprecated": True, **items(FUNCTION)})
     function_call: Literal["none", "auto"] | dict[str, Any] | None = Field(None, json_schema_extra={"deprecated": True})
-    n: int | None = Field(None, json_schema_extra={"enum": [1, None]})
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    n: Whole | None = Field(None, json_schema_extra={"enum": [1, None]})
+    temperature: Temperature | None = None
+    top_p: Probability | None = None
     max_tokens: TokenLimit = None
     max_completion_tokens: TokenLimit = None
     stop: str | list[str] | None = Field(None, json_schema_extra={"maxItems": MAX_STOP})
     seed: Seed | None = None
-    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
     logit_bias: dict[str, float] | None = None
     logprobs: StrictBool | None = Field(None, json_schema_extra={"enum": [False, None]})
-    top_logprobs: int | None = Field(None, json_schema_extra={"enum": [0, None]})
+    top_logprobs: Whole | None = Field(None, json_schema_extra={"enum": [0, None]})
     response_format: dict[str, Any] | None = None
     parallel_tool_calls: StrictBool | None = None
     reasoning_effort: str | None = None

@@ -130,6 +130,7 @@ def test_unknown_fields_are_accepted() -> None:
         ({"thinking": {"type": "enabled", "budget_tokens": False}}, "thinking.budget_tokens"),
         ({"max_tokens": None}, "max_tokens"),
         ({"temperature": 3}, "temperature"),
+        ({"temperature": True}, "temperature"),
         ({"stream": 1}, "stream"),
         ({"tool_choice": {"type": "any", "disable_parallel_tool_use": 0}}, "tool_choice.disable_parallel_tool_use"),
         ({"system": 7}, "system"),

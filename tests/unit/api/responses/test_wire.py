@@ -150,6 +150,7 @@ def test_the_session_is_found_as_on_chat_completions() -> None:
         ({"top_logprobs": 3}, "top_logprobs"),
         ({"include": ["message.output_text.logprobs"]}, "include"),
         ({"temperature": 3}, "temperature"),
+        ({"top_p": True}, "top_p"),
         ({"store": 1}, "store"),
         ({"background": "true"}, "background"),
         ({"max_output_tokens": 0}, "max_output_tokens"),
