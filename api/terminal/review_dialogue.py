@@ -16,6 +16,7 @@ from api.terminal.reviews import (
     Choice,
     allowed_choices,
     arguments_json,
+    meant_arguments,
     problem_of,
     read_answer,
     reviewed_call,
@@ -78,8 +79,8 @@ class ReviewDialogue:
 
     def _open(self, text: str, interrupt: Json) -> str:
         schema = interrupt.get("args_schema")
-        edited = self._ask("arguments › ", text, lambda edited: problem_of(_meant(edited, text), schema))
-        return _meant(edited, text)
+        edited = self._ask("arguments › ", text, lambda edited: problem_of(meant_arguments(edited, text), schema))
+        return meant_arguments(edited, text)
 
     def _read_answer(self, allowed: tuple[Choice, ...]) -> Answer:
         while True:
@@ -100,9 +101,3 @@ class ReviewDialogue:
             return self._keyboard.answer(prompt, text, check)
         except KeyboardInterrupt:
             raise Postponed from None
-
-
-def _meant(edited: str, shown: str) -> str:
-    """Whole arguments that are pasted behind those that are `shown` take their place."""
-    behind = edited.removeprefix(shown).strip()
-    return behind if edited.startswith(shown) and behind.startswith("{") else edited

@@ -80,6 +80,14 @@ def problem_of(text: str, schema: Mapping[str, Any] | None) -> str | None:
     return _misfit(arguments, schema) if schema else None
 
 
+def meant_arguments(edited: str, shown: str) -> str:
+    """The arguments: those that are pasted whole behind the whole ones that are `shown`, otherwise `edited`."""
+    if problem_of(shown, None) is not None or not edited.startswith(shown):
+        return edited
+    pasted = edited.removeprefix(shown).strip()
+    return pasted if pasted.startswith("{") else edited
+
+
 def _misfit(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> str | None:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError

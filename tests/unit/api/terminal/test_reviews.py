@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from api.terminal.reviews import Answer, allowed_choices, arguments_json, problem_of, read_answer
+from api.terminal.reviews import Answer, allowed_choices, arguments_json, meant_arguments, problem_of, read_answer
 
 ALL = ("yes", "no", "edit", "response")
 SCHEMA = {
@@ -72,3 +72,16 @@ def test_long_arguments_are_opened_on_several_lines() -> None:
     assert arguments_json(arguments, 80) == '{"hotel_name": "全季", "guests": ["Ann", "Bob"]}'
     opened = arguments_json(arguments, 20)
     assert "\n" in opened and json.loads(opened) == arguments
+
+
+@pytest.mark.parametrize(
+    ("shown", "edited", "meant"),
+    [
+        ('{"a": 1}', '{"a": 2}', '{"a": 2}'),
+        ('{"a": 1}', '{"a": 1} {"b": 2}', '{"b": 2}'),
+        ('{"a": 1}', '{"a": 1}x', '{"a": 1}x'),
+        ('{"a": ', '{"a": {"b": 2}}', '{"a": {"b": 2}}'),  # the rest of what was shown as invalid
+    ],
+)
+def test_arguments_that_are_pasted_behind_whole_ones_take_their_place(shown: str, edited: str, meant: str) -> None:
+    assert meant_arguments(edited, shown) == meant
