@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -54,6 +55,21 @@ async def test_whole_calls_have_their_gaps(target: Target, monkeypatch: pytest.M
     assert (figures.broken, figures.silences) == ([], [])
     assert figures.turns >= 4 and len(figures.first_tokens) == figures.turns
     assert len(figures.gaps) > figures.turns
+
+
+async def test_callers_pause_between_their_turns(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole_turn, turns = many_calls._whole_turn, 0
+
+    async def counted(*given: Any) -> list[str]:
+        nonlocal turns
+        turns += 1
+        return await whole_turn(*given)
+
+    monkeypatch.setattr(many_calls, "_whole_turn", counted)
+    monkeypatch.setattr(many_calls, "INTERRUPTED_EVERY", 1000)
+    monkeypatch.setattr(many_calls, "CALLER_SECONDS", 0.5)
+    assert (await call(target, pauses=True)).broken == []
+    assert turns <= 4 * 3  # each call lasts for one exchange before it counts
 
 
 async def test_interrupted_calls_have_their_silences(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
