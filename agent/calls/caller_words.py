@@ -7,11 +7,10 @@ from typing import Final
 
 from agent.calls.words import WITHOUT_SPACES
 
-_NEW_WORD: Final = re.compile(rf"\W*\Z|[\W{WITHOUT_SPACES}]")
-
-
 MAX_WAITING: Final = 20_000
 """Characters of several texts that wait. Nobody says as much before a turn begins."""
+
+_NEW_WORD: Final = re.compile(rf"\W*\Z|[\W{WITHOUT_SPACES}]")
 
 
 class CallerWords:

@@ -14,7 +14,6 @@ LARGEST_SEED: Final = 2**63 - 1024
 
 TokenCount = Annotated[int, Field(ge=1, le=LARGEST_COUNT), NotBool]
 Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT), NotBool]
-Whole = Annotated[int, NotBool]
 Temperature = Annotated[float, Field(ge=0, le=2), NotBool]
 Probability = Annotated[float, Field(ge=0, le=1), NotBool]
 Penalty = Annotated[float, Field(ge=-2, le=2), NotBool]

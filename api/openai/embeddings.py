@@ -17,11 +17,11 @@ from api.http.admission import admit
 from api.http.auth import authenticated_caller
 from api.http.body import read_json_object, request_body, validate_body
 from api.http.direct_route import DirectRoute
-from api.http.numbers import Whole
 from api.http.sse import cancel_on_disconnect
 from api.http.text import NOT_BLANK_SCHEMA
 from config.errors import ModelNotFound, RequestError
 from config.models.deployments import Registry
+from config.parsing.sections import Integer
 from config.settings import Settings
 from router.embedding import Embedder
 
@@ -55,7 +55,7 @@ class EmbeddingRequest(BaseModel):
         },
     )
     encoding_format: Literal["float", "base64"] = "float"
-    dimensions: Whole | None = Field(None, description="Must be that of the group; models.yaml decides")
+    dimensions: Integer | None = Field(None, description="Must be that of the group; models.yaml decides")
 
     def texts(self) -> list[str]:
         """The texts to embed.

@@ -15,12 +15,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from agent.tools.caller_tools import CallerTool
 from agent.turn_request import TurnRequest
-from api.http.numbers import Penalty, Probability, Seed, Temperature, TokenCount, Whole
+from api.http.numbers import Penalty, Probability, Seed, Temperature, TokenCount
 from api.openai.messages import to_langchain
 from api.openai.request_schemas import FUNCTION, MESSAGES, TOOL, items
 from api.openai.tools import check_tool_count, check_tool_names, read_function, read_tool, read_tool_choice
 from api.openai.turn_options import TurnOptions
 from config.errors import RequestError
+from config.parsing.sections import Integer
 
 MAX_STOP = 4
 """Stop strings in one request, as in OpenAI's API."""
@@ -58,7 +59,7 @@ class ChatCompletionRequest(TurnOptions):
     tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
     functions: list[dict[str, Any]] | None = Field(None, json_schema_extra={"deprecated": True, **items(FUNCTION)})
     function_call: Literal["none", "auto"] | dict[str, Any] | None = Field(None, json_schema_extra={"deprecated": True})
-    n: Whole | None = Field(None, json_schema_extra={"enum": [1, None]})
+    n: Integer | None = Field(None, json_schema_extra={"enum": [1, None]})
     temperature: Temperature | None = None
     top_p: Probability | None = None
     max_tokens: TokenLimit = None
@@ -69,7 +70,7 @@ class ChatCompletionRequest(TurnOptions):
     frequency_penalty: Penalty | None = None
     logit_bias: dict[str, float] | None = None
     logprobs: StrictBool | None = Field(None, json_schema_extra={"enum": [False, None]})
-    top_logprobs: Whole | None = Field(None, json_schema_extra={"enum": [0, None]})
+    top_logprobs: Integer | None = Field(None, json_schema_extra={"enum": [0, None]})
     response_format: dict[str, Any] | None = None
     parallel_tool_calls: StrictBool | None = None
     reasoning_effort: str | None = None

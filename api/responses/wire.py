@@ -16,12 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from agent.tools.caller_tools import CallerTool
 from agent.turn_request import TurnRequest
-from api.http.numbers import Probability, Temperature, TokenCount, Whole
+from api.http.numbers import Probability, Temperature, TokenCount
 from api.openai.tools import check_tool_count, check_tool_names, read_function, read_tool_choice
 from api.openai.turn_options import TurnOptions
 from api.responses.input_items import Item, items_of, messages_of
 from api.responses.request_schema import FORMAT, INPUT, NOT_SUPPORTED, TOOL_CHOICE, TOOLS
 from config.errors import RequestError
+from config.parsing.sections import Integer
 
 MAX_METADATA = 16
 """Pairs, as in OpenAI's API."""
@@ -101,14 +102,14 @@ class ResponseRequest(TurnOptions):
     metadata: Metadata | None = None
     include: list[str] | None = None
     max_output_tokens: TokenCount | None = None
-    max_tool_calls: Whole | None = None
+    max_tool_calls: Integer | None = None
     parallel_tool_calls: StrictBool | None = None
     previous_response_id: str | None = None
     store: StrictBool | None = None
     background: StrictBool | None = None
     temperature: Temperature | None = None
     top_p: Probability | None = None
-    top_logprobs: Whole | None = Field(None, json_schema_extra={"enum": [0, None]})
+    top_logprobs: Integer | None = Field(None, json_schema_extra={"enum": [0, None]})
     truncation: Literal["auto", "disabled"] | None = Field(None, json_schema_extra={"enum": ["disabled", None]})
     service_tier: str | None = None
     prompt_cache_key: str | None = None
