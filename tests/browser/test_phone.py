@@ -97,8 +97,13 @@ async def test_a_call_survives_a_server_that_goes_away_and_needs_websockets(
         await expect(console.button("Call again")).to_be_focused()
 
 
-async def test_every_frame_has_its_effect(console: ConsolePage) -> None:
-    """Also those that are on their way while the caller interrupts."""
+async def test_every_frame_has_its_effect(browser: Browser, server: ServerProcess) -> None:
+    """Also those that are on their way while the caller interrupts. In a page of its own, since a relay stays."""
+    async with opened(browser, f"{server.url}/") as console:
+        await _hear_every_frame(console)
+
+
+async def _hear_every_frame(console: ConsolePage) -> None:
     sent: list[dict[str, Any]] = []
 
     def relay(socket: WebSocketRoute) -> None:
