@@ -7,6 +7,9 @@ from typing import Any
 
 import orjson
 
+from config.errors import BadAnswer
+from router.stream.tool_calls import NOT_SENDABLE
+
 
 def token_counts(usage: Mapping[str, Any]) -> dict[str, Any]:
     """The whole numbers of a usage object and its details. Other values are dropped, so that counts can be added.
@@ -42,15 +45,23 @@ def first_choice(choices: object) -> dict[str, Any] | None:
 
 
 def tool_call_fragment(call: Mapping[str, Any]) -> dict[str, Any]:
-    """A tool-call fragment with all keys. langchain-litellm silently drops a fragment that lacks one."""
+    """A tool-call fragment with all keys. langchain-litellm silently drops a fragment that lacks one.
+
+    Raises:
+        BadAnswer: the arguments are an object that is not JSON for everybody.
+    """
     function = call.get("function")
     function = function if isinstance(function, dict) else {}
     name, arguments = function.get("name"), function.get("arguments")
     if arguments is not None and not isinstance(arguments, str):  # some providers do not encode them
-        arguments = orjson.dumps(arguments).decode()
+        try:
+            arguments = orjson.dumps(arguments).decode()
+        except orjson.JSONEncodeError as exc:
+            raise BadAnswer(NOT_SENDABLE) from exc
+    id = call.get("id")
     return {
         "index": call["index"] if type(call.get("index")) is int else None,
-        "id": str(call.get("id") or "") or None,
+        "id": str(id) if id and isinstance(id, str | int) else None,
         "type": "function",
         "function": {"name": name if isinstance(name, str) and name else None, "arguments": arguments},
     }

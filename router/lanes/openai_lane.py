@@ -25,6 +25,8 @@ from router.providers.error_body import redacted
 from router.providers.provider_errors import from_response, from_transport
 from router.stream.sse_events import EventParser
 
+END_TIMEOUT: Final = 1.0
+"""Seconds to wait after the finish reason for the usage and `[DONE]`, which some providers never send."""
 DRAIN_TIMEOUT: Final = 0.05
 """Seconds to wait after `[DONE]` for the end of the response, so that the connection can be reused."""
 MAX_ERROR_BYTES: Final = 64 * 1024
@@ -126,12 +128,19 @@ async def _answer(response: aiohttp.ClientResponse, deployment_id: str) -> Async
 
 
 async def _body(response: aiohttp.ClientResponse, reader: ChunkReader) -> AsyncGenerator[bytes, None]:
-    """Yields the response body as it arrives. Ignores a connection that breaks after the finish reason."""
+    """Yields the response body as it arrives. Ignores a connection that breaks or hangs after the finish reason."""
+    clock, until = asyncio.get_running_loop().time, None
     try:
         async with aclosing(iter_decompressed(response)) as reads:
-            async for data in reads:
+            while True:
+                if until is None and reader.finished:
+                    until = clock() + END_TIMEOUT
+                async with asyncio.timeout_at(until):
+                    data = await anext(reads, None)
+                if data is None:
+                    break
                 yield data
-    except TRANSPORT_ERRORS as exc:
+    except TRANSPORT_ERRORS as exc:  # TimeoutError is one of them
         if not reader.finished:
             raise from_transport(exc, response_started=True) from exc
 

@@ -16,6 +16,9 @@ from router.providers.litellm_import import litellm
 
 MAX_PROVIDER_TEXT: Final = 2000
 
+MAX_RETRY_AFTER: Final = 31 * 24 * 3600.0
+"""Seconds: a month, the longest time over which providers count. A longer wait is a mistake, and not obeyed."""
+
 _CONTEXT_CODES: Final = frozenset(
     {"context_length_exceeded", "context_window_exceeded", "model_context_window_exceeded"}
 )
@@ -97,8 +100,16 @@ class ErrorBody:
     def parse(cls, body: object, text: str) -> ErrorBody:
         """Read a decoded body (`{"error": {...}}`, its inner object, or anything else) and its original `text`.
 
-        Without a body, the JSON object inside `text`, where LiteLLM keeps it, is read instead.
+        Without a body, the JSON object inside `text`, where LiteLLM keeps it, is read instead. A body that is nested
+        too deep says nothing.
         """
+        try:
+            return cls._read(body, text)
+        except RecursionError:
+            return cls(text=redacted(text))
+
+    @classmethod
+    def _read(cls, body: object, text: str) -> ErrorBody:
         body = body if body is not None else _object_in(text)
         body = body[0] if isinstance(body, list) and body else body  # Google's OpenAI-compatible endpoint
         error = body.get("error", body) if isinstance(body, Mapping) else body
@@ -180,20 +191,20 @@ def redacted(text: str) -> str:
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Seconds to wait, from `retry-after-ms` or `retry-after` (seconds or a date); None without a valid one."""
-    if (milliseconds := _seconds(headers.get("retry-after-ms"))) is not None:
-        return milliseconds / 1000
-    value = headers.get("retry-after")
-    if value is None or (seconds := _seconds(value)) is not None:
-        return None if value is None else seconds
+    if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
+        return _credible(milliseconds / 1000)
+    value = headers.get("retry-after", "")
+    if (seconds := _number(value)) is not None:
+        return _credible(seconds)
     try:
         when = parsedate_to_datetime(value)
-    except ValueError:
+        when = when if when.tzinfo else when.replace(tzinfo=UTC)
+        return _credible(max((when - (now or datetime.now(UTC))).total_seconds(), 0.0))
+    except (ValueError, OverflowError):
         return None
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return max((when - (now or datetime.now(UTC))).total_seconds(), 0.0)
 
 
-def _seconds(value: str | None) -> float | None:
+def _number(value: str | None) -> float | None:
     try:
         number = float(value or "")
     except ValueError:
@@ -201,10 +212,14 @@ def _seconds(value: str | None) -> float | None:
     return number if math.isfinite(number) and number >= 0 else None
 
 
+def _credible(seconds: float) -> float | None:
+    return seconds if seconds <= MAX_RETRY_AFTER else None
+
+
 def _retry_delay(text: str) -> float | None:
     """Google names the time to wait in the body alone, as google.rpc.RetryInfo: https://google.aip.dev/193."""
     found = _RETRY_DELAY.search(text)
-    return float(found.group(1)) if found else None
+    return _credible(float(found.group(1))) if found else None
 
 
 def _status(code: object) -> int | None:

@@ -6,6 +6,7 @@ message.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
@@ -143,7 +144,11 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes) -> Switc
 
 def from_event(event: Mapping[str, Any]) -> SwitchboardError:
     """Map an `error` object inside a stream or inside a response with status 200."""
-    error_body = ErrorBody.parse(event, orjson.dumps(event.get("error")).decode())
+    try:
+        text = json.dumps(event.get("error"))  # orjson refuses half a character, or a long integer
+    except RecursionError:
+        text = ""
+    error_body = ErrorBody.parse(event, text)
     return from_status(429 if error_body.is_rate_limit else error_body.status, error_body)
 
 

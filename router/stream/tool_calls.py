@@ -17,6 +17,8 @@ from router.stream.valid_text import valid_text
 MAX_CALLS = 128
 MAX_ARGUMENT_CHARS = 1 << 20
 
+NOT_SENDABLE: Final = "the provider sent a tool call whose arguments are not JSON that can be sent again"
+
 PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 """An id that every provider but Mistral accepts."""
 
@@ -29,6 +31,8 @@ class ToolCallCollector:
 
     def __init__(self) -> None:
         self._calls: dict[int, dict[str, Any]] = {}
+        self._newest: dict[int, int] = {}
+        """The place in `_calls` of the newest call, by the provider's index."""
         self.original_ids: dict[str, str] = {}
 
     def __bool__(self) -> bool:
@@ -61,11 +65,14 @@ class ToolCallCollector:
             # Some providers send no index, and repeat the id instead.
             known = next((at for at, call in self._calls.items() if id and call["id"] == id), None)
             index = max(self._calls, default=-1) + (1 if id or not self._calls else 0) if known is None else known
-        call = self._calls.get(index)
+        place = self._newest.get(index, index)
+        call = self._calls.get(place)
         if call and id and call["id"] and id != call["id"]:
-            # Some providers send several complete calls with index 0; a different id is a different call.
-            index = max(self._calls) + 1
-        return self._calls.setdefault(index, {"id": None, "name": None, "arguments": [], "size": 0})
+            # Some providers send several calls with index 0; a different id is a different call.
+            same = (at for at, each in self._calls.items() if each["index"] == index and each["id"] == id)
+            place = next(same, max(self._calls) + 1)
+        self._newest[index] = place
+        return self._calls.setdefault(place, {"index": index, "id": None, "name": None, "arguments": [], "size": 0})
 
     def complete_calls(self) -> list[dict[str, Any]]:
         """The calls in order, each as one OpenAI tool-call delta with all keys. Indexes start at 0.
@@ -93,7 +100,7 @@ def _complete_call(number: int, call: Mapping[str, Any]) -> dict[str, Any]:
         parsed = orjson.loads(arguments)
         orjson.dumps(json.loads(arguments))  # the agent reads them so, and orjson rounds long integers
     except (ValueError, TypeError, RecursionError) as exc:
-        raise BadAnswer("the provider sent a tool call whose arguments are not JSON that can be sent again") from exc
+        raise BadAnswer(NOT_SENDABLE) from exc
     if not call["name"] or not _is_valid(call["name"]) or not isinstance(parsed, dict):
         raise BadAnswer("the provider sent a tool call without a name, or whose arguments are not an object")
     return {

@@ -16,6 +16,7 @@ import pytest
 from aiohttp.base_protocol import BaseProtocol
 from pydantic import SecretStr
 
+import router.lanes.openai_lane
 from config.errors import (
     AnswerCut,
     AttemptError,
@@ -362,6 +363,31 @@ async def test_malformed_events_are_skipped_and_logged(openai_lane: Lane, caplog
 
 async def test_a_connection_that_breaks_after_the_finish_reason_is_no_error(openai_lane: Lane) -> None:
     assert reasons(await heard(openai_lane, streaming(event({"content": "a"}), END, end=False))) == ["stop"]
+
+
+async def test_a_provider_that_hangs_after_the_finish_reason_has_answered(
+    openai_lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(router.lanes.openai_lane, "END_TIMEOUT", 0.2)
+    async with local_provider(stalling(event({"content": "a"}), END, USAGE_EVENT)) as provider, asyncio.timeout(5):
+        chunks = [chunk async for chunk in openai_lane.stream(request_to(provider))]
+    assert (joined(chunks), reasons(chunks), chunks[-1]["usage"]) == ("a", ["stop"], USAGE)
+
+
+async def test_a_provider_that_only_pings_after_the_finish_reason_has_answered(
+    openai_lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(router.lanes.openai_lane, "END_TIMEOUT", 0.2)
+
+    async def pinging(writer: asyncio.StreamWriter) -> None:
+        writer.write(EVENT_STREAM + b"".join(map(chunked, [event({"content": "a"}), END])))
+        while True:
+            writer.write(chunked(b": ping\n\n"))
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    async with asyncio.timeout(5):
+        assert reasons(await heard(openai_lane, pinging)) == ["stop"]
 
 
 async def test_an_event_without_end_is_a_bad_answer(openai_lane: Lane) -> None:

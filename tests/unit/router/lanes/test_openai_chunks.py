@@ -62,6 +62,8 @@ def test_reasoning_and_tool_calls_are_never_merged_with_text() -> None:
     [
         ({"index": 0, "function": {"arguments": "{"}}, {"index": 0, "id": None, "name": None, "arguments": "{"}),
         ({"index": 0, "id": "", "function": {"name": ""}}, {"index": 0, "id": None, "name": None, "arguments": None}),
+        ({"id": 7}, {"index": None, "id": "7", "name": None, "arguments": None}),
+        ({"id": ["x"]}, {"index": None, "id": None, "name": None, "arguments": None}),
         ({"id": "x"}, {"index": None, "id": "x", "name": None, "arguments": None}),
         ({"index": True, "function": None}, {"index": None, "id": None, "name": None, "arguments": None}),
         (
@@ -211,6 +213,19 @@ def test_nothing_after_done_is_read() -> None:
 def test_an_error_inside_the_stream_is_raised() -> None:
     with pytest.raises(BadAnswer):
         ChunkReader().read([b'{"error": {"message": "boom"}}'])
+
+
+@pytest.mark.parametrize("value", [rb'"half a character: \ud800"', rb"99999999999999999999, " rb'"message": "\ud800"'])
+def test_an_error_that_json_can_hold_but_orjson_cannot_write_is_raised(value: bytes) -> None:
+    with pytest.raises(BadAnswer):
+        ChunkReader().read([b'{"error": {"code": %b}}' % value])
+
+
+@pytest.mark.parametrize("value", [rb'"\ud800"', rb'[99999999999999999999, "\ud800"]', b"[" * 400 + b"]" * 400])
+def test_arguments_that_are_an_object_but_not_json_for_everybody_make_a_bad_answer(value: bytes) -> None:
+    call = b'{"index": 0, "id": "x", "function": {"name": "f", "arguments": {"a": %b}}}' % value
+    with pytest.raises(BadAnswer):
+        ChunkReader().read([b'{"choices": [{"index": 0, "delta": {"tool_calls": [%b]}}]}' % call])
 
 
 def test_a_whole_completion_becomes_chunks() -> None:

@@ -232,6 +232,11 @@ def test_the_providers_text_is_redacted_and_truncated() -> None:
         ({"retry-after": "-3"}, None),
         ({"retry-after": "inf"}, None),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "1e300"}, None),
+        ({"retry-after-ms": "1e300"}, None),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, None),
+        ({"retry-after": "Fri, 31 Dec 99999999999999999999 23:59:59 GMT"}, None),
+        ({"retry-after": "Fri, 02 Jan 2026 00:00:30 +99999999999999999"}, None),
         ({}, None),
     ],
 )
@@ -258,6 +263,21 @@ def test_googles_time_to_wait_stands_in_the_body(headers: dict[str, str], second
     error = from_response(429, httpx.Headers(headers), said)
     assert isinstance(error, RateLimited)
     assert error.retry_after == seconds
+
+
+def test_a_time_in_the_body_that_no_provider_can_mean_is_none() -> None:
+    said = b'{"error":{"code":429,"details":[{"retryDelay":"%bs"}]}}' % (b"9" * 400)
+    error = from_response(429, NO_HEADERS, said)
+    assert isinstance(error, RateLimited)
+    assert error.retry_after is None
+
+
+@pytest.mark.parametrize("form", ['{"message":%s}', '{"code":%s}', '{"detail":%s}', "%s"])
+@pytest.mark.parametrize("depth", [300, 1000])
+def test_an_error_that_is_nested_too_deep_is_an_error_all_the_same(form: str, depth: int) -> None:
+    nested = form % ("[" * depth + "]" * depth)
+    assert isinstance(from_response(500, NO_HEADERS, nested.encode()), ProviderOverloaded)
+    assert isinstance(from_event({"error": orjson.loads(nested)}), BadAnswer)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,15 @@ def test_complete_calls_that_all_have_index_zero_stay_separate() -> None:
     ]
 
 
+def test_pieces_belong_to_the_newest_of_the_calls_with_their_index() -> None:
+    assert whole(
+        [fragment(0, "x", "now", "")],
+        [fragment(0, "y", "sub", ""), fragment(1, "z", "add", "{")],
+        [fragment(0, None, None, '{"a"')],
+        [fragment(0, "y", None, ":2}"), fragment(1, None, None, "}")],
+    ) == [("now", "{}"), ("sub", '{"a":2}'), ("add", "{}")]
+
+
 def test_a_call_without_arguments_gets_an_empty_object() -> None:
     assert whole([fragment(0, None, "now", "")]) == [("now", "{}")]
 
