@@ -7,6 +7,7 @@ happens before the application sees the request, except `mark_authenticated`.
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -26,6 +27,9 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_HEADERS: Final = 100
 
 HEAD_LIMITS: Final = f"The request's head must have at most {MAX_HEAD_BYTES} bytes and {MAX_HEADERS} headers."
+
+OFFER_OF_HTTP_2: Final = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n)", re.IGNORECASE)
+"""A header that Java's HttpClient sends by default, to be ignored; uvicorn's parser skips the body after it."""
 
 LINGER: Final = 1.0
 """Seconds in which a connection that is idle while the server stops may still send a request.
@@ -108,6 +112,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._is_complete = self._progressed = False
+        if not self._in_body and b"h2c" in data:
+            head, end, rest = data.partition(b"\r\n\r\n")
+            data = OFFER_OF_HTTP_2.sub(b"", head + end[:2]) + end[2:] + rest
         super().data_received(data)
         if self.transport.is_closing():
             return

@@ -233,6 +233,20 @@ async def test_a_silent_connection_is_closed() -> None:
         assert await connection.answer() == b""
 
 
+@pytest.mark.parametrize("upgrade", [b"Upgrade: h2c\r\n", b"upgrade:h2c \r\n"])
+async def test_an_offer_of_http_2_is_not_taken(upgrade: bytes) -> None:
+    """Java's HttpClient makes it by default, and sends the body after it."""
+    head = b"POST /trusted HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nContent-Length: 17\r\nHost: x\r\n"
+    offer = head + b"HTTP2-Settings: AAEAAEAA\r\n" + upgrade + b"User-Agent: Java-http-client/21\r\n\r\n"
+    async with guarded() as server:
+        connection = await server.connect()
+        for _ in range(2):
+            await connection.send(offer)
+            await connection.send(b"\r\nUpgrade: h2c\r\n.")
+            assert b"200 OK" in await connection.head()
+            assert await connection.reader.readexactly(8) == b"17 bytes"
+
+
 async def test_a_long_answer_has_no_timeout() -> None:
     async with guarded(head_timeout=0.2, body_timeout=0.2) as server:
         connection = await server.connect()
