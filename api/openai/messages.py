@@ -204,15 +204,24 @@ def check_length(values: Sequence[Any], limit: int, place: str, kind: str) -> No
 
 
 def with_placeholder_results(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
-    """The messages, with a result for each tool call that has none."""
-    answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
-    result: list[AnyMessage] = []
+    """The messages, with one result for each tool call right after it, where providers want it.
+
+    A result that comes later, such as after what a person said meanwhile, moves there.
+    """
+    steps: list[tuple[AnyMessage, dict[str, ToolMessage]]] = []
+    results_of: dict[str, dict[str, ToolMessage]] = {}
     for message in messages:
-        result.append(message)
+        if isinstance(message, ToolMessage):
+            results_of[message.tool_call_id][message.tool_call_id] = message
+            continue
+        results: dict[str, ToolMessage] = {}
+        steps.append((message, results))
         if isinstance(message, AIMessage):
-            result += [
-                ToolMessage(content=NOT_ANSWERED, tool_call_id=str(call["id"]))
-                for call in message.tool_calls
-                if call["id"] not in answered
-            ]
+            results_of |= {str(call["id"]): results for call in message.tool_calls}
+    result: list[AnyMessage] = []
+    for message, results in steps:
+        result.append(message)
+        for call in message.tool_calls if isinstance(message, AIMessage) else ():
+            id = str(call["id"])
+            result.append(results.get(id) or ToolMessage(content=NOT_ANSWERED, tool_call_id=id))
     return result

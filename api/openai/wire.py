@@ -45,7 +45,7 @@ TokenLimit = Annotated[TokenCount | None, Unlimited]
 class StreamOptions(BaseModel):
     model_config = ConfigDict(extra="allow")
 
-    include_usage: StrictBool = False
+    include_usage: StrictBool | None = False
 
 
 class ChatCompletionRequest(TurnOptions):

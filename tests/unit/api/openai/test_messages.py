@@ -65,6 +65,31 @@ def test_a_call_that_nobody_answered_is_answered_so_that_providers_take_the_hist
     assert (read[1].content, read[1].tool_call_id) == (NOT_ANSWERED, "c1")
 
 
+def test_a_result_that_comes_after_what_a_person_said_follows_its_call() -> None:
+    calls = asked("c1")["tool_calls"] + asked("c2")["tool_calls"]
+    read = to_langchain(
+        [
+            {"role": "assistant", "content": None, "tool_calls": calls},
+            {"role": "tool", "tool_call_id": "c1", "content": "1"},
+            {"role": "user", "content": "Are you there?"},
+            {"role": "tool", "tool_call_id": "c2", "content": "2"},
+        ]
+    )
+    assert [str(message.content) for message in read] == ["", "1", "2", "Are you there?"]
+
+
+def test_a_call_whose_id_was_answered_before_is_answered_too() -> None:
+    read = to_langchain(
+        [
+            asked("c1"),
+            {"role": "tool", "tool_call_id": "c1", "content": "1"},
+            asked("c1"),
+            {"role": "user", "content": "Hm"},
+        ]
+    )
+    assert [str(message.content) for message in read] == ["", "1", "", NOT_ANSWERED, "Hm"]
+
+
 @pytest.mark.parametrize(
     ("written", "read"),
     [

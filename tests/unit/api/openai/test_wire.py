@@ -29,6 +29,10 @@ def test_a_token_limit_of_minus_one_is_none() -> None:
     assert understood(max_tokens=-1, max_completion_tokens=-1).params == {}
 
 
+def test_a_field_that_is_null_is_not_set() -> None:
+    assert understood(stream=None, stream_options={"include_usage": None}, n=None, tools=None, user=None).params == {}
+
+
 def test_unknown_fields_are_accepted() -> None:
     assert understood(call={"id": 7}, phoneNumber={}, customer=None, elevenlabs_extra_body="x").session_key is None
 
