@@ -35,6 +35,7 @@ from router.lanes.base import Chunk
 from router.policy import Decision, GiveUp, NextGroup, RetryHere, decide
 from router.providers.model_facts import supports_prefill
 from router.routed_turn import RoutedTurn
+from router.stream.json_splice import JsonSplice, is_json
 from router.stream.splice import Splice, continuation_messages
 
 log = structlog.get_logger(__name__)
@@ -54,7 +55,7 @@ class ModelCall:
         self._params = params
         self._plan = AttemptPlan(turn, sum(_text_length(message.get("content")) for message in messages))
         self._spoken: list[str] = []
-        self._splice: Splice | None = None
+        self._splice: Splice | JsonSplice | None = None
         self._refused_prefill: set[str] = set()
         self._failures: dict[tuple[str, str], SwitchboardError] = {}
 
@@ -102,7 +103,8 @@ class ModelCall:
     def _attempt(self, model: str, deployment: Deployment) -> AsyncGenerator[Chunk, None]:
         """One attempt, or an attempt and its hedge."""
         spoken = "".join(self._spoken)
-        self._splice = Splice(spoken, prefilled=self._prefills(deployment)) if spoken else None
+        splice = JsonSplice if is_json(spoken, self._params) else Splice
+        self._splice = splice(spoken, prefilled=self._prefills(deployment)) if spoken else None
         attempt = Attempt(self._turn, model, deployment, continues=bool(spoken))
         messages = self._messages
         if spoken:
@@ -133,7 +135,8 @@ class ModelCall:
         if text:
             new = self._splice.take(text)
         else:
-            new, self._splice = self._splice.end(), None
+            ended_early = chunk["choices"][0]["finish_reason"] in ("length", "content_filter")
+            new, self._splice = self._splice.end(complete=not ended_early), None
         if new:
             self._spoken.append(new)
             yield _text(new)

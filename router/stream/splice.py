@@ -112,8 +112,8 @@ class Splice:
         # A provider that sends no letters, only white space or dashes, must not be held back for ever.
         return self._release(len(self._received) > 4 * len(self._spoken) + 200)
 
-    def end(self) -> str:
-        """The fallback's text has ended; returns what is new of the text held back."""
+    def end(self, *, complete: bool = True) -> str:
+        """The fallback's text has ended; returns what is new of the text held back. `complete` makes no difference."""
         return "" if self._state == "passing" else self._release(True)
 
     def _release(self, must_decide: bool) -> str:

@@ -376,6 +376,18 @@ async def test_a_continuation_that_breaks_off_too_is_continued_in_turn() -> None
     assert await answer(router) == WHOLE
 
 
+async def test_json_that_breaks_off_is_completed_or_is_an_error_but_never_broken() -> None:
+    begun, other, again = '{"answer": "Hel', [text('{"answer": "Hi"}'), finish()], '{"answer":"Hello"}'
+    scripts = {"a": [[text(begun), AnswerCut("reset")]] * 2, "b": [other] * 3, "c": [[text(again), finish()]]}
+    lane = ScriptedLane(scripts)
+    three = [deployment(name, order=order) for order, name in enumerate("abc")]
+    json_object = {"response_format": {"type": "json_object"}}
+    assert said(await read(router_over(lane, *three).begin("main"), **json_object)) == '{"answer": "Hello"}'
+    assert lane.tried == ["a", "b", "c"]
+    with pytest.raises(AnswerInterrupted):
+        await read(router_over(lane, *three[:2]).begin("main"), **json_object)
+
+
 async def test_an_answer_that_nothing_can_continue_is_never_passed_off_as_whole() -> None:
     lane = ScriptedLane({"a": [[text("Hel"), AnswerCut("reset")], [AnswerCut("again")]]})
     stream = ModelCall(router_over(lane, deployment("a")).begin("main"), [], {}).chunks()
