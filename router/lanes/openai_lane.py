@@ -25,7 +25,7 @@ from router.providers.error_body import redacted
 from router.providers.provider_errors import from_response, from_transport
 from router.stream.sse_events import EventParser
 
-END_TIMEOUT: Final = 1.0
+END_TIMEOUT: Final = 0.5
 """Seconds to wait after the finish reason for the usage and `[DONE]`, which some providers never send."""
 DRAIN_TIMEOUT: Final = 0.05
 """Seconds to wait after `[DONE]` for the end of the response, so that the connection can be reused."""
