@@ -29,6 +29,8 @@ END_TIMEOUT: Final = 0.5
 """Seconds to wait after the finish reason for the usage and `[DONE]`, which some providers never send."""
 DRAIN_TIMEOUT: Final = 0.05
 """Seconds to wait after `[DONE]` for the end of the response, so that the connection can be reused."""
+ERROR_BODY_TIMEOUT: Final = 1.0
+"""Seconds to wait for the body of an error, whose status alone says what to do next."""
 MAX_ERROR_BYTES: Final = 64 * 1024
 MAX_WHOLE_ANSWER_BYTES: Final = 8 * 1024 * 1024
 MAX_ENDPOINTS: Final = 1024
@@ -169,10 +171,10 @@ async def _whole(data: bytes, reads: AsyncIterator[bytes]) -> dict[str, Any]:
 
 
 async def _error(response: aiohttp.ClientResponse) -> SwitchboardError:
-    """The error for a status other than 200. Reads at most MAX_ERROR_BYTES of the body."""
+    """The error for a status other than 200. Reads at most MAX_ERROR_BYTES of the body, within ERROR_BODY_TIMEOUT."""
     body = bytearray()
     try:
-        async with aclosing(iter_decompressed(response)) as reads:
+        async with asyncio.timeout(ERROR_BODY_TIMEOUT), aclosing(iter_decompressed(response)) as reads:
             async for data in reads:
                 body += data
                 if len(body) >= MAX_ERROR_BYTES:

@@ -411,6 +411,21 @@ async def test_only_the_beginning_of_a_long_error_body_is_read(openai_lane: Lane
     assert MAX_ERROR_BYTES <= written < 100 * MAX_ERROR_BYTES
 
 
+async def test_an_error_whose_body_never_ends_is_known_by_its_status(
+    openai_lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(router.lanes.openai_lane, "ERROR_BODY_TIMEOUT", 0.1)
+
+    async def hangs(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 429 Slow down\r\nRetry-After: 7\r\nContent-Length: 100\r\n\r\n{")
+        await asyncio.Event().wait()
+
+    with pytest.raises(RateLimited) as caught:
+        async with asyncio.timeout(5):
+            await heard(openai_lane, hangs)
+    assert caught.value.retry_after == 7
+
+
 async def test_a_connection_is_reused_by_the_next_turn(openai_lane: Lane) -> None:
     async def in_two_packets(writer: asyncio.StreamWriter) -> None:
         writer.write(EVENT_STREAM + b"".join(map(chunked, [event({"content": "a"}), END, DONE])))
