@@ -56,6 +56,7 @@ class ModelCall:
         self._plan = AttemptPlan(turn, sum(_text_length(message.get("content")) for message in messages))
         self._spoken: list[str] = []
         self._splice: Splice | JsonSplice | None = None
+        self._refuses = False
         self._refused_prefill: set[str] = set()
         self._failures: dict[tuple[str, str], SwitchboardError] = {}
 
@@ -133,13 +134,14 @@ class ModelCall:
             yield chunk
             return
         if text:
+            self._refuses = bool(delta.get("refusal"))
             new = self._splice.take(text)
         else:
             ended_early = chunk["choices"][0]["finish_reason"] in ("length", "content_filter")
             new, self._splice = self._splice.end(complete=not ended_early), None
         if new:
             self._spoken.append(new)
-            yield _text(new)
+            yield _text(new, self._refuses)
         if not text:
             yield chunk
 
@@ -187,8 +189,9 @@ def _text_length(content: Any) -> int:
     return len(content or "")
 
 
-def _text(content: str) -> Chunk:
-    return {"choices": [{"index": 0, "delta": {"role": "assistant", "content": content}, "finish_reason": None}]}
+def _text(content: str, refuses: bool) -> Chunk:
+    delta = {"role": "assistant", "content": content} | ({"refusal": content} if refuses else {})
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
 
 
 def _without_addresses(text: str) -> str:

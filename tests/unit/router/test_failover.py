@@ -376,6 +376,21 @@ async def test_a_continuation_that_breaks_off_too_is_continued_in_turn() -> None
     assert await answer(router) == WHOLE
 
 
+async def test_the_rest_of_a_refusal_is_a_refusal() -> None:
+    def refusal(words: str) -> Chunk:
+        return delta({"content": words, "refusal": words})
+
+    lane = ScriptedLane(
+        {
+            "a": [[refusal("I can not"), AnswerCut("reset")]],
+            "b": [[refusal("I can "), refusal("not do that."), finish()]],
+        }
+    )
+    chunks = await read(router_over(lane, deployment("a", order=1), deployment("b", order=2)).begin("main"))
+    refused = [choice["delta"].get("refusal") or "" for chunk in chunks for choice in chunk["choices"]]
+    assert "".join(refused) == said(chunks) == "I can not do that."
+
+
 async def test_json_that_breaks_off_is_completed_or_is_an_error_but_never_broken() -> None:
     begun, other, again = '{"answer": "Hel', [text('{"answer": "Hi"}'), finish()], '{"answer":"Hello"}'
     scripts = {"a": [[text(begun), AnswerCut("reset")]] * 2, "b": [other] * 3, "c": [[text(again), finish()]]}
