@@ -129,7 +129,8 @@ def mode_of(*names: str | None) -> str | None:
         parts = name.split("/")
         found = [models[each].mode for n in range(len(parts)) if (each := "/".join(parts[n:])) in models]
         # Some models are listed by size only, as `azure/hd/1024-x-1024/dall-e-3`.
-        found = found or [facts.mode for listed, facts in models.items() if listed.endswith(f"/{parts[-1]}")]
+        by_size = re.compile(rf"(.*/)?\d+-x-\d+/{re.escape(parts[-1])}")
+        found = found or [facts.mode for listed, facts in models.items() if by_size.fullmatch(listed)]
         if found:
             return found[0]
     return None

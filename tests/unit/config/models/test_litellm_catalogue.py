@@ -68,3 +68,8 @@ def test_the_mode_of_a_model_is_found_with_and_without_its_provider() -> None:
     assert mode_of(None, "nothing", "openai/whisper-1") == "audio_transcription"
     assert mode_of("openai/dall-e-3") == "image_generation"
     assert mode_of("nothing/at-all") is None
+
+
+@pytest.mark.parametrize("name", ["openai/fast", "hosted_vllm/base", "openai/nova", "ollama_chat/best", "vllm/dev"])
+def test_a_name_of_ones_own_is_not_another_providers_model(name: str) -> None:
+    assert mode_of(name) is None
