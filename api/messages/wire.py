@@ -23,6 +23,7 @@ from api.messages.content import to_langchain
 from api.messages.request_schemas import FORMAT, MESSAGES, SYSTEM, TOOLS
 from api.messages.tools import ToolChoice, read_tool_choice, read_tools
 from api.openai.turn_options import TurnOptions
+from api.openai.wire import MAX_STOP
 from config.errors import RequestError
 from router.providers.supported_params import IF_SUPPORTED
 from router.token_estimate import text_tokens
@@ -141,7 +142,7 @@ class MessagesRequest(CountTokensRequest):
     """Anthropic's request for a message (https://platform.claude.com/docs/en/api/messages/create)."""
 
     max_tokens: TokenCount
-    stop_sequences: list[str] | None = None
+    stop_sequences: list[str] | None = Field(None, max_length=MAX_STOP)
     temperature: Temperature | None = None
     top_p: Probability | None = None
     top_k: Count | None = None

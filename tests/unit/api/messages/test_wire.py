@@ -64,6 +64,12 @@ def test_only_a_caller_that_asks_for_thoughts_reads_them(thinking: dict[str, Any
     assert asked(thinking=thinking).shows_thinking is shows
 
 
+def test_stop_sequences_that_would_not_be_sent_are_refused() -> None:
+    assert understood(stop_sequences=list("abcd")).params["stop"] == ["a", "b", "c", "d"]
+    with pytest.raises(RequestError, match="stop_sequences"):
+        understood(stop_sequences=list("abcde"))
+
+
 def test_a_tool_keeps_its_schema() -> None:
     (tool,) = understood(tools=[{**ADD, "type": "custom", "cache_control": {"type": "ephemeral"}}]).caller_tools
     assert (tool.name, tool.description, tool.parameters) == ("add", "Adds.", ADD["input_schema"])
