@@ -17,6 +17,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemM
 from pydantic_core import from_json
 
 from api.http.body import MAX_DEPTH, depth
+from api.openai.request_schemas import PART_TYPES
 from config.errors import RequestError
 
 NOT_ANSWERED = "No result was reported for this call."
@@ -72,6 +73,7 @@ class _Converter:
             case "system" | "developer":
                 self.converted.append(SystemMessage(content=content, additional_kwargs=extra))
             case "user":
+                _check_parts(content, f"{place}.content")
                 self.converted.append(HumanMessage(content=content, additional_kwargs=extra))
             case "assistant":
                 calls = _calls(message, place)
@@ -125,6 +127,18 @@ def content_of(content: Any, place: str) -> str | list[str | dict[Any, Any]]:
         # Not every provider accepts a list of text parts. Other keys, such as a cache's, belong to one part.
         return "".join(part["text"] for part in parts)
     return [*parts]
+
+
+def _check_parts(content: str | list[str | dict[Any, Any]], place: str) -> None:
+    """Raise RequestError for a part of a user's message that no provider takes."""
+    for number, part in enumerate(content):
+        if isinstance(part, dict):
+            kind, at = part["type"], f"{place}[{number}]"
+            if kind not in PART_TYPES:
+                known = ", ".join(PART_TYPES)
+                raise RequestError(f"{at}.type is {kind!r}; it must be one of {known}.", param=f"{at}.type")
+            if kind == "image_url" and not isinstance(part.get("image_url"), str | dict):
+                raise RequestError(f"{at}.image_url must be an object with a url.", param=f"{at}.image_url")
 
 
 def _refusal_as_text(part: dict[str, Any]) -> dict[Any, Any]:

@@ -29,7 +29,20 @@ _PART: Final[Schema] = {
         _object("type", type={"type": "string", "not": {"const": "text"}}),
     ]
 }
+PART_TYPES: Final = (
+    *("text", "image_url", "input_audio", "file", "audio_url", "video_url", "document"),
+    *("guarded_text", "grounding_source", "query"),
+)
+"""The parts of a user's message that LiteLLM takes, at some providers."""
+_USER_PART: Final[Schema] = {
+    "anyOf": [
+        _PART["anyOf"][0],
+        _object("type", "image_url", type={"const": "image_url"}, image_url={"type": ["string", "object"]}),
+        _object("type", type={"enum": list(PART_TYPES[2:])}),
+    ]
+}
 _CONTENT: Final[Schema] = {"anyOf": [_TEXT, {"type": "array", "items": _PART, "maxItems": 1000}, _NULL]}
+_USER_CONTENT: Final[Schema] = {"anyOf": [_TEXT, {"type": "array", "items": _USER_PART, "maxItems": 1000}, _NULL]}
 _FUNCTION: Final = _object("name", name=_TEXT)
 _ID: Final[Schema] = {"type": "string", "minLength": 1}
 _CALL: Final[Schema] = {
@@ -43,7 +56,8 @@ MESSAGES: Final[Schema] = {
     "maxItems": 2000,
     "items": {
         "anyOf": [
-            _object("role", role={"enum": ["system", "developer", "user"]}, content=_CONTENT),
+            _object("role", role={"enum": ["system", "developer"]}, content=_CONTENT),
+            _object("role", role={"const": "user"}, content=_USER_CONTENT),
             _object(
                 "role",
                 role={"const": "assistant"},

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
 from api.openai.messages import NOT_ANSWERED, to_langchain
+from api.openai.request_schemas import PART_TYPES
 from config.errors import RequestError
 
 
@@ -45,6 +46,28 @@ def test_text_parts_are_joined_and_other_parts_stay() -> None:
     joined, kept = to_langchain([{"role": "user", "content": parts[:1] * 2}, {"role": "user", "content": parts}])
     assert joined.content == "LookLook"
     assert kept.content == parts
+
+
+@pytest.mark.parametrize(
+    ("part", "field"),
+    [
+        ({"type": "input_text", "text": "Hi"}, "type"),
+        ({"type": "image", "source": {}}, "type"),
+        ({"type": "image_url"}, "image_url"),
+        ({"type": "image_url", "image_url": None}, "image_url"),
+    ],
+)
+def test_a_part_that_no_provider_takes_is_named(part: dict[str, Any], field: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        to_langchain([{"role": "user", "content": [{"type": "text", "text": "Hi"}, part]}])
+    assert caught.value.param == f"messages[0].content[1].{field}"
+    assert f"messages[0].content[1].{field}" in str(caught.value)
+
+
+def test_the_parts_are_those_that_litellm_takes() -> None:
+    from litellm.types.llms.openai import ValidUserMessageContentTypes
+
+    assert set(PART_TYPES) == set(ValidUserMessageContentTypes)
 
 
 def test_the_legacy_function_form_is_a_tool_call_and_its_answer() -> None:
