@@ -25,6 +25,7 @@ from agent.tools.review import ReviewResponse, resume_value
 from agent.turns import TurnService
 from config.errors import (
     NotPending,
+    PersonaNotFound,
     ReviewPending,
     SessionBusy,
     SessionExists,
@@ -78,9 +79,7 @@ class Admission:
 
     async def admit_message(self, request: Invocation, task: TaskTurn | None) -> Admitted:
         """Claim the session for the message. Raises as `SessionService.invoke` does."""
-        self.check_model(request)
-        if request.agent_id is not None:
-            await self._personas.get(request.agent_id)
+        await self.check_request(request)
         async with self._queue(request):
             claimed = await self._claim_at_once(request, task)
             if claimed is None:
@@ -106,24 +105,27 @@ class Admission:
 
     async def check_message(self, request: Invocation) -> SessionRecord | None:
         """The session that the message would be for; None for a new one. Raises as `SessionService.check_message`."""
-        self.check_model(request)
-        user_id, session_id = request.user_id, request.session_id
-        record = await (self._store.find(user_id, session_id) if session_id else self._store.latest(user_id))
-        if record is not None and record.status == "interrupted" and request.on_pending == "refuse":
-            raise _review_pending(record)
+        await self.check_request(request)
+        record = await self._find(request)
+        if record is not None:
+            await self._persona(record)
+            if record.status == "interrupted" and request.on_pending == "refuse":
+                raise _review_pending(record)
         await self._allow(record, request)
-        return record and _with_its_persona(record, request)
+        return record
 
     async def check_answers(self, record: SessionRecord, request: Resumption) -> None:
         """Raise the error with which `admit_answers` would refuse the answers now."""
         await self._allow(record, request)
         self._match(record, request, await self._persona(record))
 
-    def check_model(self, request: Invocation) -> None:
-        """Raise ModelNotFound or ModelUnavailable, as `admit_message` would."""
+    async def check_request(self, request: Invocation) -> None:
+        """Raise ModelNotFound, ModelUnavailable or PersonaNotFound, as `admit_message` would for any session."""
         if request.model:
             self._turns.allow(request.caller, request.model)
         self._turns.router.check(request.model)
+        if request.agent_id is not None:
+            await self._personas.get(request.agent_id)
 
     def _queue(self, request: Invocation) -> AbstractAsyncContextManager[object]:
         """Keeps waiting messages in their order of arrival: held until the claim by each that may have to wait."""
@@ -147,12 +149,8 @@ class Admission:
 
     async def _find_or_create(self, request: Invocation) -> SessionRecord:
         user_id, session_id = request.user_id, request.session_id
-        if session_id is None:
-            record = await self._store.latest(user_id, request.agent_id)
-        else:
-            record = await self._store.find(user_id, session_id)
-        if record is not None:
-            return _with_its_persona(record, request)
+        if (record := await self._find(request)) is not None:
+            return record
         await self._allow(None, request)
         try:
             return await self._store.create(
@@ -165,6 +163,13 @@ class Admission:
             )
         except SessionExists:
             return _with_its_persona(await self._store.get(user_id, str(session_id)), request)
+
+    async def _find(self, request: Invocation) -> SessionRecord | None:
+        """The session that the message is for; None for a new one. Raises SessionOfAnotherPersona."""
+        if request.session_id is None:
+            return await self._store.latest(request.user_id, request.agent_id)
+        record = await self._store.find(request.user_id, request.session_id)
+        return record and _with_its_persona(record, request)
 
     async def _claim_for_message(self, record: SessionRecord, request: Invocation, task: TaskTurn | None) -> Claim:
         try:
@@ -234,7 +239,12 @@ class Admission:
         self._turns.allow(request.caller, model, persona.model_names if persona else ())
 
     async def _persona(self, record: SessionRecord) -> Persona | None:
-        return None if record.agent_id is None else await self._personas.get(record.agent_id)
+        if record.agent_id is None:
+            return None
+        try:
+            return await self._personas.get(record.agent_id)
+        except PersonaNotFound as exc:
+            raise PersonaNotFound("The agent of this session was deleted. Begin another session.") from exc
 
 
 def _with_its_persona(record: SessionRecord, request: Invocation) -> SessionRecord:

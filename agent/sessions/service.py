@@ -82,14 +82,15 @@ class SessionService:
             async for event in events:
                 yield event
 
-    def check_model(self, request: Invocation) -> None:
-        """Raise ModelNotFound or ModelUnavailable, as `invoke` would."""
-        self._admission.check_model(request)
+    async def check_request(self, request: Invocation) -> None:
+        """Raise ModelNotFound, ModelUnavailable or PersonaNotFound, as `invoke` would for any session."""
+        await self._admission.check_request(request)
 
     async def check_message(self, request: Invocation) -> SessionRecord | None:
         """The session that the message would be for; None for a new one.
 
-        Raises ModelNotFound, ModelUnavailable, ReviewPending or SessionOfAnotherPersona, as `invoke` would.
+        Raises ModelNotFound, ModelUnavailable, PersonaNotFound, ReviewPending or SessionOfAnotherPersona, as `invoke`
+        would.
         """
         return await self._admission.check_message(request)
 

@@ -70,7 +70,8 @@ class TaskService:
         With `on_busy` "reject" a busy session refuses it; with "supersede" it cancels what runs or waits there.
 
         Raises:
-            ModelNotFound, ModelUnavailable, SessionBusy, ReviewPending: the message was not submitted.
+            ModelNotFound, ModelUnavailable, PersonaNotFound, SessionOfAnotherPersona, SessionBusy, ReviewPending: the
+                message was not submitted.
             QueueUnavailable: the same, and nothing was stored.
         """
         async with self._submissions:
@@ -156,19 +157,19 @@ class TaskService:
     async def _submit_message(self, request: Invocation) -> TaskRecord:
         user_id = request.user_id
         waiting = await self._store.unfinished(user_id, request.session_id)
-        if waiting:
-            self._sessions.check_model(request)
-            session_id, is_busy = waiting[0].session_id, True
+        if followed := next((each for each in waiting if _is_followed(each, request)), None):
+            await self._sessions.check_request(request)
+            session_id, runs = followed.session_id, False
         else:
             record = await self._sessions.check_message(request)
             session_id = record.session_id if record else request.session_id or uuid4().hex
-            is_busy = record is not None and record.status == "running"
-        if is_busy and request.on_busy == "reject":
+            runs = record is not None and record.status == "running"
+        ahead = [each for each in waiting if each.session_id == session_id]
+        if request.on_busy == "reject" and (runs or ahead):
             raise SessionBusy("Another turn or task runs or waits on this session.", retry_after=1.0)
         if request.on_busy == "supersede":
-            for each in waiting:
-                if each.session_id == session_id:
-                    await self._ask_to_cancel(each)
+            for each in ahead:
+                await self._ask_to_cancel(each)
         on_busy: OnBusy = "supersede" if request.on_busy == "supersede" else "enqueue"
         request = replace(request, session_id=session_id, on_busy=on_busy)
         return await self._submit(NewTask(user_id, session_id, to_json(request)))
@@ -191,6 +192,11 @@ class TaskService:
         for topic in (cancel_topic(record.task_id), progress_topic(record.task_id)):
             await self._signals.publish(topic)
         return record
+
+
+def _is_followed(task: TaskRecord, message: Invocation) -> bool:
+    """Whether the message goes to the session of the task: without a session's id, to one with its persona."""
+    return message.session_id is not None or message.agent_id in (None, task.request.get("agent_id"))
 
 
 async def _wait_for(changed: asyncio.Event) -> None:

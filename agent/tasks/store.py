@@ -129,9 +129,9 @@ class TaskStore:
             return [task_record(row) for row in await connection.execute(theirs.limit(limit).offset(offset))]
 
     async def unfinished(self, user_id: str, session_id: str | None = None) -> list[TaskRecord]:
-        """The user's tasks that have not ended, newest first; only those of the session, if one is given."""
+        """The user's tasks on sessions that have not ended, newest first; only those of one session, if it is given."""
         whose = tasks.c.user_id == user_id if session_id is None else of_session(user_id, session_id)
-        found = select(tasks).where(whose, unfinished).order_by(tasks.c.number.desc())
+        found = select(tasks).where(whose, unfinished, tasks.c.kind == SESSION).order_by(tasks.c.number.desc())
         async with self._database.read() as connection:
             return [task_record(row) for row in await connection.execute(found)]
 

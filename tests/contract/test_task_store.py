@@ -262,7 +262,9 @@ async def test_a_users_tasks(store: TaskStore) -> None:
     held = await claim(store, second)
     assert held is not None
     await store.finish(held, Ending("completed", {}), NOTHING)
+    response = await store.add(NewTask(USER, "1" * 32, {}, kind=RESPONSE))
     assert ids(await store.unfinished(USER)) == ids(await store.unfinished(USER, SESSION)) == [first]
+    assert not await store.unfinished(USER, response.session_id)
 
 
 async def test_lost_tasks_are_sent_again_once(store: TaskStore, clock: Clock) -> None:

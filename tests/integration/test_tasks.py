@@ -21,6 +21,7 @@ from pydantic import SecretStr
 
 from agent.tasks import celery_queue
 from router.fake.server.fake_provider import FakeProvider
+from tests.support.persona_client import PersonaClient
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.server_process import WorkerProcess, running, server_in, worker_of
 from tests.support.serving import direct, fake, serving
@@ -155,6 +156,38 @@ async def test_without_a_session_id_tasks_go_to_the_latest_session(rig: Rig) -> 
         "two",
         "three",
     ]
+
+
+async def test_without_a_session_id_tasks_go_to_the_latest_session_with_their_agent(rig: Rig) -> None:
+    client = rig.of("agents")
+    chef, other = [(await PersonaClient(client.http).create(model="fake"))["id"] for _ in range(2)]
+    plain = await client.submit("/wait 60s", session_id=None)
+    first = await client.submit("/wait 60s", session_id=None, agent_id=chef)
+    second = await client.submit("two", session_id=None, agent_id=chef)
+    begun = await client.ended(await client.submit("three", session_id=None, agent_id=other))
+    sessions = [(await client.task(each))["session_id"] for each in (plain, first, second)]
+    assert begun["status"] == "completed" and begun["session_id"] not in sessions
+    assert sessions[0] != sessions[1] == sessions[2]
+    refused = await client.post("invoke/async", query="x", agent_id=chef, on_busy="reject")
+    assert_error(refused, 409, "session_busy")
+    await client.cancel_task(plain)
+    await client.cancel_task(first)
+    assert (await client.ended(second))["status"] == "completed"
+    again = await client.ended(await client.submit("four", session_id=None, agent_id=chef))
+    assert (again["status"], again["session_id"]) == ("completed", sessions[1])
+
+
+async def test_a_task_with_an_unknown_or_deleted_agent_is_refused_at_once(rig: Rig) -> None:
+    client = rig.of("gone")
+    chef = (await PersonaClient(client.http).create(model="fake"))["id"]
+    await client.invoke("Hi", agent_id=chef)
+    await client.http.delete(f"/agents/{chef}")
+    unknown = await client.post("invoke/async", query="x", session_id="other", agent_id=chef)
+    assert_error(unknown, 404, "agent_not_found", "There is no agent with this id")
+    for path in ("invoke/async", "invoke"):
+        deleted = await client.post(path, query="x", session_id="s")
+        assert_error(deleted, 404, "agent_not_found", "The agent of this session was deleted")
+    assert await client.tasks() == []
 
 
 async def test_tasks_of_a_busy_session_wait_and_run_in_order(rig: Rig) -> None:

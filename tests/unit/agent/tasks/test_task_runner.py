@@ -52,7 +52,7 @@ class ScriptedSessions:
     async def check_message(self, request: Invocation) -> SessionRecord | None:
         return None
 
-    def check_model(self, model: str | None) -> None:
+    async def check_request(self, request: Invocation) -> None:
         pass
 
     async def invoke(self, request: Invocation, task: TaskTurn) -> AsyncGenerator[SessionEvent, None]:
