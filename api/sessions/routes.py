@@ -182,7 +182,10 @@ async def memories(
 ) -> dict[str, Any]:
     """Newest first; with `query` and an embedding model, most similar first."""
     store, user = _memories(request), stored_user(request, user_id)
-    found = await store.search(user, query, limit) if query else await store.list(user, limit, offset)
+    if query:
+        found = (await store.search(user, query, offset + limit))[offset:]
+    else:
+        found = await store.list(user, limit, offset)
     return {"memories": [_memory(each) for each in found]}
 
 

@@ -153,6 +153,9 @@ async def test_a_memory_is_written_listed_and_forgotten(rigs: Rigs) -> None:
         assert [each["content"] for each in page["memories"]] == ["Has a cat."]
         found = await client.get("longterm/ann", query="pets", limit=1)
         assert len(found["memories"]) == 1
+        rest = await client.get("longterm/ann", query="pets", limit=1, offset=1)
+        assert {each["content"] for each in found["memories"] + rest["memories"]} == {"Likes tea.", "Has a cat."}
+        assert await client.get("longterm/ann", query="pets", offset=2) == {"memories": []}
         gone = await client.http.delete(f"/agent/longterm/ann/{answer['memory']['id']}")
         assert gone.json() == {"success": True}
         assert await client.memories() == ["Has a cat."]
