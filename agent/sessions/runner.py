@@ -44,13 +44,18 @@ MAX_RETRIES: Final = 7200
 
 @dataclass(slots=True)
 class _RunningTurn:
-    """A turn with everything that is needed to store its outcome. `lost`: its session went on without it."""
+    """A turn with everything that is needed to store its outcome. `lost`: its session went on without it.
+
+    `model` and `system_message` are those of its request, None for the session's.
+    """
 
     claim: Claim
     turn: Turn
     query: HumanMessage | None
     answered: frozenset[str]
     outcome: TurnOutcome
+    model: str | None
+    system_message: str | None
     lost: bool = False
 
 
@@ -110,7 +115,8 @@ class SessionRunner:
                     turn_id=claim.turn_id,
                 )
             )
-        running = _RunningTurn(claim, turn, query, admitted.answered, TurnOutcome(earlier))
+        outcome = TurnOutcome(earlier)
+        running = _RunningTurn(claim, turn, query, admitted.answered, outcome, model, system_message)
         try:
             resumes = continues or admitted.answers is not None
             async with aclosing(self._events(running, resumes=resumes, replaces=admitted.replaces)) as events:
@@ -151,6 +157,8 @@ class SessionRunner:
         """Store the outcome, in the background if the database is unavailable; returns the record after the turn."""
         before, turn, outcome = running.claim.before, running.turn, running.outcome
         response = outcome.response([*turn.produced, *([AIMessage(turn.unfinished)] if turn.unfinished else [])])
+        if response.status == "interrupted":
+            response = replace(response, model=running.model, system_message=running.system_message)
         try:
             await self._store_outcome(running, response)
         except StorageUnavailable:

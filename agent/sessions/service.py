@@ -69,6 +69,8 @@ class SessionService:
     async def resume(self, request: Resumption, task: TaskTurn | None = None) -> AsyncGenerator[SessionEvent, None]:
         """Continue an interrupted turn with a reviewer's answers; that of a `task` where an earlier attempt died.
 
+        The turn keeps its system message, and its model unless the request names another.
+
         Raises, before the first event:
             SessionNotFound: the user has no such session.
             SessionBusy: a turn runs, perhaps with another answer.
@@ -77,7 +79,14 @@ class SessionService:
         """
         record = await self.get(request.user_id, request.session_id)
         admitted = await self._admission.admit_answers(record, request, task)
-        events = self._runner.run(admitted, model=request.model, caller=request.caller, filler=request.filler)
+        begun = record.last_response
+        events = self._runner.run(
+            admitted,
+            model=request.model or (begun.model if begun else None),
+            system_message=begun.system_message if begun else None,
+            caller=request.caller,
+            filler=request.filler,
+        )
         async with aclosing(events):
             async for event in events:
                 yield event

@@ -24,7 +24,8 @@ class TurnResponse:
     """What the turn's caller got, or would have got without a hang-up.
 
     `timestamp` is the end of the turn in Unix seconds. `messages` are those that the turn added, see
-    `agent.message_fields`. A failed turn has the error's words in `message`, and its `error_code`.
+    `agent.message_fields`. A failed turn has the error's words in `message`, and its `error_code`. An interrupted one
+    keeps the `model` and the `system_message` of its request, with which it goes on after the review.
     """
 
     status: Literal["completed", "interrupted", "error"]
@@ -35,11 +36,14 @@ class TurnResponse:
     interrupts: tuple[Mapping[str, Any], ...] = ()
     error_code: str | None = None
     error_param: str | None = None
+    model: str | None = None
+    system_message: str | None = None
 
     def stored(self) -> str:
         """The response as text, for `read_response`."""
         # `asdict` of the whole copies all messages first, which takes three times as long.
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        named = ((each.name, getattr(self, each.name)) for each in fields(self))
+        values = {name: value for name, value in named if value is not None}
         return json.dumps({_KEY: {**values, "usage": asdict(self.usage)}})
 
 

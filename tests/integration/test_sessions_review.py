@@ -42,7 +42,7 @@ def booked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def server(
     tmp_path: Path, database_url: SecretStr, booked: list[str], provider: FakeProvider
 ) -> AsyncIterator[Served]:
-    models = [fake(), direct("provider", provider.base_url, "fake-ok")]
+    models = [fake(), fake("other"), direct("provider", provider.base_url, "fake-ok")]
     async with serving(tmp_path, *models, agent=AGENT, database_url=database_url) as served:
         yield served
 
@@ -195,6 +195,22 @@ async def test_a_second_call_of_the_turn_is_asked_about_too(client: SessionClien
     )
     done = await client.resume(interrupt_id=second, response_type="accept")
     assert (done["status"], booked) == ("completed", ["Ritz", "Savoy"])
+
+
+async def test_the_rest_of_a_turn_has_the_model_and_the_system_message_of_its_beginning(
+    client: SessionClient, provider: FakeProvider
+) -> None:
+    await client.invoke("Hi", system_message="You sell boats.", model="fake")
+    twice = f"{RITZ}\n/then\n{RITZ}"
+    begun = await client.invoke(twice, system_message="You sell cars.", model="other")
+    assert begun["status"] == "interrupted"
+    again = await client.resume(response_type="accept")
+    assert again["status"] == "interrupted"
+    assert again["result"]["messages"][-1]["response_metadata"]["model_name"] == "other"
+    await client.resume(response_type="accept", model="provider")
+    await client.invoke("Bye", model="provider")
+    prompts = [each.body["messages"][0]["content"] for each in provider.log]
+    assert prompts == ["You sell cars.", "You sell boats."]
 
 
 # Several at once
