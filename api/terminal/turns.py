@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from api.terminal import render
@@ -13,6 +14,7 @@ from api.terminal.screen import Screen
 from api.terminal.turn_parts import Json, Outcome, outcome_of_status, pending_in, settled
 from api.terminal.updates import Update
 
+DECIDED: Final = "The call has been decided since. `history` shows what came of it."
 CUT_OFF: Final = "The answer was stopped. `history` shows what came of it."
 
 
@@ -50,8 +52,16 @@ class Turns:
         self._finish(outcome)
 
     def watch(self, updates: Iterator[Update]) -> None:
-        """Show a turn that goes on when the user stops watching."""
-        self._finish(self._screen.follow(updates))
+        """Show a turn that goes on when the user stops watching. Its reviews may have been answered since."""
+        outcome = self._screen.follow(updates)
+        if outcome.interrupts:
+            waiting = [each.get("interrupt_id") for each in pending_in(self._talk.status())]
+            outcome = replace(
+                outcome, interrupts=[each for each in outcome.interrupts if each.get("interrupt_id") in waiting]
+            )
+            if not outcome.interrupts:
+                self._screen.note(DECIDED)
+        self._finish(outcome)
 
     def review(self, status: Json) -> None:
         """Ask for the decisions that the session waits for."""

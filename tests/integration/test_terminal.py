@@ -260,6 +260,7 @@ def test_a_task_is_followed_reviewed_and_cancelled(server: Running, tmp_path: Pa
         terminal.expect("Review: book_hotel")
         terminal.expect(CHOICES)
         terminal.say("yes", "已为您预订：如家。", prompt)
+        terminal.say("task show 1", "The call has been decided since.", prompt)
         terminal.say("task run /tokens 500", "runs in the background", prompt)
         terminal.say("task cancel 1", "cancelled.", prompt)
         terminal.send("task")

@@ -10,7 +10,7 @@ import pytest
 from api.terminal.agent_api import ApiError
 from api.terminal.review_dialogue import ReviewDecision
 from api.terminal.turn_parts import Outcome
-from api.terminal.turns import Turns
+from api.terminal.turns import DECIDED, Turns
 from api.terminal.updates import Update
 
 ASKED = Outcome("interrupted", interrupts=[{"interrupt_id": "r1"}])
@@ -123,3 +123,10 @@ def test_a_failed_turn_is_remembered(outcome: Outcome, failed: bool) -> None:
     asked, screen, _ = turns(FakeTalk(outcome))
     asked.ask("Hi")
     assert (asked.failed, screen.said) == (failed, ["Why."] if failed else [])
+
+
+def test_a_review_of_a_watched_task_that_was_answered_since_is_not_asked_for_again() -> None:
+    talk = FakeTalk(ASKED)
+    watching, screen, _ = turns(talk)
+    watching.watch(talk.ask(""))
+    assert (screen.said, talk.decisions) == ([DECIDED], [])
