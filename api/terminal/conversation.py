@@ -35,6 +35,8 @@ class Conversation:
     persona: Mapping[str, Any] | None = None
     ttl: int | str | None = None
     session_id: str = field(default="", init=False)
+    _asked: str | None = field(default="", init=False)
+    """The last message of the session; None if it is not known."""
 
     def open_latest(self) -> Json | None:
         """Open the user's latest live session and return its status; without one, a new session and None."""
@@ -48,12 +50,14 @@ class Conversation:
     def open(self, session_id: str) -> None:
         """Go on in this session. It keeps the persona that it began with."""
         self.session_id = session_id
+        self._asked = None
         self.persona = None
         self.ttl = None
 
     def begin_new(self) -> None:
         """Go on in a new session. The server creates it with the first message."""
         self.session_id = uuid4().hex
+        self._asked = ""
         self.ttl = None
 
     def status(self) -> Json:
@@ -64,12 +68,21 @@ class Conversation:
     def ask(self, query: str) -> Iterator[Update]:
         """Send a message and follow its turn to the end. Raises ApiError."""
         body = {**self._message(query), "on_busy": "enqueue"}
-        yield from self._turn("invoke", body, taken=lambda status: status.get("last_query") == query)
+        before = None
+        if self._asked in (None, query):  # the same words once more: only the time tells whether they were taken
+            before = (yield from self._reachable_status()).get("last_updated")
+        self._asked = query
+
+        def taken(status: Json) -> bool:
+            return status.get("last_query") == query and (before is None or status.get("last_updated") != before)
+
+        yield from self._turn("invoke", body, taken)
         self.ttl = None
 
     def submit(self, query: str) -> Json:
         """Send a message as a background task, and return `{task_id, session_id}`. Raises ApiError."""
         task: Json = self.api.post("agent", "invoke", "async", body=self._body(self._message(query)))
+        self._asked = None
         self.ttl = None
         return task
 

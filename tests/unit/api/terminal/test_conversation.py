@@ -130,6 +130,22 @@ def test_a_decision_is_sent_again_only_while_its_call_waits(pending: str, sent: 
     assert len(api.sent) == sent
 
 
+@pytest.mark.parametrize("opened", [False, True])
+@pytest.mark.parametrize(("updated", "sent"), [(1.5, 2), (2.5, 1)])
+def test_the_same_words_once_more_are_not_taken_for_the_earlier_ones(opened: bool, updated: float, sent: int) -> None:
+    after = status("completed", last_response=ANSWER, last_updated=updated)
+    turns: list[list[Step]] = [[BROKEN], [COMPLETED]]
+    api = ScriptedApi(turns if opened else [[COMPLETED], *turns], [status("completed", last_updated=1.5), after])
+    talk = Conversation(api, "ann")  # type: ignore[arg-type]
+    if opened:
+        talk.open("s")
+    else:
+        list(talk.ask("Hi"))
+        api.sent.clear()
+    list(talk.ask("Hi"))
+    assert len(api.sent) == sent
+
+
 def test_model_persona_and_expiry_go_with_the_message() -> None:
     api = ScriptedApi([[COMPLETED], [COMPLETED]], [])
     talk = Conversation(api, "ann", model="fast", persona={"id": "p1"}, ttl=60)  # type: ignore[arg-type]
