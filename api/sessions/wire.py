@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from agent.memory.long_term import CONTENT_CHARS
+from agent.personas.persona import MODEL_PREFIX
 from agent.sessions.requests import Invocation, OnBusy, OnPending, Resumption
 from agent.tools.review import ReviewResponse
 from api.http.ids import ID_DESCRIPTION, ID_SCHEMA, MAX_ID, ModelName, is_valid_id
@@ -40,7 +41,14 @@ def _blank_is_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
     return None if isinstance(value, str) and not value.strip() else validate(value)
 
 
+def _no_agent(value: str) -> str:
+    if value.startswith(MODEL_PREFIX):
+        raise ValueError("must be a model of models.yaml; agent_id names the agent of a new session")
+    return value
+
+
 Id = Annotated[str, Field(description=ID_DESCRIPTION, json_schema_extra=ID_SCHEMA), AfterValidator(valid_id)]
+Model = Annotated[ModelName, Field(json_schema_extra={"pattern": f"^(?!{MODEL_PREFIX})"}), AfterValidator(_no_agent)]
 SystemMessage = Annotated[PlainText, WrapValidator(_blank_is_none)]
 Ttl = Annotated[int, Field(ge=1, le=MAX_TTL, strict=True), BeforeValidator(whole)]
 
@@ -60,7 +68,7 @@ class InvokeBody(Body):
     system_message: SystemMessage | None = Field(
         None, description="Replaces the agent's prompt or is appended to it. Blank: not set."
     )
-    model: ModelName | None = Field(
+    model: Model | None = Field(
         None, description='A model name of models.yaml. Not set or "default": the default model.'
     )
     ttl: Ttl | None = Field(None, description="Seconds from now until the session expires; null: never.")
@@ -145,7 +153,7 @@ class ResumeBody(Body):
 
     user_id: Id
     session_id: Id
-    model: ModelName | None = None
+    model: Model | None = None
     interrupt_id: str | None = Field(None, description="Required if several calls are pending.")
     response_type: Literal["accept", "reject", "edit", "response"] | None = None
     args: dict[str, Any] | str | None = Field(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from agent.personas.persona import MODEL_PREFIX
 from api.terminal import render
 from api.terminal.agent_api import ApiError, NotServed
 from api.terminal.conversation import Conversation
@@ -62,7 +63,8 @@ class Commands:
 
     def load_models(self) -> None:
         """Learn the names of the server's models. Also finds out whether the server knows the token."""
-        self._vocabulary.models = [str(each["id"]) for each in self._talk.api.get("v1", "models")["data"]]
+        names = [str(each["id"]) for each in self._talk.api.get("v1", "models")["data"]]
+        self._vocabulary.models = [each for each in names if not each.startswith(MODEL_PREFIX)]
 
     def _status(self, _: str) -> None:
         talk, status = self._talk, self._talk.status()
@@ -149,6 +151,10 @@ class Commands:
             rows = [("*" if each == talk.model else "", each) for each in self._vocabulary.models]
             self._screen.show(render.table("", "model", rows=rows))
             self._screen.note(f"In use: {talk.model or 'the default of the server'}. `model NAME` chooses.")
+            return
+        if name.startswith(MODEL_PREFIX):
+            persona = name.removeprefix(MODEL_PREFIX)
+            self._screen.problem(f"{name} is a persona, not a model. `persona {persona}` begins a session with it.")
             return
         if name == "default":
             talk.model = None

@@ -121,6 +121,7 @@ async def test_a_choice_that_there_is_not(client: SessionClient) -> None:
         ("on_busy", "wait"),
         ("on_pending", "accept"),
         ("model", 5),
+        ("model", "agent:chef"),
         ("system_message", "a\0b"),
     ):
         refused = await client.post("invoke", session_id="s", query="Hi", **{field: bad})
