@@ -167,12 +167,14 @@ class TaskService:
         ahead = [each for each in waiting if each.session_id == session_id]
         if request.on_busy == "reject" and (runs or ahead):
             raise SessionBusy("Another turn or task runs or waits on this session.", retry_after=1.0)
-        if request.on_busy == "supersede":
-            for each in ahead:
-                await self._ask_to_cancel(each)
         on_busy: OnBusy = "supersede" if request.on_busy == "supersede" else "enqueue"
         request = replace(request, session_id=session_id, on_busy=on_busy)
-        return await self._submit(NewTask(user_id, session_id, to_json(request)))
+        submitted = await self._submit(NewTask(user_id, session_id, to_json(request)))
+        if on_busy == "supersede" and ahead:  # only now, because a message that cannot be queued cancels nothing
+            for each in ahead:
+                await self._ask_to_cancel(each)
+            await self._runner.send_next(user_id, session_id)
+        return submitted
 
     async def _submit(self, new: NewTask) -> TaskRecord:
         record = await self._store.add(replace(new, request={**new.request, **origin(self._tracer)}))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -24,7 +25,7 @@ from agent.sessions.turn_response import TurnResponse
 from agent.storage.database import Database, open_database
 from agent.tasks import event_log, lifespan, recovery, service, task_run
 from agent.tasks.event_log import LEFT_OUT, EventLog
-from agent.tasks.kind import NewTask
+from agent.tasks.kind import Ending, NewTask
 from agent.tasks.lifespan import Tasks, open_tasks
 from agent.tasks.process_queue import ProcessQueue
 from agent.tasks.record import Progress, TaskRecord
@@ -32,7 +33,7 @@ from agent.tasks.session_requests import TaskRequest, from_json, to_json
 from agent.tasks.store import TaskStore
 from agent.tools.review import ReviewResponse
 from api.tasks.encode import SessionFormats
-from config.errors import ServerStopping, SessionBusy, StorageUnavailable
+from config.errors import QueueUnavailable, ServerStopping, SessionBusy, StorageUnavailable
 from tests.support.session_rig import eventually
 from tests.support.sqlite_threads import sqlite_connections_closed
 
@@ -130,6 +131,45 @@ async def test_a_task_waits_for_a_session_that_stays_busy(database: Database, mo
     async with opened(database) as rig:
         assert await rig.ended(await rig.submit("busy")) == "completed"
         assert rig.sessions.busy == 0
+
+
+async def test_a_message_that_cannot_be_queued_supersedes_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(database) as rig:
+        runs, waits = await rig.submit("hold"), await rig.submit("Hi")
+        await eventually(lambda: rig.sessions.running)
+        with monkeypatch.context() as full, pytest.raises(QueueUnavailable):
+            full.setattr(ProcessQueue, "send", AsyncMock(side_effect=QueueUnavailable))
+            await rig.tasks.service.invoke(Invocation("ann", "new", "s", on_busy="supersede"))
+        assert [each.task_id for each in await rig.store.of_user("ann", 9, 0)] == [waits, runs]
+        rig.sessions.release.set()
+        assert [await rig.ended(each) for each in (runs, waits)] == ["completed", "completed"]
+
+
+async def test_a_message_that_supersedes_waiting_tasks_runs_at_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if a worker looks at it before they are cancelled."""
+    looked = asyncio.Event()
+
+    class SlowStore(TaskStore):
+        async def claim(self, task_id: str, claim_id: str) -> TaskRecord | None:
+            claimed = await super().claim(task_id, claim_id)
+            looked.set()
+            return claimed
+
+        async def ask_to_cancel(self, task_id: str, ending: Callable[[TaskRecord], Ending]) -> TaskRecord:
+            await looked.wait()
+            return await super().ask_to_cancel(task_id, ending)
+
+    monkeypatch.setattr(lifespan, "TaskStore", SlowStore)
+    monkeypatch.setattr(recovery, "INTERVAL", 3600.0)
+    async with opened(database) as rig:
+        waits = await rig.store.add(NewTask("ann", "s", to_json(Invocation("ann", "Hi", "s"))))
+        newest = await rig.tasks.service.invoke(Invocation("ann", "new", "s", on_busy="supersede"))
+        assert await rig.ended(newest.task_id) == "completed"
+        assert (await rig.status(waits.task_id), rig.sessions.turns) == ("cancelled", ["new"])
 
 
 async def test_a_bug_ends_its_task_alone(database: Database) -> None:
