@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -42,16 +42,14 @@ def _hash(text: str) -> str:
 
 
 def _expiry(value: Any) -> Any:
-    """A day ends at midnight, UTC, which is also the time zone of a time without one."""
-    if not isinstance(value, str):
-        return value
+    """The moment, in UTC. A day ends at midnight, UTC, which is also the time zone of a time without one."""
     try:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", value):
-            return datetime.combine(date.fromisoformat(value) + timedelta(days=1), time(), UTC)
+            return datetime.combine(date.fromisoformat(value), time.max, UTC)
         moment = datetime.fromisoformat(value)
-    except (ValueError, OverflowError):
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError):  # pydantic would read a number, such as 20301231, as seconds
         raise ValueError("must be a day, such as 2030-12-31, or a time, such as 2030-12-31T18:00:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _patterns(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -354,7 +354,7 @@ def test_callers_are_listed_with_what_limits_them(directory: Path) -> None:
     web, phone = run("token", "list").stdout.splitlines()
     assert web.split() == ["web", "no", "limits"]
     assert phone.startswith("phone ")
-    assert phone.endswith("models: fake; requests/min: 60; users: own; EXPIRED: 2020-01-02 00:00 UTC")
+    assert phone.endswith("models: fake; requests/min: 60; users: own; EXPIRED: 2020-01-01 23:59 UTC")
 
 
 def test_check_and_serve_find_the_problems_of_callers(

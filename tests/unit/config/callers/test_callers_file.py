@@ -42,7 +42,7 @@ def test_an_entry_says_what_its_caller_may_do(tmp_path: Path) -> None:
 """
     plain, limited = load_callers(file_of(tmp_path, text)).by_name.values()
     assert plain == Caller("plain", HASH)
-    end = datetime(2031, 1, 1, tzinfo=UTC)
+    end = datetime(2030, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
     assert limited == Caller("limited", OTHER, ("gpt-4o", "fast-*"), 60, 1000, 2, 0.5, end, own_users=True)
     assert limited.limits_usage and not plain.limits_usage
 
@@ -72,7 +72,21 @@ def test_a_limit_that_makes_no_sense_is_refused(tmp_path: Path, limit: str) -> N
 )
 def test_a_token_may_expire_at_a_time(tmp_path: Path, said: str, meant: datetime) -> None:
     text = f"callers: [{{name: a, token_hash: '{HASH}', expires: {said}}}]"
-    assert load_callers(file_of(tmp_path, text)).by_name["a"].expires == meant
+    expires = load_callers(file_of(tmp_path, text)).by_name["a"].expires
+    assert expires == meant and expires.tzinfo is UTC
+
+
+def test_the_last_day_of_all_is_a_day(tmp_path: Path) -> None:
+    text = f"callers: [{{name: a, token_hash: '{HASH}', expires: 9999-12-31}}]"
+    assert not load_callers(file_of(tmp_path, text)).by_name["a"].has_expired()
+
+
+@pytest.mark.parametrize(
+    "said", ["20301231", "2030", "1924905600", "2030.5", "[]", "true", "0001-01-01T00:00:00+14:00"]
+)
+def test_a_number_is_no_day(tmp_path: Path, said: str) -> None:
+    (problem,) = problems_of(tmp_path, f"callers:\n  - name: a\n    token_hash: {HASH}\n    expires: {said}\n")
+    assert problem.startswith("callers.yaml:4: callers[0].expires: must be a day, such as 2030-12-31, or a time")
 
 
 def test_every_problem_has_its_line_and_key_and_quotes_no_token(tmp_path: Path) -> None:
