@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, SecretStr, create_model
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, create_model
 
 from config.models import litellm_keys
 from config.models.deployments import OnCut
 from config.parsing.sections import Count, Integer, Name, NonNegative, Number, Seconds, Section
+from config.parsing.urls import base_url
+
+_BaseUrl = Annotated[str, AfterValidator(base_url)]
 
 
 class PricedSection(Section):
@@ -51,8 +54,8 @@ class KnownParams(PricedSection):
         None,
         description="The provider's key, preferably `os.environ/NAME`. Default: the provider's usual variable.",
     )
-    api_base: str | None = Field(None, description="Base URL, for a self-hosted provider or a proxy.")
-    base_url: str | None = Field(None, description="Same as `api_base`.")
+    api_base: _BaseUrl | None = Field(None, description="Base URL, for a self-hosted provider or a proxy.")
+    base_url: _BaseUrl | None = Field(None, description="Same as `api_base`.")
     litellm_credential_name: str | None = Field(
         None, description="Name of an entry of `credential_list`; its values are used here."
     )

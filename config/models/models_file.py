@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,13 +16,13 @@ from config.models.litellm_catalogue import mode_of
 from config.models.model_checks import check_providers, proxy_only_providers, unlisted_models
 from config.models.model_list import read_model_list
 from config.models.name_checks import check_names
-from config.models.provider_keys import OTHER_BASES
+from config.models.provider_keys import BASE_VARIABLES, OTHER_BASES
 from config.models.router_settings import read_router_settings
 from config.models.schema import ModelsFile, UnsupportedStrategy, index_list
 from config.models.unknown_keys import remove_unknown_keys
 from config.parsing.env_references import UnsetReference, misspelled_references, resolve_env_references
 from config.parsing.sections import section_at
-from config.parsing.urls import http_url
+from config.parsing.urls import base_url
 from config.parsing.validation import IgnoredKeys, validate
 from config.parsing.yaml_document import Document, format_path, parse_yaml, read_yaml
 
@@ -67,7 +68,7 @@ def check_models(
     proxy_only = proxy_only_providers(value)
     registry = Registry(deployments, settings, source=file)
     problems += [*_duplicate_ids(models, document), *check_names(document, models, registry)]
-    problems += [*check_providers(models, document, proxy_only), *_invalid_bases(environ)]
+    problems += [*check_providers(models, document, proxy_only), *_invalid_bases(environ, deployments)]
     served = [each for each in deployments if each.model.partition("/")[0] not in proxy_only]
     chat = tuple(each for each in served if each.info.get("mode") in _CHAT_MODES)
     embedding = tuple(each for each in served if each.info.get("mode") == _EMBEDDING_MODE)
@@ -77,12 +78,15 @@ def check_models(
     return replace(registry, deployments=chat, embeddings=embedding, warnings=tuple(warnings)), tuple(problems)
 
 
-def _invalid_bases(environ: Mapping[str, str]) -> Iterator[Problem]:
-    for variable in (name for names in OTHER_BASES.values() for name in names if environ.get(name)):
-        try:
-            http_url(environ[variable])
-        except ValueError:
-            yield Problem("must be an HTTP URL, such as http://localhost:1234/v1", key=variable)
+def _invalid_bases(environ: Mapping[str, str], deployments: Sequence[Deployment]) -> Iterator[Problem]:
+    used = {each.api_base for each in deployments}
+    for variable in chain(BASE_VARIABLES.values(), *OTHER_BASES.values()):
+        url = environ.get(variable)
+        if url and url in used:
+            try:
+                base_url(url)
+            except ValueError as exc:
+                yield Problem(str(exc), key=variable)
 
 
 def _with_known_mode(deployment: Deployment) -> Deployment:

@@ -12,16 +12,21 @@ _ORIGIN: Final = re.compile(r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
 
-def http_url(url: str) -> str:
-    """Return the URL if it is complete. Raises ValueError."""
+def http_url(url: str, example: str = "https://example.com/mcp") -> str:
+    """Return the URL if it is complete. Raises ValueError, which names the example."""
     try:
         parts = urlsplit(url)
         complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is not a number
+    except ValueError:  # a port that is not a number, or a `[` that is not closed
         complete = False
-    if not complete:
-        raise ValueError("must be an HTTP URL, such as https://example.com/mcp")
+    if not complete or any(map(str.isspace, url)):
+        raise ValueError(f"must be an HTTP URL, such as {example}")
     return url
+
+
+def base_url(url: str) -> str:
+    """Return the base URL of a provider if it is complete, or empty, which is none. Raises ValueError."""
+    return http_url(url, "http://localhost:1234/v1") if url else url
 
 
 def origin(url: str) -> str:

@@ -31,7 +31,11 @@ from config.settings import load_settings
 ROOT = Path(__file__).parents[3]
 MODELS = ROOT / "models.yaml"
 VALIDATOR = jsonschema.Draft202012Validator(models_schema())
-KEYS = {name: "key" for name in dotenv_values(ROOT / ".env.example") if not name.startswith("SWITCHBOARD_")}
+KEYS = {
+    name: "http://base" if name.endswith("_BASE") else "key"
+    for name in dotenv_values(ROOT / ".env.example")
+    if not name.startswith("SWITCHBOARD_")
+}
 
 
 def test_without_any_key_the_default_model_is_the_fake_one() -> None:

@@ -24,7 +24,9 @@ def all_packages(monkeypatch: pytest.MonkeyPatch) -> None:
 def read(file: Path) -> Registry:
     """The file with every variable set that it refers to."""
     variables = re.findall(r"os\.environ/(\w+)", file.read_text("utf-8"))
-    registry, problems = check_models(file, dict.fromkeys(variables, "set"))
+    registry, problems = check_models(
+        file, {each: "http://set" if each.endswith("_BASE") else "set" for each in variables}
+    )
     assert problems == ()
     return registry
 

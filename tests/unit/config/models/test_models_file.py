@@ -877,7 +877,32 @@ model_list:
     assert load(tmp_path, content).deployments[0].api_base is None
 
 
-def test_an_invalid_base_url_of_the_environment_is_a_problem(tmp_path: Path) -> None:
-    file = write(tmp_path, "model_list: [{model_name: a, litellm_params: {model: openai/x, api_key: k}}]")
-    _, problems = check_models(file, {"OPENAI_BASE_URL": "localhost:1234"})
-    assert [each.key for each in problems] == ["OPENAI_BASE_URL"]
+@pytest.mark.parametrize(
+    ("provider", "variable"),
+    [("openai", "OPENAI_BASE_URL"), ("azure", "AZURE_API_BASE"), ("hosted_vllm", "HOSTED_VLLM_API_BASE")],
+)
+def test_an_invalid_base_url_of_the_environment_is_a_problem_where_it_is_used(
+    tmp_path: Path, provider: str, variable: str
+) -> None:
+    entry = "model_list: [{{model_name: a, litellm_params: {{model: {}/x, api_key: k}}}}]"
+    _, problems = check_models(write(tmp_path, entry.format(provider)), {variable: "localhost:1234"})
+    assert [each.key for each in problems] == [variable]
+    assert check_models(write(tmp_path, entry.format("groq")), {variable: "localhost:1234"})[1] == ()
+
+
+@pytest.mark.parametrize("key", ["api_base", "base_url"])
+@pytest.mark.parametrize(
+    "url", ["localhost:1234/v1", "http://", "http://me:secret@h:99999/v1", "http://[::1/v1", "http://a b"]
+)
+def test_an_invalid_base_url_is_a_problem_that_does_not_quote_it(tmp_path: Path, key: str, url: str) -> None:
+    text = "model_list:\n  - model_name: a\n    litellm_params:\n      model: openai/x\n"
+    message = "must be an HTTP URL, such as http://localhost:1234/v1"
+    found = faults(tmp_path, f"{text}      {key}: '{url}'\n")
+    assert found == [(5, f"model_list[0].litellm_params.{key}", message)]
+
+
+def test_an_empty_base_url_is_none(tmp_path: Path) -> None:
+    (deployment,) = load(
+        tmp_path, "model_list: [{model_name: a, litellm_params: {model: openai/x, api_key: k, api_base: ''}}]"
+    ).deployments
+    assert not deployment.api_base
