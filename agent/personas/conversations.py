@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, select, true
+from sqlalchemy import Row, delete, func, insert, select
 
 from agent.personas.persona import Conversation, Exchange, Persona
-from agent.personas.personas_table import conversations, messages, personas
+from agent.personas.personas_table import conversations, messages, personas, visible_to
 from agent.personas.store import persona_of, utc_now
 from agent.storage.database import Database
 from config.errors import ConversationNotFound, PersonaNotFound
@@ -44,7 +44,7 @@ class ConversationStore:
         self, agent_id: str, limit: int | None = None, offset: int = 0, owner: str | None = None
     ) -> Sequence[Conversation]:
         """The persona's conversations, oldest first. Raises PersonaNotFound."""
-        theirs = select(conversations).where(conversations.c.agent_id == agent_id, _visible_to(owner))
+        theirs = select(conversations).where(conversations.c.agent_id == agent_id, visible_to(owner))
         theirs = theirs.order_by(conversations.c.number)
         async with self._database.read() as connection:
             if (await connection.execute(select(personas.c.id).where(personas.c.id == agent_id))).one_or_none() is None:
@@ -54,14 +54,14 @@ class ConversationStore:
     async def persona(self, conversation_id: str, owner: str | None = None) -> Persona:
         """The persona that the conversation is with. Raises ConversationNotFound."""
         partner = select(personas).join(conversations)
-        partner = partner.where(conversations.c.id == conversation_id, _visible_to(owner))
+        partner = partner.where(conversations.c.id == conversation_id, visible_to(owner))
         async with self._database.read() as connection:
             return persona_of(_found((await connection.execute(partner)).one_or_none()))
 
     async def delete(self, conversation_id: str, owner: str | None = None) -> None:
         """Delete the conversation and its messages. Raises ConversationNotFound."""
         async with self._database.begin() as connection:
-            one = delete(conversations).where(conversations.c.id == conversation_id, _visible_to(owner))
+            one = delete(conversations).where(conversations.c.id == conversation_id, visible_to(owner))
             _found((await connection.execute(one.returning(conversations.c.id))).one_or_none())
 
     async def messages(
@@ -69,7 +69,7 @@ class ConversationStore:
     ) -> Sequence[Exchange]:
         """The conversation's exchanges, oldest first. Raises ConversationNotFound."""
         of_it = select(messages).where(messages.c.conversation_id == conversation_id).order_by(messages.c.number)
-        known = select(conversations.c.id).where(conversations.c.id == conversation_id, _visible_to(owner))
+        known = select(conversations.c.id).where(conversations.c.id == conversation_id, visible_to(owner))
         async with self._database.read() as connection:
             _found((await connection.execute(known)).one_or_none())
             return [_exchange(row) for row in await connection.execute(of_it.limit(limit).offset(offset))]
@@ -103,10 +103,6 @@ class ConversationStore:
                 agent_message=agent_message,
             )
             return _exchange((await connection.execute(new.returning(messages))).one())
-
-
-def _visible_to(owner: str | None) -> ColumnElement[bool]:
-    return true() if owner is None else conversations.c.owner == owner
 
 
 def _found(row: Row[Any] | None) -> Row[Any]:

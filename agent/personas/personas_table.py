@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Column, Float, ForeignKey, Integer, MetaData, Table, Text
+from sqlalchemy import Column, ColumnElement, Float, ForeignKey, Integer, MetaData, Table, Text, true
 
 from agent.storage.columns import AnyText, Json, UtcTime
 
@@ -55,3 +55,8 @@ messages: Final = Table(
     Column("user_message", Text, nullable=False),
     Column("agent_message", AnyText, nullable=False),
 )
+
+
+def visible_to(owner: str | None) -> ColumnElement[bool]:
+    """The conversations that a caller may see: with `owner`, those that it made."""
+    return true() if owner is None else conversations.c.owner == owner

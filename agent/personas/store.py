@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from agent.personas.persona import Persona, PersonaFields
-from agent.personas.personas_table import conversations, personas
+from agent.personas.personas_table import conversations, personas, visible_to
 from agent.storage.database import Database
 from config.errors import PersonaInUse, PersonaNameTaken, PersonaNotFound
 
@@ -77,14 +77,15 @@ class PersonaStore:
             raise _name_taken(changes.get("name")) from exc
         return persona_of(_found(row))
 
-    async def delete(self, persona_id: str, *, cascade: bool = False) -> None:
-        """Delete the persona; with `cascade` its conversations too.
+    async def delete(self, persona_id: str, *, cascade: bool = False, owner: str | None = None) -> None:
+        """Delete the persona; with `cascade` its conversations too. `owner` deletes only those that it made.
 
         Raises:
             PersonaNotFound: there is no such persona.
-            PersonaInUse: it has conversations, and `cascade` is False.
+            PersonaInUse: it has conversations, and `cascade` is False or they are not the owner's.
         """
-        mine = conversations.c.agent_id == persona_id
+        all_of_it = conversations.c.agent_id == persona_id
+        mine = all_of_it & visible_to(owner)
         lock = select(personas.c.id).where(personas.c.id == persona_id).with_for_update()
         async with self._database.begin() as connection:
             _found((await connection.execute(lock)).one_or_none())
@@ -94,6 +95,11 @@ class PersonaStore:
                 raise PersonaInUse(
                     f"The agent has conversations ({count}). Delete them first, or send ?cascade=true to delete them "
                     "with the agent."
+                )
+            if count := (await connection.execute(select(func.count()).where(all_of_it))).scalar_one():
+                raise PersonaInUse(
+                    f"Other callers have conversations with the agent ({count}). Only the operator can delete it "
+                    "with them."
                 )
             await connection.execute(delete(personas).where(personas.c.id == persona_id))
 

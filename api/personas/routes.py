@@ -119,9 +119,9 @@ async def update_agent(request: Request, agent_id: str) -> dict[str, Any]:
 
 @routes.delete("/{agent_id}", summary="Delete an agent")
 async def delete_agent(request: Request, agent_id: str, cascade: bool = False) -> dict[str, bool]:
-    """409 if it has conversations, unless `cascade` deletes them too."""
+    """409 if it has conversations, unless `cascade` deletes them too. Only the operator deletes those of others."""
     await _require_own(request, agent_id)
-    await _personas(request).store.delete(agent_id, cascade=cascade)
+    await _personas(request).store.delete(agent_id, cascade=cascade, owner=owner(request))
     return {"success": True}
 
 

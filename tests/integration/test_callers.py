@@ -218,6 +218,9 @@ async def test_agents_are_for_everybody_and_changed_by_who_made_them(clients: Cl
         assert code_of(refused) == (403, "not_yours")
     assert (await app.delete(f"/agents/{'0' * 36}")).status_code == 404
     assert (await web.patch(f"/agents/{agent}", json={"temperature": 0.1})).json()["temperature"] == 0.1
+    own = (await web.post("/agents/create-conversation", json={"agent_id": agent})).json()["id"]
+    assert code_of(await web.delete(f"/agents/{agent}", params={"cascade": True})) == (409, "agent_in_use")
+    assert (await web.get("/agents/get-messages", params={"conversation_id": own})).status_code == 200
     assert (await everything.delete(f"/agents/{agent}", params={"cascade": True})).status_code == 200
 
 

@@ -36,7 +36,7 @@ export function PersonaForm({ agent, onSaved, onDeleted }) {
       try {
         await remove(`/agents/${part(agent.id)}${conversations ? "?cascade=true" : ""}`);
       } catch (error) {
-        if (error.code === "agent_in_use") return setDeleting("conversations");
+        if (error.code === "agent_in_use" && !conversations) return setDeleting("conversations");
         throw error;
       }
       return onDeleted();
