@@ -85,3 +85,13 @@ async def test_without_the_switch_the_page_only_checks(console: ConsolePage) -> 
         console.page.get_by_text("Only checked here: saving needs SWITCHBOARD_CONSOLE_EDIT=true.")
     ).to_be_visible()
     await expect(console.button("Save")).to_be_hidden()
+
+
+async def test_a_refusal_takes_only_the_room_that_its_words_need(console: ConsolePage) -> None:
+    console.expected = ["403"]
+    refusal = {"error": {"message": "This needs one of SWITCHBOARD_API_TOKENS.", "code": "operator_only"}}
+    await console.page.route("**/console/models-file", lambda route: route.fulfill(status=403, json=refusal))
+    await console.open("models")
+    await expect(console.alert).to_contain_text("SWITCHBOARD_API_TOKENS")
+    box = await console.alert.bounding_box()
+    assert box is not None and box["height"] < 100
