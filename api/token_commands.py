@@ -35,8 +35,10 @@ def new_token(
             tokens.add_entry(file, name, token)
     except ConfigError as exc:
         exit_with(exc.problems)
-    except (OSError, ValueError) as exc:
-        exit_with([Problem(str(exc), key="NAME" if isinstance(exc, ValueError) else None)])
+    except OSError as exc:
+        exit_with([Problem(f"cannot write {file}: {exc.strerror}")])
+    except ValueError as exc:
+        exit_with([Problem(str(exc), key="NAME")])
     typer.echo(f"The token of {name}, shown only now:", err=True)
     typer.echo(token)
     typer.echo(f"Added to {file}." if write else f"Add this to callers.yaml, under `callers:`:\n\n{entry}", err=True)

@@ -77,7 +77,8 @@ class _Chat:
                 self._attempt(partial(self._turns.restore, status))
             while (line := self._read_line()) is not None:
                 self._attempt(partial(self._take, line))
-        self._screen.note("Goodbye. The session stays; `switchboard chat` opens it again.")
+        command = "switchboard chat --demo" if self._options.demo else "switchboard chat"
+        self._screen.note(f"Goodbye. The session stays; `{command}` opens it again.")
         return 1 if self._turns.failed and not self._screen.live else 0
 
     def _read_line(self) -> str | None:

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from config.callers.caller import token_hash
-from config.callers.callers_file import caller_name, parse_callers
+from config.callers.callers_file import caller_name, check_callers, parse_callers
 from config.errors import ConfigError, Problem
 
 TOKEN_PREFIX = "sb-"  # noqa: S105 - it marks a token in logs and for scanners, and is no secret
@@ -34,10 +34,14 @@ def add_entry(file: Path, name: str, token: str) -> None:
 
     Raises:
         ConfigError: the file has problems, or the name already.
+        OSError: the file cannot be written.
         ValueError: the name cannot be one.
     """
     file = file.resolve()  # the target of a link is replaced, not the link
-    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    try:
+        before = file.read_text(encoding="utf-8") if file.exists() else ""
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(check_callers(file)[1]) from exc
     text = _with_entry(before, name, token)
     callers, problems = parse_callers(text, file)
     if callers is None or name not in callers.by_name:

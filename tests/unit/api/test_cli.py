@@ -1,5 +1,6 @@
 """The command line, run in a directory of its own."""
 
+import errno
 import json
 import os
 import socket
@@ -343,6 +344,21 @@ def test_a_new_token_is_printed_once_and_its_hash_is_the_entry(directory: Path) 
     assert again.exit_code == 1 and "callers.yaml:4: callers[1].name: two callers cannot have this name" in again.stderr
     assert not again.stdout and (directory / "callers.yaml").read_text() == text
     assert "must have 1 to 32 letters" in run("token", "new", "a b").stderr
+
+
+def test_a_token_is_not_shown_if_the_file_cannot_take_it(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (directory / "binary.yaml").write_bytes(b"callers: \xff\n")
+    binary, folder = [run("token", "new", "a", "--write", "--file", each) for each in ("binary.yaml", ".")]
+    monkeypatch.setattr(os, "fsync", full)
+    unwritten = run("token", "new", "a", "--write", "--file", "callers.yaml")
+    assert "binary.yaml:1: the file is not UTF-8 text" in binary.stderr
+    assert "the file cannot be read: Is a directory" in folder.stderr
+    assert unwritten.stderr == "cannot write callers.yaml: No space left on device\n"
+    assert [each.stdout for each in (binary, folder, unwritten)] == ["", "", ""]
+    assert [each.name for each in directory.glob("*callers*")] == []
 
 
 def test_callers_are_listed_with_what_limits_them(directory: Path) -> None:
