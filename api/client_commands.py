@@ -11,13 +11,31 @@ import typer
 
 from api.command_problems import exit_with
 from config.errors import ConfigError, Problem
+from config.parsing.urls import http_url
 
 if TYPE_CHECKING:
     from api.terminal.demo import DemoServer
 
-UrlOption = Annotated[str, typer.Option(help="The server's address.")]
-TokenOption = Annotated[str | None, typer.Option(help="Default: the first of SWITCHBOARD_API_TOKENS.")]
 LOCAL = "http://127.0.0.1:8000"
+
+
+def _sendable(token: str | None) -> str | None:
+    if token and not (token.isascii() and token.isprintable()):
+        raise typer.BadParameter("contains a character that HTTP headers cannot carry")
+    return token
+
+
+def _complete(url: str) -> str:
+    try:
+        return http_url(url, LOCAL)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc)) from exc
+
+
+UrlOption = Annotated[str, typer.Option(help="The server's address.", callback=_complete)]
+TokenOption = Annotated[
+    str | None, typer.Option(help="Default: the first of SWITCHBOARD_API_TOKENS.", callback=_sendable)
+]
 
 
 def chat(

@@ -361,6 +361,24 @@ def test_a_token_is_not_shown_if_the_file_cannot_take_it(directory: Path, monkey
     assert [each.name for each in directory.glob("*callers*")] == []
 
 
+@pytest.mark.parametrize("client", [("chat", "--user", "a"), ("call",), ("rehearse", "script.yaml")])
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--token", "tök", "HTTP headers cannot"),
+        ("--token", "two\nlines", "HTTP headers cannot"),
+        ("--url", "http://[::1", "must be an HTTP URL"),
+        ("--url", "http://localhost:99999", "must be an HTTP URL"),
+        ("--url", "localhost:8000", "must be an HTTP URL"),
+        ("--url", "", "must be an HTTP URL"),
+    ],
+)
+def test_clients_refuse_what_no_request_can_have(client: tuple[str, ...], option: str, value: str, told: str) -> None:
+    result = run(*client, "--token", "t", option, value)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"for '{option}'" in result.stderr and told in result.stderr
+
+
 def test_callers_are_listed_with_what_limits_them(directory: Path) -> None:
     assert "callers.yaml: the file does not exist" in run("token", "list").stderr
     run("token", "new", "web", "--write")
