@@ -21,6 +21,7 @@ from agent.calls.calls import Calls
 from agent.calls.details import CallServices
 from agent.personas.service import PersonaService
 from agent.responses.store import ResponseStore
+from agent.tasks.runner import TaskRunner
 from agent.turns import TurnService
 from api import garbage_collection
 from api.chat.routes import routes as chat_routes
@@ -104,7 +105,7 @@ def create_app(settings: Settings) -> FastAPI:
                 tasks=tasks.service,
                 backlog=tasks.backlog,
                 reload=components.reload,
-                guard=_guard(settings, components.turns),
+                guard=_guard(settings, components.turns, tasks.runner),
                 large_bodies=LargeBodies(settings.max_body_memory),
             )
 
@@ -149,14 +150,18 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _guard(settings: Settings, turns: TurnService) -> ConnectionGuard:
+def _guard(settings: Settings, turns: TurnService, tasks: TaskRunner) -> ConnectionGuard:
+    def end() -> None:
+        tasks.begin_no_more()  # otherwise the task of a turn that ends here is tried again at once, and again
+        turns.stop()
+
     most = settings.max_unauthenticated_connections
     if sys.platform != "win32":
         import resource
 
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         most = most if descriptors == resource.RLIM_INFINITY else min(most, max(1, descriptors // 2))
-    return ConnectionGuard(settings.head_timeout, settings.body_timeout, most, Drain(settings.drain_time, turns.stop))
+    return ConnectionGuard(settings.head_timeout, settings.body_timeout, most, Drain(settings.drain_time, end))
 
 
 class _App(DocumentedApp):

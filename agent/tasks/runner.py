@@ -77,9 +77,13 @@ class TaskRunner:
                 with traced(record, self._tracer):
                     await self._run_claimed(record, claim_id)
 
+    def begin_no_more(self) -> None:
+        """Leave the tasks that wait, and those that are handed back, to another process or the next start."""
+        self._is_stopping = True
+
     async def drain(self, seconds: float, end_turns: Callable[[], None]) -> None:
         """Begin no more tasks, and wait for those that run. After `seconds`, `end_turns`, and hand the tasks back."""
-        self._is_stopping = True
+        self.begin_no_more()
         await self._wait_until_idle(seconds)
         if self._working:
             log.warning("tasks_handed_back", count=self._working)

@@ -106,6 +106,25 @@ async def test_a_running_turn_ends_with_the_in_band_error_after_the_drain_time(t
         assert await exit_code(process, 8) == -signal.SIGTERM
 
 
+async def test_tasks_that_the_end_interrupts_wait_for_the_next_start(tmp_path: Path) -> None:
+    """Also while an answer that takes longer than the drain time holds the process."""
+    asked = {"user_id": "ann", "session_id": "s", "query": "/wait 25s\n/say Bye."}
+    async with server(tmp_path, drain=0.5) as process, speaking(process) as lines:
+        async with httpx.AsyncClient(base_url=process.url, headers=HEADERS, timeout=60) as http:
+            for _ in range(2):
+                (await http.post("/agent/invoke/async", json=asked)).raise_for_status()
+            while (await http.get("/agent/tasks/ann")).json()["tasks"][-1]["status"] == "queued":
+                await asyncio.sleep(0.02)
+        signalled(process)
+        assert [line async for line in lines if line][-1] == "data: [DONE]"
+        assert await exit_code(process, 8) == -signal.SIGTERM
+        process.process = None
+        await process.start()
+        async with httpx.AsyncClient(base_url=process.url, headers=HEADERS, timeout=60) as http:
+            tasks = (await http.get("/agent/tasks/ann")).json()["tasks"]
+    assert {each["status"] for each in tasks} <= {"queued", "running"} and len(tasks) == 2
+
+
 async def test_a_request_that_is_on_its_way_on_an_idle_connection_is_answered(tmp_path: Path) -> None:
     request = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"
     async with server(tmp_path) as process:
