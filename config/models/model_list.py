@@ -82,7 +82,7 @@ def _deployment(
         id="",
         group=entry.model_name,
         model=known.model,
-        api_key=SecretStr(key) if key else None,
+        api_key=SecretStr(key.strip()) if key else None,  # a secret in a file often ends with a line break
         api_base=base,
         params=params,
         timeouts=replace(timeouts, **read_timeouts(lambda name: getattr(known, name))),

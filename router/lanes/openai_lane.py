@@ -14,7 +14,7 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
-from config.errors import BadAnswer, StaleConnection, SwitchboardError
+from config.errors import BadAnswer, CredentialsRefused, StaleConnection, SwitchboardError
 from config.models.deployments import Deployment
 from router.lanes.base import Chunk, Lane, LaneRequest
 from router.lanes.decompression import iter_decompressed
@@ -89,6 +89,9 @@ class OpenAILane:
             raise StaleConnection("an idle connection to the provider broke", provider_text=redacted(str(exc))) from exc
         except (*TRANSPORT_ERRORS, TimeoutError) as exc:
             raise from_transport(exc, response_started=False) from exc
+        except ValueError as exc:
+            problem = "a line break in the key or in a header, or a user in the address beside a key"
+            raise CredentialsRefused(f"the request cannot be sent: {problem}") from exc
 
     def _endpoint(self, deployment: Deployment) -> ProviderEndpoint:
         endpoint = self._endpoints.get(deployment)

@@ -241,6 +241,23 @@ async def test_an_unreachable_provider_is_a_failed_connection(lane: Lane) -> Non
         await anext(lane.stream(request_to(provider)))
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"api_key": SecretStr("two\nlines")},
+        {"params": {"extra_headers": {"X-A": "a\nb"}}},
+        {"api_base": "http://me:word@127.0.0.1:9"},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+async def test_a_request_that_cannot_be_sent_is_the_deployments_failure(openai_lane: Lane, given: Any) -> None:
+    async with local_provider(HELLO) as provider:
+        request = request_to(provider)
+        broken = replace(request, deployment=replace(request.deployment, **given))
+        with pytest.raises(CredentialsRefused, match="cannot be sent"):
+            await anext(openai_lane.stream(broken))
+
+
 async def test_a_provider_that_disconnects_before_it_answers_is_a_failed_connection(lane: Lane) -> None:
     async def hang_up(writer: asyncio.StreamWriter) -> None:
         writer.close()

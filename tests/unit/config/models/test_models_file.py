@@ -901,6 +901,13 @@ def test_an_invalid_base_url_is_a_problem_that_does_not_quote_it(tmp_path: Path,
     assert found == [(5, f"model_list[0].litellm_params.{key}", message)]
 
 
+def test_a_key_ends_before_the_line_break_of_its_variable(tmp_path: Path) -> None:
+    keys = ["", "api_key: os.environ/MINE"]
+    entries = "".join(f"\n  - {{model_name: a, litellm_params: {{model: openai/x, {key}}}}}" for key in keys)
+    registry = load(tmp_path, f"model_list:{entries}\n", OPENAI_API_KEY="sk-a\n", MINE=" sk-b\r\n")
+    assert [each.api_key and each.api_key.get_secret_value() for each in registry.deployments] == ["sk-a", "sk-b"]
+
+
 def test_an_empty_base_url_is_none(tmp_path: Path) -> None:
     (deployment,) = load(
         tmp_path, "model_list: [{model_name: a, litellm_params: {model: openai/x, api_key: k, api_base: ''}}]"
