@@ -53,6 +53,7 @@ from api.phone.signatures import Carriers
 from api.responses.routes import routes as response_routes
 from api.responses.websocket import routes as response_websockets
 from api.sessions.routes import routes as session_routes
+from api.start_problems import StartProblems
 from api.state import State
 from api.statistics.routes import routes as statistics_routes
 from api.tasks.lifespan import server_tasks
@@ -171,7 +172,8 @@ class _App(DocumentedApp):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Around Starlette's own middleware, whose answer to a crash passes by what `add_middleware` adds."""
-        return SecurityHeaders(with_cors(RequestId(super().build_middleware_stack()), self._cors_origins))
+        inner = with_cors(RequestId(super().build_middleware_stack()), self._cors_origins)
+        return StartProblems(SecurityHeaders(inner))
 
 
 async def _on_error(request: Request, exc: Exception) -> Response:
