@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from config.errors import AttemptError, ProviderTimeout, SwitchboardError
 from config.models.deployments import Deployment
-from router.history import host_of, messages_for, provider_of
+from router.history import host_of, messages_for, origin_provider
 from router.lanes.base import Chunk, LaneRequest
 from router.providers.prices import cost
 from router.providers.supported_params import supported_params
@@ -69,7 +69,7 @@ class Attempt:
             drop_params=self._turn.registry.settings.drop_params,
         )
         stats.in_flight += 1
-        answer = AnswerCollector(provider_of(deployment), has_stop=bool(params.get("stop")))
+        answer = AnswerCollector(origin_provider(deployment), has_stop=bool(params.get("stop")))
         timeout = ChunkTimeout()
         usage: Mapping[str, Any] | None = None
         try:

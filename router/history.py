@@ -79,8 +79,8 @@ def messages_for(
 
 
 @lru_cache(maxsize=1024)
-def provider_of(deployment: Deployment) -> str:
-    """Names who takes back what `deployment` attached to its answers. Contains no address."""
+def origin_provider(deployment: Deployment) -> str:
+    """The "provider" of an origin: who takes back what `deployment` attached to its answers. Contains no address."""
     name, host = deployment.model.lower(), ""
     if not name.startswith(_MAKERS_MODELS_ONLY):
         name = _maker(name)
@@ -101,7 +101,7 @@ class _Reader:
     """Translates messages, one after the other, for one deployment."""
 
     def __init__(self, deployment: Deployment, params: Mapping[str, Any], known: CallOrigins) -> None:
-        self._provider = provider_of(deployment)
+        self._provider = origin_provider(deployment)
         self._nine = bool(_MISTRAL.search(deployment.model.lower()))
         self._thinks = _thinks(params)
         self._wants_reasoning = _is_deepseek(deployment) and self._thinks is not False

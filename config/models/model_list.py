@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from config.models.deployments import Deployment, Timeouts
 from config.models.entry_schema import KnownParams, LiteLLMParams, ModelEntry, ModelInfo, PricedSection
-from config.models.provider_keys import find_base, find_key, provider_of
+from config.models.provider_keys import find_base, find_key, provider_by_prefix
 from config.models.provider_packages import missing_package
 from config.models.router_settings import drop_none, read_timeouts
 from config.models.schema import ModelsFile
@@ -96,7 +96,7 @@ def _key_and_base(
     known: KnownParams, params: Mapping[str, Any], environ: Mapping[str, str], unset: Sequence[UnsetReference]
 ) -> tuple[str | None, str | None, tuple[str, ...]]:
     """The API key, the base URL, and what is missing: environment variables, and packages."""
-    provider, referenced = provider_of(known.model, params), {each.path[-1] for each in unset}
+    provider, referenced = provider_by_prefix(known.model, params), {each.path[-1] for each in unset}
     key = known.api_key.get_secret_value() if known.api_key else None
     base = known.api_base or known.base_url
     missing = [each.variable for each in unset]

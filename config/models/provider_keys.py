@@ -42,8 +42,11 @@ _KEYLESS_PREFIXES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def provider_of(model: str, params: Mapping[str, Any]) -> str | None:
-    """LiteLLM's name of the provider, derived from the model name without loading LiteLLM; None if unknown."""
+def provider_by_prefix(model: str, params: Mapping[str, Any]) -> str | None:
+    """LiteLLM's name of the provider that `params` or the prefix of `model` say, known or not; None if neither says it.
+
+    See `litellm_catalogue.provider_of` for what LiteLLM itself would find.
+    """
     if params.get("custom_llm_provider"):
         return str(params["custom_llm_provider"])
     provider, slash, _ = model.partition("/")

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from config.models.deployments import Deployment
-from config.models.provider_keys import provider_of
+from config.models.provider_keys import provider_by_prefix
 from router.providers.litellm_import import litellm
 from router.providers.model_facts import describe_to_litellm
 
@@ -164,7 +164,8 @@ def _map_entry(deployment: Deployment) -> Mapping[str, Any]:
 
 def _priced_model(deployment: Deployment) -> tuple[str, str | None]:
     """The model whose price it is, and its provider. Azure's names are the customer's own: `base_model` says it."""
-    return str(deployment.info.get("base_model") or deployment.model), provider_of(deployment.model, deployment.params)
+    model = str(deployment.info.get("base_model") or deployment.model)
+    return model, provider_by_prefix(deployment.model, deployment.params)
 
 
 def _depends_on_the_hour(deployment: Deployment) -> bool:

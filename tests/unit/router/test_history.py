@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from agent.chat_model import RoutedChatModel
 from config.errors import ProviderOverloaded
 from config.models.deployments import Deployment
-from router.history import CallOrigins, messages_for, provider_of
+from router.history import CallOrigins, messages_for, origin_provider
 from router.model_call import ModelCall
 from router.routed_turn import RoutedTurn
 from tests.support.scripted_lane import ScriptedLane, call, delta, deployment, finish, router_over, text
@@ -89,11 +89,12 @@ def test_a_message_is_not_changed_in_place() -> None:
     ],
 )
 def test_who_is_the_same_provider(one: Deployment, other: Deployment, same: bool) -> None:
-    assert (provider_of(one) == provider_of(other)) is same
+    assert (origin_provider(one) == origin_provider(other)) is same
 
 
 def test_a_providers_name_has_no_address() -> None:
-    name = provider_of(on("openai/a", api_base="http://user:secret@internal:8001/v1", api_key=SecretStr("sk-secret")))
+    address = "http://user:secret@internal:8001/v1"
+    name = origin_provider(on("openai/a", api_base=address, api_key=SecretStr("sk-secret")))
     assert "internal" not in name
     assert "secret" not in name
 
