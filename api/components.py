@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from agent.callers.crowd import Crowd
 from agent.callers.limits import CallerLimits
 from agent.callers.spending import Spending
+from agent.callers.turn_places import TurnPlaces
 from agent.callers.usage import Usage
 from agent.memory.long_term import LongTermMemory
 from agent.sessions.lifespan import open_sessions
@@ -141,13 +141,13 @@ def _on_turn(tracing: Tracing | None, limits: CallerLimits | None) -> Callable[[
 @asynccontextmanager
 async def _limits(settings: Settings, callers: LiveCallers, database: Database) -> AsyncIterator[CallerLimits | None]:
     """None if there is nothing to limit; turns pay nothing for it then."""
-    crowd = Crowd(settings.max_parallel_turns)
+    places = TurnPlaces(settings.max_parallel_turns)
     if settings.callers_file is None:
-        yield CallerLimits(callers, crowd) if settings.max_parallel_turns else None
+        yield CallerLimits(callers, places) if settings.max_parallel_turns else None
         return
     spending = Spending(database)
     async with _usage(settings) as usage, spending.running():
-        yield CallerLimits(callers, crowd, usage, spending)
+        yield CallerLimits(callers, places, usage, spending)
 
 
 @asynccontextmanager

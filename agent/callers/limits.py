@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import uuid4
 
-from agent.callers.crowd import Crowd
 from agent.callers.spending import Spending
+from agent.callers.turn_places import TurnPlaces
 from agent.callers.usage import Usage
 from agent.statistics.turn_counts import EndedTurn
 from config.callers.caller import Caller, LiveCallers
@@ -36,20 +36,20 @@ class Admission:
 
 
 class CallerLimits:
-    """The limits of `callers`, and of the server. Without callers.yaml there is only that of the server, in `crowd`."""
+    """The limits of `callers`, and that of the server, in `places`; the latter alone without callers.yaml."""
 
     def __init__(
-        self, callers: LiveCallers, crowd: Crowd, usage: Usage | None = None, spending: Spending | None = None
+        self, callers: LiveCallers, places: TurnPlaces, usage: Usage | None = None, spending: Spending | None = None
     ) -> None:
         self._callers = callers
-        self._crowd = crowd
+        self._places = places
         self._usage = usage
         self._spending = spending
 
     @property
     def is_full(self) -> bool:
         """Whether a turn would have to wait."""
-        return self._crowd.is_full
+        return self._places.is_full
 
     async def admit(self, name: str) -> Admission:
         """Admit a turn of the caller `name`.
@@ -61,13 +61,13 @@ class CallerLimits:
         caller, turn = self._checked(name), uuid4().hex
         standings = await self._begin(caller, turn) if caller is not None else {}
         try:
-            await self._crowd.enter()
+            await self._places.enter()
         except BaseException:
             self._end(name, turn)
             raise
 
         def release() -> None:
-            self._crowd.leave()
+            self._places.leave()
             self._end(name, turn)
 
         return Admission(release, standings)

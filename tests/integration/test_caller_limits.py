@@ -16,7 +16,7 @@ import pytest
 from pydantic import SecretStr
 
 from agent.callers import spending as spending_module
-from agent.callers.crowd import Crowd
+from agent.callers.turn_places import TurnPlaces
 from tests.integration.test_callers import Clients, ask, clients_of, code_of, entry, token_of, write
 from tests.support.persona_client import CHEF
 from tests.support.redis_server import redis_server
@@ -231,7 +231,7 @@ async def test_the_server_runs_so_many_turns_and_lets_as_many_wait(tmp_path: Pat
 async def test_a_caller_that_hangs_up_while_it_waits_leaves_the_queue(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.components.Crowd", partial(Crowd, wait=60.0))
+    monkeypatch.setattr("api.components.TurnPlaces", partial(TurnPlaces, wait=60.0))
     async with server(tmp_path, max_parallel_turns=1) as clients, AsyncExitStack() as turn:
         http = await clients.of(TOKEN)
         await turn.enter_async_context(speaking(http))

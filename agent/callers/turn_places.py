@@ -11,7 +11,7 @@ WAIT: Final = 1.0
 """Seconds that a turn waits in the queue at most. Somebody is on the phone."""
 
 
-class Crowd:
+class TurnPlaces:
     """At most `limit` turns run, and at most as many wait; None does not count them."""
 
     def __init__(self, limit: int | None, *, wait: float = WAIT) -> None:
