@@ -13,7 +13,7 @@ import structlog
 from agent.callers.limits import CallerLimits
 from agent.callers.spending import Spending
 from agent.callers.turn_places import TurnPlaces
-from agent.callers.usage import Usage
+from agent.callers.usage import CallerUsage
 from agent.memory.long_term import LongTermMemory
 from agent.sessions.lifespan import open_sessions
 from agent.sessions.service import SessionService
@@ -151,7 +151,7 @@ async def _limits(settings: Settings, callers: LiveCallers, database: Database) 
 
 
 @asynccontextmanager
-async def _usage(settings: Settings) -> AsyncIterator[Usage]:
+async def _usage(settings: Settings) -> AsyncIterator[CallerUsage]:
     if settings.redis_url is None:
         from agent.callers.process_usage import ProcessUsage  # `limits` takes 4 MB
 

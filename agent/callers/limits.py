@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from agent.callers.spending import Spending
 from agent.callers.turn_places import TurnPlaces
-from agent.callers.usage import Usage
+from agent.callers.usage import CallerUsage
 from agent.statistics.turn_counts import EndedTurn
 from config.callers.caller import Caller, LiveCallers
 from config.callers.standing import Limit, Standing
@@ -39,7 +39,11 @@ class CallerLimits:
     """The limits of `callers`, and that of the server, in `places`; the latter alone without callers.yaml."""
 
     def __init__(
-        self, callers: LiveCallers, places: TurnPlaces, usage: Usage | None = None, spending: Spending | None = None
+        self,
+        callers: LiveCallers,
+        places: TurnPlaces,
+        usage: CallerUsage | None = None,
+        spending: Spending | None = None,
     ) -> None:
         self._callers = callers
         self._places = places

@@ -22,7 +22,7 @@ class Begin:
     wait: float = 0.0
 
 
-class Usage(Protocol):
+class CallerUsage(Protocol):
     """The usage of callers: of this process, or of all that share a Redis."""
 
     async def begin(self, caller: Caller, turn: str) -> Begin:

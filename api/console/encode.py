@@ -23,7 +23,7 @@ from agent.statistics.statistics import RecentTurn
 from agent.turn import Turn
 from config.errors import SwitchboardError
 from config.models.deployments import Deployment
-from router.health.rate_limits import Usage as UsedLimits
+from router.health.rate_limits import DeploymentUsage
 from router.turn_record import AttemptRecord, TurnRecord
 
 
@@ -96,7 +96,7 @@ def attempt(record: AttemptRecord, began: float) -> dict[str, Any]:
     }
 
 
-def limit(deployment: Deployment, used: UsedLimits) -> dict[str, Any]:
+def limit(deployment: Deployment, used: DeploymentUsage) -> dict[str, Any]:
     return {"rpm": deployment.rpm, "tpm": deployment.tpm, "requests": used.requests, "tokens": used.tokens}
 
 

@@ -17,19 +17,19 @@ MINUTE = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class DeploymentUsage:
     """Requests and tokens of one deployment in one calendar minute."""
 
     requests: int = 0
     tokens: int = 0
 
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(self.requests + other.requests, self.tokens + other.tokens)
+    def __add__(self, other: DeploymentUsage) -> DeploymentUsage:
+        return DeploymentUsage(self.requests + other.requests, self.tokens + other.tokens)
 
 
-NO_USAGE = Usage()
+NO_USAGE = DeploymentUsage()
 
-UsageByMinute = Mapping[int, Mapping[str, Usage]]
+UsageByMinute = Mapping[int, Mapping[str, DeploymentUsage]]
 """Usage by calendar minute (minutes since 1970), then by deployment id."""
 
 
@@ -38,7 +38,7 @@ class RateLimits:
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
         self._clock = clock or SharedClock()
-        self._own: dict[int, dict[str, Usage]] = {}
+        self._own: dict[int, dict[str, DeploymentUsage]] = {}
         self._others: UsageByMinute = {}
 
     def admits(self, deployment: Deployment) -> bool:
@@ -55,11 +55,11 @@ class RateLimits:
 
     def count_request(self, deployment: Deployment) -> None:
         """Count one request, when it is sent."""
-        self._count(deployment, Usage(requests=1))
+        self._count(deployment, DeploymentUsage(requests=1))
 
     def count_tokens(self, deployment: Deployment, tokens: int) -> None:
         """Count the tokens of a prompt and its answer."""
-        self._count(deployment, Usage(tokens=tokens))
+        self._count(deployment, DeploymentUsage(tokens=tokens))
 
     def own_usage(self) -> UsageByMinute:
         """This process's usage in the current and the previous calendar minute."""
@@ -68,7 +68,7 @@ class RateLimits:
 
     def adopt(self, others: Iterable[UsageByMinute]) -> None:
         """Replace the usage of all other processes."""
-        summed: dict[int, dict[str, Usage]] = {}
+        summed: dict[int, dict[str, DeploymentUsage]] = {}
         for by_minute in others:
             for minute, by_deployment in by_minute.items():
                 totals = summed.setdefault(minute, {})
@@ -76,21 +76,21 @@ class RateLimits:
                     totals[deployment_id] = totals.get(deployment_id, NO_USAGE) + usage
         self._others = summed
 
-    def _count(self, deployment: Deployment, usage: Usage) -> None:
+    def _count(self, deployment: Deployment, usage: DeploymentUsage) -> None:
         if deployment.rpm is None and deployment.tpm is None:
             return
         self._drop_old()
         minute = self._own.setdefault(int(self._clock() // MINUTE), {})
         minute[deployment.id] = minute.get(deployment.id, NO_USAGE) + usage
 
-    def in_last_minute(self, deployment_id: str) -> Usage:
+    def in_last_minute(self, deployment_id: str) -> DeploymentUsage:
         """The usage of all servers in the last 60 seconds. Only deployments with limits are counted."""
         minute, second = divmod(self._clock(), MINUTE)
         current, previous = (self._total(int(minute) - back, deployment_id) for back in (0, 1))
         share = 1 - second / MINUTE
-        return current + Usage(int(previous.requests * share), int(previous.tokens * share))
+        return current + DeploymentUsage(int(previous.requests * share), int(previous.tokens * share))
 
-    def _total(self, minute: int, deployment_id: str) -> Usage:
+    def _total(self, minute: int, deployment_id: str) -> DeploymentUsage:
         own, others = self._own.get(minute, {}), self._others.get(minute, {})
         return own.get(deployment_id, NO_USAGE) + others.get(deployment_id, NO_USAGE)
 

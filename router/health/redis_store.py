@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from router.health.breaker import BreakerSnapshot
-from router.health.rate_limits import Usage
+from router.health.rate_limits import DeploymentUsage
 from router.health.shared_state import SharedSnapshot, StateUpdate, StoreUnavailable
 
 BREAKERS = "switchboard:breakers"
@@ -31,7 +31,7 @@ TIMEOUT = 1.0
 """Seconds to wait for Redis, to connect and for each answer. Only the background task waits."""
 
 _BREAKER = TypeAdapter(BreakerSnapshot)
-_USAGE = TypeAdapter(dict[str, Usage])
+_USAGE = TypeAdapter(dict[str, DeploymentUsage])
 
 Value = TypeVar("Value")
 
@@ -63,7 +63,7 @@ class RedisStore:
             (seconds, micros), breakers, *usage_fields = (await pipeline.execute())[written:]
         except (RedisError, OSError) as exc:
             raise StoreUnavailable(f"Redis: {exc}") from exc
-        by_server: dict[str, dict[int, Mapping[str, Usage]]] = {}
+        by_server: dict[str, dict[int, Mapping[str, DeploymentUsage]]] = {}
         for minute, fields in zip(minutes, usage_fields, strict=True):
             for server, usage in _valid(_USAGE, fields):
                 by_server.setdefault(server, {})[minute] = usage

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from agent.callers.process_usage import ProcessUsage
 from agent.callers.redis_usage import RedisUsage
-from agent.callers.usage import Usage
+from agent.callers.usage import CallerUsage
 from agent.callers.windows import Window
 from config.callers.caller import Caller, token_hash
 from tests.support.redis_server import redis_server
@@ -24,7 +24,7 @@ PATIENCE = 10.0
 
 
 @pytest.fixture(params=["memory", "redis"])
-async def servers(request: pytest.FixtureRequest) -> AsyncIterator[Sequence[Usage]]:
+async def servers(request: pytest.FixtureRequest) -> AsyncIterator[Sequence[CallerUsage]]:
     """The usage as two servers see it; in memory there is only one server."""
     if request.param == "memory":
         yield [own := ProcessUsage(), own]
@@ -36,32 +36,32 @@ async def servers(request: pytest.FixtureRequest) -> AsyncIterator[Sequence[Usag
         yield both
 
 
-async def refused_by(usage: Usage, caller: Caller, turn: str = "t") -> str | None:
+async def refused_by(usage: CallerUsage, caller: Caller, turn: str = "t") -> str | None:
     begin = await usage.begin(caller, turn)
     assert (0 < begin.wait <= 120) if begin.refused_by else not begin.wait
     return begin.refused_by
 
 
-async def until_admitted(usage: Usage, caller: Caller, turn: str) -> None:
+async def until_admitted(usage: CallerUsage, caller: Caller, turn: str) -> None:
     async with asyncio.timeout(PATIENCE):
         while await refused_by(usage, caller, turn):
             await asyncio.sleep(0.01)
 
 
-async def test_requests_count_over_all_servers_and_refused_ones_do_not(servers: Sequence[Usage]) -> None:
+async def test_requests_count_over_all_servers_and_refused_ones_do_not(servers: Sequence[CallerUsage]) -> None:
     caller = replace(NOBODY, requests_per_minute=3)
     found = [await refused_by(servers[number % 2], caller, str(number)) for number in range(6)]
     assert found == [None] * 3 + ["requests_per_minute"] * 3
     assert await refused_by(servers[0], replace(caller, name="b")) is None
 
 
-async def test_requests_at_the_same_time_are_not_more_than_the_limit(servers: Sequence[Usage]) -> None:
+async def test_requests_at_the_same_time_are_not_more_than_the_limit(servers: Sequence[CallerUsage]) -> None:
     caller = replace(NOBODY, requests_per_minute=5)
     found = await asyncio.gather(*(refused_by(servers[number % 2], caller, str(number)) for number in range(20)))
     assert found.count(None) == 5
 
 
-async def test_a_caller_is_told_how_it_stands(servers: Sequence[Usage]) -> None:
+async def test_a_caller_is_told_how_it_stands(servers: Sequence[CallerUsage]) -> None:
     one, other = servers
     caller = replace(NOBODY, requests_per_minute=3, tokens_per_minute=100)
     one.count_tokens("a", 30)
@@ -74,7 +74,7 @@ async def test_a_caller_is_told_how_it_stands(servers: Sequence[Usage]) -> None:
         assert told["requests_per_minute"].left == left
 
 
-async def test_tokens_refuse_the_next_turn_once_they_are_used_up(servers: Sequence[Usage]) -> None:
+async def test_tokens_refuse_the_next_turn_once_they_are_used_up(servers: Sequence[CallerUsage]) -> None:
     one, other = servers
     caller = replace(NOBODY, tokens_per_minute=100)
     assert await refused_by(one, caller, "1") is None
@@ -86,7 +86,7 @@ async def test_tokens_refuse_the_next_turn_once_they_are_used_up(servers: Sequen
     assert await refused_by(other, replace(caller, tokens_per_minute=101), "5") is None
 
 
-async def test_other_servers_learn_soon_of_tokens(servers: Sequence[Usage]) -> None:
+async def test_other_servers_learn_soon_of_tokens(servers: Sequence[CallerUsage]) -> None:
     one, other = servers
     caller = replace(NOBODY, tokens_per_minute=10)
     one.count_tokens("a", 10)
@@ -95,7 +95,7 @@ async def test_other_servers_learn_soon_of_tokens(servers: Sequence[Usage]) -> N
             await asyncio.sleep(0.01)
 
 
-async def test_turns_run_in_parallel_up_to_the_limit_over_all_servers(servers: Sequence[Usage]) -> None:
+async def test_turns_run_in_parallel_up_to_the_limit_over_all_servers(servers: Sequence[CallerUsage]) -> None:
     one, other = servers
     caller = replace(NOBODY, parallel_turns=2)
     assert await refused_by(one, caller, "1") is None
@@ -109,7 +109,7 @@ async def test_turns_run_in_parallel_up_to_the_limit_over_all_servers(servers: S
     assert await refused_by(other, caller, "5") == "parallel_turns"
 
 
-async def test_a_turn_that_another_limit_refuses_takes_no_place(servers: Sequence[Usage]) -> None:
+async def test_a_turn_that_another_limit_refuses_takes_no_place(servers: Sequence[CallerUsage]) -> None:
     caller = replace(NOBODY, parallel_turns=1, requests_per_minute=1)
     assert await refused_by(servers[0], caller, "1") is None
     servers[0].end("a", "1")

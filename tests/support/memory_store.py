@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from router.health.breaker import BreakerSnapshot
-from router.health.rate_limits import Usage
+from router.health.rate_limits import DeploymentUsage
 from router.health.shared_state import SharedSnapshot, StateUpdate, StoreUnavailable
 
 
@@ -16,7 +16,7 @@ class MemoryStore:
         self.available = True
         self.syncs = 0
         self.breakers: dict[str, BreakerSnapshot] = {}
-        self.usage: dict[str, dict[int, dict[str, Usage]]] = {}
+        self.usage: dict[str, dict[int, dict[str, DeploymentUsage]]] = {}
 
     async def sync(self, update: StateUpdate, minutes: tuple[int, ...]) -> SharedSnapshot:
         await asyncio.sleep(0)

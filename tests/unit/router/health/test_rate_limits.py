@@ -1,4 +1,4 @@
-"""Usage against a deployment's rpm and tpm."""
+"""DeploymentUsage against a deployment's rpm and tpm."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.models.deployments import Deployment
-from router.health.rate_limits import RateLimits, Usage
+from router.health.rate_limits import DeploymentUsage, RateLimits
 
 
 class Clock:
@@ -100,11 +100,11 @@ def test_usage_of_other_servers_counts_until_it_is_replaced(limits: RateLimits, 
     ten, minute = deployment(rpm=10), int(clock.now // 60)
     spend(limits, ten, 4)
     for _ in range(3):
-        limits.adopt([{minute: {"x": Usage(requests=3)}}, {minute: {"x": Usage(requests=2)}}])
+        limits.adopt([{minute: {"x": DeploymentUsage(requests=3)}}, {minute: {"x": DeploymentUsage(requests=2)}}])
         assert limits.admits(ten)
-    limits.adopt([{minute: {"x": Usage(requests=3)}}, {minute: {"x": Usage(requests=3)}}])
+    limits.adopt([{minute: {"x": DeploymentUsage(requests=3)}}, {minute: {"x": DeploymentUsage(requests=3)}}])
     assert not limits.admits(ten)
-    assert limits.own_usage() == {minute: {"x": Usage(requests=4)}}
+    assert limits.own_usage() == {minute: {"x": DeploymentUsage(requests=4)}}
 
 
 @given(rpm=st.integers(1, 20), gaps=st.lists(st.floats(0.0, 20.0), max_size=200))
