@@ -28,7 +28,7 @@ that interrupts the agent hangs up and asks at the same time, and another server
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class AdmittedTurn:
     """A turn that may run. Call `release` once, when it has ended. `standings` are the limits per minute with it."""
 
     release: Callable[[], None]
@@ -55,7 +55,7 @@ class CallerLimits:
         """Whether a turn would have to wait."""
         return self._places.is_full
 
-    async def admit(self, name: str) -> Admission:
+    async def admit(self, name: str) -> AdmittedTurn:
         """Admit a turn of the caller `name`.
 
         Raises:
@@ -74,7 +74,7 @@ class CallerLimits:
             self._places.leave()
             self._end(name, turn)
 
-        return Admission(release, standings)
+        return AdmittedTurn(release, standings)
 
     async def count_request(self, name: str) -> None:
         """Count a request for a task, which runs later and among as many as its worker allows.
@@ -124,14 +124,14 @@ class CallerLimits:
     async def _begin(self, caller: Caller, turn: str) -> Mapping[Limit, Standing]:
         if self._usage is None or not caller.limits_usage:
             return {}
-        begin = await self._usage.begin(caller, turn)
-        if begin.refused_by == "parallel_turns":
+        decision = await self._usage.begin(caller, turn)
+        if decision.refused_by == "parallel_turns":
             await asyncio.sleep(SECOND_TRY)
-            begin = await self._usage.begin(caller, turn)
-        if (refused_by := begin.refused_by) is not None:
+            decision = await self._usage.begin(caller, turn)
+        if (refused_by := decision.refused_by) is not None:
             reached = f"Your limit of {REASONS[refused_by]} is reached: {getattr(caller, refused_by)}."
-            raise CallerRateLimited(reached, retry_after=begin.wait, standings=begin.standings)
-        return begin.standings
+            raise CallerRateLimited(reached, retry_after=decision.wait, standings=decision.standings)
+        return decision.standings
 
     def _end(self, name: str, turn: str) -> None:
         if self._usage is not None:

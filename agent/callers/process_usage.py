@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from limits.aio.storage import MemoryStorage
 
 from agent.callers.running_turns import RunningTurns
-from agent.callers.usage import Begin
+from agent.callers.usage import UsageDecision
 from agent.callers.windows import MinuteWindows
 from config.callers.caller import Caller
 from config.callers.standing import Limit, Standing
@@ -31,11 +31,11 @@ class ProcessUsage:
         self._windows = windows or MinuteWindows(MemoryStorage())
         self._turns = turns or RunningTurns()
 
-    async def begin(self, caller: Caller, turn: str) -> Begin:
+    async def begin(self, caller: Caller, turn: str) -> UsageDecision:
         """Count a request and the running turn `turn`, unless a limit of the caller refuses them."""
         if caller.parallel_turns is not None:
             if not await self._turns.begin(caller.name, turn, caller.parallel_turns):
-                return Begin({}, "parallel_turns", TURN_ENDS)
+                return UsageDecision({}, "parallel_turns", TURN_ENDS)
         try:
             found = await self._count(caller)
         except BaseException:
@@ -53,15 +53,15 @@ class ProcessUsage:
         """Count tokens that a turn has used; only then they are known."""
         self._windows.add_tokens(caller, tokens)
 
-    async def _count(self, caller: Caller) -> Begin:
+    async def _count(self, caller: Caller) -> UsageDecision:
         standings: dict[Limit, Standing] = {}
         if caller.tokens_per_minute is not None:
             standings["tokens_per_minute"], wait = await self._windows.tokens(caller.name, caller.tokens_per_minute)
             if wait:
-                return Begin(standings, "tokens_per_minute", wait)
+                return UsageDecision(standings, "tokens_per_minute", wait)
         if caller.requests_per_minute is not None:
             standing, wait = await self._windows.take_request(caller.name, caller.requests_per_minute)
             standings["requests_per_minute"] = standing
             if wait:
-                return Begin(standings, "requests_per_minute", wait)
-        return Begin(standings)
+                return UsageDecision(standings, "requests_per_minute", wait)
+        return UsageDecision(standings)

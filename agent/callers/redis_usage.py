@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from agent.callers.process_usage import ProcessUsage
 from agent.callers.redis_turns import RedisTurns
-from agent.callers.usage import Begin
+from agent.callers.usage import UsageDecision
 from agent.callers.windows import MinuteWindows
 from config.callers.caller import Caller
 from router.background_loop import background_loop
@@ -73,7 +73,7 @@ class RedisUsage:
                 await self._write_all(self._turns.callers)
             await self._pool.disconnect()
 
-    async def begin(self, caller: Caller, turn: str) -> Begin:
+    async def begin(self, caller: Caller, turn: str) -> UsageDecision:
         """As `ProcessUsage.begin`, over all processes."""
         if time.monotonic() < self._retry_at:
             return await self._alone.begin(caller, turn)

@@ -11,7 +11,7 @@ from config.callers.standing import Limit, Standing
 
 
 @dataclass(frozen=True, slots=True)
-class Begin:
+class UsageDecision:
     """Whether a turn may begin, and how its caller stands with its limits per minute.
 
     `refused_by` is the key of callers.yaml that does not allow it for `wait` seconds.
@@ -25,7 +25,7 @@ class Begin:
 class CallerUsage(Protocol):
     """The usage of callers: of this process, or of all that share a Redis."""
 
-    async def begin(self, caller: Caller, turn: str) -> Begin:
+    async def begin(self, caller: Caller, turn: str) -> UsageDecision:
         """Count a request and the running turn `turn`, unless a limit of the caller refuses them."""
         ...
 
