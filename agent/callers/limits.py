@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import uuid4
@@ -136,3 +137,16 @@ class CallerLimits:
     def _end(self, name: str, turn: str) -> None:
         if self._usage is not None:
             self._usage.end(name, turn)
+
+
+@asynccontextmanager
+async def admitted(limits: CallerLimits | None, name: str) -> AsyncIterator[None]:
+    """Hold the place of a turn of the caller `name`, if there are limits. Raises as `CallerLimits.admit` does."""
+    if limits is None:
+        yield
+        return
+    turn = await limits.admit(name)
+    try:
+        yield
+    finally:
+        turn.release()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import Final
 
 import structlog
 
+from agent.callers.limits import admitted
 from agent.calls.caller_words import CallerWords
 from agent.calls.details import CallDetails, CallServices
 from agent.calls.line import Line
@@ -51,7 +51,7 @@ class CallTurn:
         """Ask what waits in `words`. It is taken when the session has it, so a turn that never begins loses nothing."""
         self._services.turns.statistics.count_request(self._details.caller)
         try:
-            async with self._admitted():
+            async with admitted(self._services.limits, self._details.caller):
                 events = self._services.sessions.invoke(await self._invocation(words))
                 async with aclosing(events) as stream:
                     async for event in stream:
@@ -114,15 +114,3 @@ class CallTurn:
             filler=self._speech.language,
             replaces=words.replaces,
         )
-
-    @asynccontextmanager
-    async def _admitted(self) -> AsyncIterator[None]:
-        """A turn counts against the limits of its caller as a request does. Raises as `CallerLimits.admit` does."""
-        if self._services.limits is None:
-            yield
-            return
-        admission = await self._services.limits.admit(self._details.caller)
-        try:
-            yield
-        finally:
-            admission.release()

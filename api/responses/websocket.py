@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, suppress
 from secrets import token_hex
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from structlog.contextvars import bind_contextvars
 
-from agent.callers.limits import CallerLimits
+from agent.callers.limits import admitted
 from agent.turns import TurnService
 from api.http.auth import authenticated_caller
 from api.http.body import json_object, validate_body
@@ -138,26 +137,13 @@ class _Connection:
             session = self._sessions.pop(0)
             bind_contextvars(request_id=f"req_{token_hex(16)}")
             try:
-                async with self._admitted():
+                async with admitted(self._websocket.state.limits, self._caller):
                     await self._respond(body, session)
             except SwitchboardError as error:
                 await self._send_error(error)
             finally:
                 self._running = None
                 self._waiting.task_done()
-
-    @asynccontextmanager
-    async def _admitted(self) -> AsyncIterator[None]:
-        """A response counts against the limits of its caller as a request does. Raises as `CallerLimits.admit` does."""
-        limits: CallerLimits | None = self._websocket.state.limits
-        if limits is None:
-            yield
-            return
-        admission = await limits.admit(self._caller)
-        try:
-            yield
-        finally:
-            admission.release()
 
     async def _respond(self, body: CreateMessage, session: str | None) -> None:
         turns: TurnService = self._websocket.state.turns
