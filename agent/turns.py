@@ -1,10 +1,9 @@
-"""The single way into a turn: it chooses the model, the tools and the graph, and takes over from an older turn."""
+"""The single way into a turn: it chooses the model, the tools and the graph."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from weakref import WeakSet
@@ -17,6 +16,7 @@ from agent.callers.limits import CallerLimits
 from agent.chat_model import RoutedChatModel
 from agent.events import Event
 from agent.graph import AgentGraph, compile_graph
+from agent.latest_turns import LatestTurns
 from agent.memory.long_term import LongTermMemory
 from agent.memory.trim import system_prompt_length
 from agent.memory.turn_memories import TurnMemories
@@ -44,22 +44,6 @@ COMPILED_TOOL_SETS = 64
 
 COMPILED_TOOL_BYTES = 8 * 1024 * 1024
 """The size of the callers' tools, as JSON, whose graphs are kept. In memory they take about four times as much."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """The turn that runs on a session, and the fingerprints of the requests that it superseded, one after another."""
-
-    turn: Turn
-    fingerprint: bytes | None
-    superseded: frozenset[bytes] = frozenset()
-
-    def is_resent(self, fingerprint: bytes | None) -> bool:
-        """Whether a client sends a superseded request again. The running one may be repeated: it is replaced."""
-        return fingerprint in self.superseded and fingerprint != self.fingerprint
-
-    def replaced_by(self, turn: Turn, fingerprint: bytes | None) -> _Running:
-        return _Running(turn, fingerprint, self.superseded | ({self.fingerprint} if self.fingerprint else set()))
 
 
 class TurnService:
@@ -95,7 +79,7 @@ class TurnService:
         self._graphs: SizedCache[object, tuple[ToolSet, AgentGraph]] = SizedCache(
             COMPILED_TOOL_SETS, COMPILED_TOOL_BYTES
         )
-        self._running: dict[str, _Running] = {}
+        self._latest = LatestTurns()
         self._begun: WeakSet[Turn] = WeakSet()
         self._is_stopping = False
 
@@ -211,11 +195,8 @@ class TurnService:
     def run(
         self, turn: Turn, session_key: str | None = None, fingerprint: bytes | None = None
     ) -> AsyncGenerator[Event, None]:
-        """The turn's events; on a session, a turn that still runs there is superseded first.
-
-        A request that the running turn superseded, sent again, is superseded at once and disturbs nothing.
-        """
-        return turn.events() if session_key is None else self._run_alone(turn, session_key, fingerprint)
+        """The turn's events; with a session key, those of `LatestTurns.run`."""
+        return turn.events() if session_key is None else self._latest.run(turn, session_key, fingerprint)
 
     def _allow_all(self, request: TurnRequest) -> None:
         """Check that the caller may use the model and the fallbacks of the request. Raises as `allow` does."""
@@ -230,24 +211,6 @@ class TurnService:
         turn = Turn(ids, routed, run, self.statistics, caller)
         self._begun.add(turn)
         return turn
-
-    async def _run_alone(self, turn: Turn, session_key: str, fingerprint: bytes | None) -> AsyncGenerator[Event, None]:
-        running = _Running(turn, fingerprint)
-        if older := self._running.get(session_key):
-            if older.is_resent(fingerprint):
-                turn.supersede()
-            else:
-                older.turn.supersede()
-                running = older.replaced_by(turn, fingerprint)
-        if not turn.superseded:
-            self._running[session_key] = running
-        try:
-            async with aclosing(turn.events()) as events:
-                async for event in events:
-                    yield event
-        finally:
-            if self._running.get(session_key) is running:
-                del self._running[session_key]
 
     def _filler(self, request: TurnRequest | ThreadRequest) -> StepFiller | None:
         settings = self.profile.filler
