@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 from weakref import WeakSet
 
-import orjson
 from langchain_core.messages import AnyMessage, SystemMessage
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from agent.callers.limits import CallerLimits
 from agent.chat_model import RoutedChatModel
+from agent.compiled_graphs import CompiledGraphs
 from agent.events import Event
-from agent.graph import AgentGraph, compile_graph
 from agent.latest_turns import LatestTurns
 from agent.memory.long_term import LongTermMemory
 from agent.memory.trim import system_prompt_length
@@ -23,11 +22,9 @@ from agent.memory.turn_memories import TurnMemories
 from agent.start_gate import StartGate
 from agent.statistics.statistics import Statistics
 from agent.stream import AgentInput, AgentRun
-from agent.tools.caller_tools import CallerTool
-from agent.tools.choice import chosen_tools
 from agent.tools.filler import SentenceTurns, StepFiller
 from agent.tools.mcp.host import McpHost
-from agent.tools.tool_set import ToolSet, own_tool_names, tool_set
+from agent.tools.tool_set import own_tool_names
 from agent.turn import Turn
 from agent.turn_context import Prompt, TurnContext
 from agent.turn_ids import TurnIds
@@ -37,13 +34,6 @@ from config.errors import ServerStopping, TokenWithdrawn
 from config.profile.agent_file import AgentProfile
 from router.failover import FailoverRouter, model_not_found
 from router.routed_turn import RoutedTurn
-from router.sized_cache import SizedCache
-
-COMPILED_TOOL_SETS = 64
-"""How many compiled graphs are kept: one for each set of caller tools that is in use."""
-
-COMPILED_TOOL_BYTES = 8 * 1024 * 1024
-"""The size of the callers' tools, as JSON, whose graphs are kept. In memory they take about four times as much."""
 
 
 class TurnService:
@@ -72,13 +62,10 @@ class TurnService:
         self.statistics = statistics or Statistics()
         self.callers = callers or LiveCallers()
         self.limits = limits
-        self._checkpointer = checkpointer
+        self.graphs = CompiledGraphs(profile, self.mcp, checkpointer, has_memory=memory is not None)
         self._model = RoutedChatModel()
         self._gate = StartGate()
         self._sentences = SentenceTurns()
-        self._graphs: SizedCache[object, tuple[ToolSet, AgentGraph]] = SizedCache(
-            COMPILED_TOOL_SETS, COMPILED_TOOL_BYTES
-        )
         self._latest = LatestTurns()
         self._begun: WeakSet[Turn] = WeakSet()
         self._is_stopping = False
@@ -86,7 +73,7 @@ class TurnService:
     def use(self, profile: AgentProfile) -> None:
         """Turns that begin from now on run `profile`; those that run keep the one they began with."""
         self.profile = profile
-        self._graphs.clear()
+        self.graphs.use(profile)
         self.mcp.use(profile.mcp_servers, own_tool_names(profile))
 
     def stop(self) -> None:
@@ -106,7 +93,9 @@ class TurnService:
         routed = self.router.begin(request.model, request.overrides)
         remembered = request.user_id if self._remembers_users(routed) else None
         hand_offs = request.hand_offs if request.hand_offs is not None else _offers_hand_offs(routed)
-        tools, graph = self._graph_for(request, remembers=remembered is not None, hand_offs=hand_offs)
+        tools, graph = self.graphs.for_request(
+            request.caller_tools, request.agent_tools, remembers=remembered is not None, hand_offs=hand_offs
+        )
         profile = self.profile
         if request.system_prompt is not None:
             profile = replace(profile, system_prompt=request.system_prompt, system_prompt_mode="append")
@@ -141,7 +130,7 @@ class TurnService:
         if self.limits is not None:
             self.limits.check(request.caller)  # a task was submitted a while ago
         routed = self.router.begin(request.model)
-        tools, graph = self.thread_graph(request.agent_tools)
+        tools, graph = self.graphs.for_thread(request.agent_tools)
         context = TurnContext(
             routed,
             request.prompt,
@@ -187,11 +176,6 @@ class TurnService:
             return None
         return TurnMemories(self.memory, user_id, policy.recall)
 
-    def thread_graph(self, agent_tools: tuple[str, ...] | None = None) -> tuple[ToolSet, AgentGraph]:
-        """The agent's tools on stored threads, and the graph that runs them. `agent_tools` are TurnRequest's."""
-        made = partial(self._tools, (), agent_tools, remembers=True, can_review=True)
-        return self._compiled(("thread", agent_tools), 0, made, self._checkpointer)
-
     def run(
         self, turn: Turn, session_key: str | None = None, fingerprint: bytes | None = None
     ) -> AsyncGenerator[Event, None]:
@@ -222,44 +206,6 @@ class TurnService:
     def _remembers_users(self, routed: RoutedTurn) -> bool:
         group = routed.registry.resolve(routed.model) or ""
         return any(each.info.get("memory") is True for each in routed.registry.usable(group))
-
-    def _graph_for(self, request: TurnRequest, *, remembers: bool, hand_offs: bool) -> tuple[ToolSet, AgentGraph]:
-        caller_tools, agent_tools = request.caller_tools, request.agent_tools
-        key = orjson.dumps([(tool.name, tool.description, tool.parameters, tool.strict) for tool in caller_tools])
-        made = partial(self._tools, caller_tools, agent_tools, remembers=remembers, hand_offs=hand_offs)
-        return self._compiled((key, agent_tools, remembers, hand_offs), len(key), made, None)
-
-    def _tools(
-        self,
-        caller_tools: Sequence[CallerTool],
-        agent_tools: tuple[str, ...] | None = None,
-        *,
-        remembers: bool,
-        can_review: bool = False,
-        hand_offs: bool = True,
-    ) -> ToolSet:
-        profile, mcp_tools = self.profile, self.mcp.tools()
-        if agent_tools is not None:
-            profile, mcp_tools = chosen_tools(agent_tools, profile, mcp_tools)
-        return tool_set(
-            profile,
-            caller_tools,
-            mcp_tools,
-            remembers=remembers and self.memory is not None and profile.memory.long_term,
-            can_review=can_review,
-            hand_offs=hand_offs,
-        )
-
-    def _compiled(
-        self, key: object, size: int, tools: Callable[[], ToolSet], checkpointer: BaseCheckpointSaver[Any] | None
-    ) -> tuple[ToolSet, AgentGraph]:
-        key = (key, self.mcp.version)
-        known = self._graphs.get(key)
-        if known is None:
-            made = tools()
-            known = made, compile_graph(made, checkpointer)
-            self._graphs.put(key, known, size)
-        return known
 
 
 def _offers_hand_offs(routed: RoutedTurn) -> bool:

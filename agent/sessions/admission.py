@@ -199,7 +199,7 @@ class Admission:
                 raise TaskAbandoned(WENT_ON)
             pending = await self._threads.pending_reviews(claim.thread)
             if pending and not any(each.decision in ("accept", "edit") for each in _responses(request)):
-                tools, _ = self._turns.thread_graph(persona.tools if persona else None)
+                tools, _ = self._turns.graphs.for_thread(persona.tools if persona else None)
                 answers = match_answers(pending, request.answers, tools.by_name)
                 return Admitted(claim, persona, answers=_values(answers), answered=_call_ids(pending))
         # The claim cleared the interrupts, but the response that the turn answered still lists them.
@@ -226,7 +226,7 @@ class Admission:
             raise SessionBusy("Another turn runs on this session. Wait for it to end, or cancel it.", retry_after=1.0)
         if record.status != "interrupted":
             raise NotPending(f"No review is pending: the session is {record.status}.", status=record.status)
-        tools, _ = self._turns.thread_graph(persona.tools if persona else None)
+        tools, _ = self._turns.graphs.for_thread(persona.tools if persona else None)
         return match_answers(record.interrupts, request.answers, tools.by_name)
 
     async def _allow(self, record: SessionRecord | None, request: Invocation | Resumption) -> None:

@@ -128,7 +128,7 @@ class Threads:
         return list(state.values.get("messages", ())), pending
 
     async def _snapshot(self, config: RunnableConfig) -> StateSnapshot:
-        _, graph = self._turns.thread_graph()
+        _, graph = self._turns.graphs.for_thread()
         with storage_errors():
             return await graph.aget_state(config)
 
@@ -152,7 +152,7 @@ class Threads:
             await self._update(thread, {"messages": list(changes)}, as_node="agent")
 
     async def _update(self, thread: ClaimedThread, values: dict[str, Any] | None, *, as_node: str) -> None:
-        _, graph = self._turns.thread_graph()
+        _, graph = self._turns.graphs.for_thread()
         with storage_errors():
             await graph.aupdate_state(thread.config(), values, as_node=as_node)
 

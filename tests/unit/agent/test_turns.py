@@ -293,17 +293,17 @@ async def test_graphs_are_compiled_once_for_each_set_of_tools() -> None:
     rig = Rig(DONE)
     for tools in ([], [CallerTool("lookup")], [CallerTool("lookup")], []):
         await rig.events(caller_tools=tools)
-    assert len(rig.service._graphs) == 2
+    assert len(rig.service.graphs._kept) == 2
 
 
 async def test_graphs_are_kept_by_their_size_as_well_as_by_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.turns.COMPILED_TOOL_BYTES", 3000)
+    monkeypatch.setattr("agent.compiled_graphs.COMPILED_TOOL_BYTES", 3000)
     rig = Rig(DONE)
     for name in ("a", "b", "c", "d"):
         await rig.events(caller_tools=[CallerTool(name, "x" * 1000)])
-    assert len(rig.service._graphs) == 2
+    assert len(rig.service.graphs._kept) == 2
     await rig.events(caller_tools=[CallerTool("large", "x" * 10_000)])
-    assert len(rig.service._graphs) == 2
+    assert len(rig.service.graphs._kept) == 2
 
 
 def test_an_unknown_model_is_refused_before_anything_runs() -> None:
@@ -367,7 +367,7 @@ class GraphRig(Rig):
     """Runs one graph that the test compiled itself."""
 
     def run(self, gate: StartGate | None = None, **options: Any) -> tuple[AgentGraph, AgentRun, TurnContext]:
-        tools, _ = self.service.thread_graph()
+        tools, _ = self.service.graphs.for_thread()
         graph = compile_graph(tools, **options)
 
         async def prompt(messages: Sequence[AnyMessage]) -> list[AnyMessage]:

@@ -42,7 +42,7 @@ class Rig:
 
     async def results(self) -> list[tuple[str, str]]:
         """Text and status of what the model reads of the tools."""
-        _, graph = self.turns.thread_graph()
+        _, graph = self.turns.graphs.for_thread()
         messages: list[AnyMessage] = (await graph.aget_state({"configurable": {"thread_id": "t"}})).values["messages"]
         return [(str(each.text), each.status) for each in messages if isinstance(each, ToolMessage)]
 
