@@ -12,11 +12,10 @@ from agent.turn_request import TurnRequest
 from agent.turns import TurnService
 from api.chat import encode
 from api.chat.wire import ChatBody
-from api.http.admission import admit
+from api.http.admission import admit, count_request
 from api.http.auth import authenticate
-from api.http.body import request_body
+from api.http.body import read_body, request_body
 from api.http.sse import EventStream, cancel_on_disconnect
-from api.sessions.routes import count_request, read_body
 from config.settings import Settings
 
 routes = APIRouter(prefix="/chat", tags=["chat"], dependencies=[Depends(authenticate)])

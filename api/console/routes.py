@@ -16,11 +16,11 @@ from api.console.drill import FAULTS, drill
 from api.console.models_file import ModelsFile
 from api.http.admission import admit
 from api.http.auth import authenticate, authenticate_operator, authenticated_caller
-from api.http.body import read_json_object, validate_body
-from api.http.errors import InvalidBody
+from api.http.body import read_body
 from api.http.sse import EventStream
 from api.http.turn_response import prepared
 from api.openai.wire import ChatCompletionRequest
+from config.errors import RequestError
 from config.models.schema import models_schema
 from config.settings import Settings
 
@@ -60,8 +60,7 @@ async def chat(request: Request) -> Response:
     personas: PersonaService = request.state.personas
     caller = authenticated_caller(request)
     turns.statistics.count_request(caller)
-    value = await read_json_object(request, limit=settings.max_body_bytes)
-    body = validate_body(ChatCompletionRequest, value)
+    body = await read_body(request, ChatCompletionRequest, error=RequestError)
     await admit(request)
     turn_request = body.turn_request(request.headers, caller, settings.max_tools)
     return _events(request, turns, await prepared(turns, personas, turn_request))
@@ -76,7 +75,7 @@ async def faults(_: Request) -> dict[str, Any]:
 async def run_drill(request: Request) -> Response:
     """A turn whose first deployment fails: the events of `/console/chat`. No provider is asked."""
     turns: TurnService = request.state.turns
-    body = await _read(request, DrillBody)
+    body = await read_body(request, DrillBody)
     return _events(request, *drill(body.fault, turns.profile))
 
 
@@ -104,14 +103,14 @@ async def show_models_file(request: Request) -> dict[str, Any]:
 
 @routes.post("/models-file/check", dependencies=OPERATOR)
 async def check_models_file(request: Request) -> dict[str, Any]:
-    body = await _read(request, EditedText)
+    body = await read_body(request, EditedText)
     return {"problems": await asyncio.to_thread(_models_file(request).check, body.text)}
 
 
 @routes.put("/models-file", dependencies=OPERATOR)
 async def save_models_file(request: Request) -> dict[str, Any]:
     """Save an edited text. Needs SWITCHBOARD_CONSOLE_EDIT=true. The old file is kept as `models.yaml.bak`."""
-    body = await _read(request, SavedText)
+    body = await read_body(request, SavedText)
     await asyncio.to_thread(_models_file(request).save, body.text, body.version)
     return {"saved": True}
 
@@ -130,11 +129,6 @@ def _events(request: Request, turns: TurnService, turn_request: TurnRequest) -> 
         encode_error=encode.error_line,
         keep_alive=settings.keep_alive_interval,
     )
-
-
-async def _read(request: Request, model: type[BaseModel]) -> Any:
-    settings: Settings = request.state.settings
-    return validate_body(model, await read_json_object(request, limit=settings.max_body_bytes), error=InvalidBody)
 
 
 def _models_file(request: Request) -> ModelsFile:

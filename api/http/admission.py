@@ -1,4 +1,4 @@
-"""Admits requests for turns, and holds their place until the response is sent."""
+"""Counts and admits requests for turns, and holds their place until the response is sent."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from collections.abc import Mapping
 from fastapi import Request
 
 from agent.callers.limits import CallerLimits
+from agent.turns import TurnService
 from api.http.held import release_at_end
 from api.http.rate_limit_headers import rate_limit_headers
 from api.http.sse import cancel_on_disconnect
+
+
+def count_request(request: Request) -> str:
+    """Count a request for a turn in the statistics, and return its caller."""
+    turns: TurnService = request.state.turns
+    caller: str = request.state.caller
+    turns.statistics.count_request(caller)
+    return caller
 
 
 async def admit(request: Request) -> Mapping[str, str]:

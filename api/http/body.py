@@ -9,16 +9,26 @@ import orjson
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from api.http.errors import BodyTooLarge, ClientDisconnected
+from api.http.errors import BodyTooLarge, ClientDisconnected, InvalidBody
 from api.http.held import release_at_end
 from api.http.invalid_fields import first_invalid_field
 from api.http.large_bodies import SMALL, LargeBodies
 from config.errors import RequestError
+from config.settings import Settings
 
 M = TypeVar("M", bound=BaseModel)
 
 MAX_DEPTH = 64
 """Maximum levels of nesting. Tool schemas, the deepest valid content, stay far below."""
+
+
+async def read_body(
+    request: Request, model: type[M], *, optional: bool = False, error: type[RequestError] = InvalidBody
+) -> M:
+    """Read the body as `model`. Raises as `read_json_object` and `validate_body` do."""
+    settings: Settings = request.state.settings
+    value = await read_json_object(request, limit=settings.max_body_bytes, optional=optional)
+    return validate_body(model, value, error=error)
 
 
 async def read_json_object(request: Request, *, limit: int, optional: bool = False) -> dict[str, Any]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 from starlette.requests import HTTPConnection
 
+from agent.sessions.requests import Invocation, Resumption
 from agent.turn_request import TurnRequest
 from agent.turns import TurnService
 from api.http.errors import InvalidBody
 from api.http.ids import MAX_ID
 from config.callers.caller import LiveCallers
+
+T = TypeVar("T", Invocation, Resumption)
 
 
 def stored_user(request: HTTPConnection, user_id: str) -> str:
@@ -20,6 +24,11 @@ def stored_user(request: HTTPConnection, user_id: str) -> str:
         InvalidBody: it is too long.
     """
     return _stored(_callers(request), request.state.caller, user_id)
+
+
+def of_caller(request: HTTPConnection, asked: T) -> T:
+    """The request for a turn, with its caller and the user as it is stored. Raises as `stored_user` does."""
+    return replace(asked, user_id=stored_user(request, asked.user_id), caller=request.state.caller)
 
 
 def with_stored_user(callers: LiveCallers, turn: TurnRequest) -> TurnRequest:

@@ -11,12 +11,13 @@ from agent.personas.service import PersonaService
 from agent.turns import TurnService
 from api.http.admission import admit
 from api.http.auth import authenticated_caller
-from api.http.body import read_json_object, request_body, validate_body
+from api.http.body import read_body, request_body
 from api.http.direct_route import DirectRoute
 from api.http.sse import EventStream, cancel_on_disconnect
 from api.http.turn_response import begin_turn, served_headers, whole_response
 from api.messages.encode import MessageEncoder, MessageInfo, error_event
 from api.messages.wire import CountTokensRequest, MessagesRequest, estimated_input
+from config.errors import RequestError
 from config.settings import Settings
 
 routes = APIRouter(tags=["Anthropic"])
@@ -29,7 +30,7 @@ async def messages(request: Request) -> Response:
     turns: TurnService = request.state.turns
     turns.statistics.count_request(caller)
     began = time.perf_counter()
-    body = validate_body(MessagesRequest, await read_json_object(request, limit=settings.max_body_bytes))
+    body = await read_body(request, MessagesRequest, error=RequestError)
     standing = await admit(request)
     begun = await begin_turn(request, body.turn_request(request.headers, caller, settings.max_tools))
     turn, events = begun.turn, begun.events
@@ -58,7 +59,7 @@ async def count_tokens(request: Request) -> Response:
     settings: Settings = request.state.settings
     turns: TurnService = request.state.turns
     personas: PersonaService = request.state.personas
-    body = validate_body(CountTokensRequest, await read_json_object(request, limit=settings.max_body_bytes))
+    body = await read_body(request, CountTokensRequest, error=RequestError)
     turn_request = await personas.resolve(body.turn_request(request.headers, caller, settings.max_tools))
     turns.allow(caller, turn_request.model, turn_request.allowed_as)
     turns.router.check(turn_request.model)

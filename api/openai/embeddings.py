@@ -15,14 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from agent.turns import TurnService
 from api.http.admission import admit
 from api.http.auth import authenticated_caller
-from api.http.body import read_json_object, request_body, validate_body
+from api.http.body import read_body, request_body
 from api.http.direct_route import DirectRoute
 from api.http.sse import cancel_on_disconnect
 from api.http.text import NOT_BLANK_SCHEMA
 from config.errors import ModelNotFound, RequestError
 from config.models.deployments import Registry
 from config.parsing.sections import Integer
-from config.settings import Settings
 from router.embedding import Embedder
 
 MAX_INPUTS = 2048
@@ -81,9 +80,8 @@ class EmbeddingRequest(BaseModel):
 async def embeddings(request: Request) -> Response:
     """One vector for each text, from the first deployment of the group that answers."""
     caller = authenticated_caller(request)
-    settings: Settings = request.state.settings
     turns: TurnService = request.state.turns
-    body = validate_body(EmbeddingRequest, await read_json_object(request, limit=settings.max_body_bytes))
+    body = await read_body(request, EmbeddingRequest, error=RequestError)
     texts = body.texts()
     registry = turns.router.registry.current
     group = _group(registry, body.model, lambda name: turns.callers.may_use(caller, name))

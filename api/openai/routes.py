@@ -14,14 +14,14 @@ from agent.turns import TurnService
 from api.http.admission import admit
 from api.http.anthropic_errors import speaks_anthropic
 from api.http.auth import authenticate, authenticated_caller
-from api.http.body import read_json_object, request_body, validate_body
+from api.http.body import read_body, request_body
 from api.http.direct_route import DirectRoute
 from api.http.sse import EventStream, cancel_on_disconnect
 from api.http.turn_response import begin_turn, served_headers, whole_response
 from api.messages.encode import model_list, model_object
 from api.openai.encode import CompletionInfo, chunks, completion, error_event
 from api.openai.wire import ChatCompletionRequest
-from config.errors import StorageUnavailable
+from config.errors import RequestError, StorageUnavailable
 from config.settings import Settings
 from router.failover import model_not_found
 
@@ -35,7 +35,7 @@ async def chat_completions(request: Request) -> Response:
     turns: TurnService = request.state.turns
     turns.statistics.count_request(caller)
     began = time.perf_counter()
-    body = validate_body(ChatCompletionRequest, await read_json_object(request, limit=settings.max_body_bytes))
+    body = await read_body(request, ChatCompletionRequest, error=RequestError)
     standing = await admit(request)
     begun = await begin_turn(request, body.turn_request(request.headers, caller, settings.max_tools))
     turn, events = begun.turn, begun.events

@@ -13,15 +13,14 @@ from agent.personas.turn import PersonaTurn
 from agent.tools.choice import choice_problem
 from agent.turns import TurnService
 from api.chat import encode as chat
-from api.http.admission import admit
+from api.http.admission import admit, count_request
 from api.http.auth import authenticate
-from api.http.body import request_body
+from api.http.body import read_body, request_body
 from api.http.caller_scope import owner
 from api.http.errors import InvalidBody, NotYours
 from api.http.sse import EventStream, cancel_on_disconnect
 from api.personas import encode
 from api.personas.wire import ChatAgentBody, CreateAgentBody, CreateConversationBody, UpdateAgentBody
-from api.sessions.routes import count_request, read_body
 from config.settings import Settings
 
 GREETING = "Hello there conversational ai!"

@@ -15,7 +15,7 @@ from agent.responses.store import ResponseStore
 from agent.turns import TurnService
 from api.http.admission import admit, admit_task
 from api.http.auth import authenticate, authenticated_caller
-from api.http.body import read_json_object, request_body, validate_body
+from api.http.body import read_body, request_body
 from api.http.direct_route import DirectRoute
 from api.http.sse import EventStream, cancel_on_disconnect
 from api.http.turn_response import served_headers, whole_response
@@ -43,7 +43,7 @@ async def create_response(request: Request) -> Response:
     turns: TurnService = request.state.turns
     turns.statistics.count_request(caller)
     began = time.perf_counter()
-    body = validate_body(ResponseRequest, await read_json_object(request, limit=settings.max_body_bytes))
+    body = await read_body(request, ResponseRequest, error=RequestError)
     if body.background:
         await admit_task(request)
         queued = await background.submit(request, caller, body)

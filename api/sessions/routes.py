@@ -3,44 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import replace
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import AfterValidator, BaseModel
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from agent.memory.long_term import LongTermMemory, Memory
 from agent.message_fields import all_fields
 from agent.sessions.events import SessionEvent
 from agent.sessions.record import SessionRecord
-from agent.sessions.requests import Invocation, Resumption
 from agent.sessions.service import SessionService
 from agent.tasks.service import TaskService
 from agent.turns import TurnService
-from api.http.admission import admit
+from api.http.admission import admit, count_request
 from api.http.auth import authenticate
-from api.http.body import read_json_object, request_body, validate_body
-from api.http.caller_scope import stored_user
-from api.http.errors import InvalidBody
-from api.http.ids import ID_DESCRIPTION, ID_SCHEMA
+from api.http.body import read_body, request_body
+from api.http.caller_scope import of_caller, stored_user
 from api.http.sse import EventStream, cancel_on_disconnect
 from api.sessions import encode
-from api.sessions.wire import CancelBody, InvokeBody, MemoryBody, ResumeBody, SessionBody, valid_id
+from api.sessions.wire import CancelBody, InvokeBody, MemoryBody, Offset, PathId, ResumeBody, SessionBody
 from config.errors import MemoryDisabled, MemoryNotFound, RequestError, SessionNotFound
 from config.settings import Settings
 
 routes = APIRouter(prefix="/agent", tags=["sessions"], dependencies=[Depends(authenticate)])
 
-B = TypeVar("B", bound=BaseModel)
-T = TypeVar("T", Invocation, Resumption)
-
-PathId = Annotated[str, Path(description=ID_DESCRIPTION, json_schema_extra=ID_SCHEMA), AfterValidator(valid_id)]
 OPTIONAL_BODY = request_body(CancelBody, required=False)
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
-Offset = Annotated[int, Query(ge=0, le=10_000_000)]
 
 
 @routes.post("/invoke", summary="Run a turn", openapi_extra=request_body(InvokeBody))
@@ -197,28 +187,9 @@ async def forget(request: Request, user_id: PathId, memory_id: UUID) -> dict[str
     return {"success": True}
 
 
-def count_request(request: Request) -> str:
-    """Count a request for a turn in the statistics, and return its caller."""
-    turns: TurnService = request.state.turns
-    caller: str = request.state.caller
-    turns.statistics.count_request(caller)
-    return caller
-
-
-def of_caller(request: Request, asked: T) -> T:
-    """The request for a turn, with its caller and the user as it is stored."""
-    return replace(asked, user_id=stored_user(request, asked.user_id), caller=request.state.caller)
-
-
 def _status(record: SessionRecord, user_id: str) -> dict[str, Any]:
     """The status under the caller's own id of the user."""
     return {**encode.status(record), "user_id": user_id}
-
-
-async def read_body(request: Request, model: type[B], *, optional: bool = False) -> B:
-    settings: Settings = request.state.settings
-    value = await read_json_object(request, limit=settings.max_body_bytes, optional=optional)
-    return validate_body(model, value, error=InvalidBody)
 
 
 async def _json_response(request: Request, events: AsyncGenerator[SessionEvent, None]) -> Response:

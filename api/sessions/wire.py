@@ -1,9 +1,10 @@
-"""The request bodies of `/agent/*` and their conversion to Invocation and Resumption."""
+"""The parameters and request bodies of `/agent/*`, and their conversion to Invocation and Resumption."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
+from fastapi import Path, Query
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -47,6 +48,8 @@ def _no_agent(value: str) -> str:
     return value
 
 
+PathId = Annotated[str, Path(description=ID_DESCRIPTION, json_schema_extra=ID_SCHEMA), AfterValidator(valid_id)]
+Offset = Annotated[int, Query(ge=0, le=10_000_000)]
 Id = Annotated[str, Field(description=ID_DESCRIPTION, json_schema_extra=ID_SCHEMA), AfterValidator(valid_id)]
 Model = Annotated[ModelName, Field(json_schema_extra={"pattern": f"^(?!{MODEL_PREFIX})"}), AfterValidator(_no_agent)]
 SystemMessage = Annotated[PlainText, WrapValidator(_blank_is_none)]

@@ -10,14 +10,13 @@ from agent.tasks.kind import SESSION
 from agent.tasks.record import TaskRecord
 from agent.tasks.service import TaskService
 from agent.tasks.store import task_not_found
-from api.http.admission import admit_task
+from api.http.admission import admit_task, count_request
 from api.http.auth import authenticate
-from api.http.body import request_body
-from api.http.caller_scope import shown_user, stored_user
+from api.http.body import read_body, request_body
+from api.http.caller_scope import of_caller, shown_user, stored_user
 from api.http.sse import EventStream
 from api.sessions.encode import SseEncoder
-from api.sessions.routes import Offset, PathId, count_request, of_caller, read_body
-from api.sessions.wire import ResumeBody
+from api.sessions.wire import Offset, PathId, ResumeBody
 from api.tasks import encode
 from api.tasks.wire import EVENT_ID_SCHEMA, InvokeTaskBody, last_event_id
 from config.settings import Settings
