@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from agent.memory.embeddings import CooldownEmbedder
 from agent.memory.memories_table import NEWEST_FIRST, memories
 from agent.memory.memory_index import MemoryIndex
+from agent.storage.columns import utc_now
 from agent.storage.database import Database
 from config.errors import RequestError
 from router.embedding import Embedder
@@ -39,10 +40,6 @@ class Memory:
     created: datetime
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class LongTermMemory:
     """The memories of all users. Beyond `limit_per_user`, a user's oldest memories are deleted.
 
@@ -56,7 +53,7 @@ class LongTermMemory:
         embedder: Embedder | None = None,
         *,
         limit_per_user: int = 1000,
-        clock: Callable[[], datetime] = _now,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._database = database
         self._index = MemoryIndex(database, CooldownEmbedder(embedder)) if embedder else None

@@ -11,7 +11,8 @@ from sqlalchemy import Row, delete, func, insert, select
 
 from agent.personas.persona import Conversation, Exchange, Persona
 from agent.personas.personas_table import conversations, messages, personas, visible_to
-from agent.personas.store import persona_of, utc_now
+from agent.personas.store import persona_of
+from agent.storage.columns import utc_now
 from agent.storage.database import Database
 from config.errors import ConversationNotFound, PersonaNotFound
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,12 +13,9 @@ from sqlalchemy.exc import IntegrityError
 
 from agent.personas.persona import Persona, PersonaFields
 from agent.personas.personas_table import conversations, personas, visible_to
+from agent.storage.columns import utc_now
 from agent.storage.database import Database
 from config.errors import PersonaInUse, PersonaNameTaken, PersonaNotFound
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class PersonaStore:

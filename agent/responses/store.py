@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 
 from agent.responses.responses_table import responses
+from agent.storage.columns import utc_now
 from agent.storage.database import Database
 from config.errors import PreviousResponseNotFound, ResponseNotFound, StorageUnavailable
 from router.background_loop import background_loop
@@ -51,10 +52,6 @@ class StoredResponse:
     first_id: str
     input: Sequence[Mapping[str, Any]]
     response: Mapping[str, Any]
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class ResponseStore:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
 
@@ -133,8 +133,3 @@ def _summed(rows: Sequence[SqlRow[Any]], own: Snapshot, first: int, last: int) -
         if row.process != own.process or row.minute not in own.counts:
             minutes.setdefault(row.minute, Counts()).add(Counts.from_json(row.counts))
     return minutes
-
-
-def utc_now() -> datetime:
-    """The time now."""
-    return datetime.now(UTC)

@@ -10,7 +10,8 @@ from typing import Final
 
 from agent.statistics.counts import Counts
 from agent.statistics.statistics import MINUTE, Statistics
-from agent.statistics.store import Reset, StatisticsStore, Totals, utc_now
+from agent.statistics.store import Reset, StatisticsStore, Totals
+from agent.storage.columns import utc_now
 from config.errors import StorageUnavailable
 from router.background_loop import background_loop
 

@@ -1,4 +1,4 @@
-"""Column types that store the same values on SQLite and PostgreSQL, whatever a caller or a provider sends."""
+"""Types and values that SQLite and PostgreSQL store the same way, whatever a caller or a provider sends."""
 
 from __future__ import annotations
 
@@ -46,6 +46,11 @@ class Json(TypeDecorator[Any]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         return None if value is None else json.loads(value)
+
+
+def utc_now() -> datetime:
+    """The time now, in UTC."""
+    return datetime.now(UTC)
 
 
 def storable(text: str) -> str:
