@@ -17,14 +17,14 @@ CRASH_PAUSE: Final = 1.0
 
 @asynccontextmanager
 async def background_loop(
-    name: str, work: Callable[[], Awaitable[object]], *, pause: Callable[[], float]
+    name: str, work: Callable[[], Awaitable[object]], *, pause: Callable[[], float], at_once: bool = False
 ) -> AsyncIterator[None]:
     """Repeat `work` in a task called `name` while the context is open; leaving it cancels the task and waits for it.
 
-    Each round sleeps for `pause()` seconds, then awaits `work()`. A round that crashes is logged and does not end the
-    loop.
+    Each round sleeps for `pause()` seconds, then awaits `work()`; the first one does not sleep if `at_once`. A round
+    that crashes is logged and does not end the loop.
     """
-    task = asyncio.create_task(_repeat(name, work, pause), name=name)
+    task = asyncio.create_task(_repeat(name, work, pause, at_once), name=name)
     try:
         yield
     finally:
@@ -32,11 +32,12 @@ async def background_loop(
         await asyncio.wait([task])
 
 
-async def _repeat(name: str, work: Callable[[], Awaitable[object]], pause: Callable[[], float]) -> None:
+async def _repeat(name: str, work: Callable[[], Awaitable[object]], pause: Callable[[], float], at_once: bool) -> None:
     crashed = False
     while True:
-        await asyncio.sleep(max(pause(), CRASH_PAUSE) if crashed else pause())
-        crashed = False
+        if not at_once:
+            await asyncio.sleep(max(pause(), CRASH_PAUSE) if crashed else pause())
+        at_once = crashed = False
         try:
             await work()
         except Exception:

@@ -19,18 +19,13 @@ class TaskBacklog:
 
     def __init__(self, store: TaskStore) -> None:
         self._store = store
-        self._has_begun = False
         self.latest: Backlog | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Look in the background while this is entered. The first look is at once."""
-        async with background_loop("task backlog", self._look, pause=self._pause):
+        async with background_loop("task backlog", self._look, pause=lambda: INTERVAL, at_once=True):
             yield
-
-    def _pause(self) -> float:
-        pause, self._has_begun = INTERVAL if self._has_begun else 0.0, True
-        return pause
 
     async def _look(self) -> None:
         try:

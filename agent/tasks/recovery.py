@@ -36,13 +36,12 @@ class Recovery:
         self._store = store
         self._queue = queue
         self._ttl = ttl
-        self._has_begun = False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Work in the background while this is entered. The first look is at once."""
         async with (
-            background_loop("task recovery", self._send_lost_and_log, pause=self._pause),
+            background_loop("task recovery", self._send_lost_and_log, pause=lambda: INTERVAL, at_once=True),
             background_loop("task sweeper", self._sweep_and_log, pause=lambda: SWEEP_INTERVAL),
         ):
             yield
@@ -67,10 +66,6 @@ class Recovery:
         while batch := await self._store.delete_ended(self._ttl, BATCH):
             removed += batch
         return removed
-
-    def _pause(self) -> float:
-        pause, self._has_begun = INTERVAL if self._has_begun else 0.0, True
-        return pause
 
     async def _send_lost_and_log(self) -> None:
         try:

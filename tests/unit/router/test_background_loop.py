@@ -34,6 +34,16 @@ def test_the_work_runs_after_each_pause_until_the_context_is_left() -> None:
     assert run_virtually(scenario()) == [0, 2, 5]
 
 
+def test_the_first_round_at_once_does_not_pause() -> None:
+    async def scenario() -> list[float]:
+        work = Work()
+        async with background_loop("work", work, pause=lambda: 2.0, at_once=True):
+            await asyncio.sleep(5)
+        return work.times
+
+    assert run_virtually(scenario()) == [0, 2, 4]
+
+
 def test_a_crash_is_logged_and_followed_by_the_next_round() -> None:
     async def scenario() -> list[float]:
         work = Work()
