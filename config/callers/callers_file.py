@@ -8,11 +8,11 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator
 
 from config.callers.caller import HASH_PREFIX, Caller, Callers, is_token_id
 from config.errors import ConfigError, Problem
-from config.parsing.sections import NonNegative, NotBool, Section
+from config.parsing.sections import NonNegative, Positive, Section
 from config.parsing.validation import did_you_mean, validate
 from config.parsing.yaml_document import Document, parse_yaml, read_yaml
 
@@ -58,16 +58,13 @@ def _patterns(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-_Positive = Annotated[int, Field(ge=1), NotBool]
-
-
 class _Entry(Section):
     name: Annotated[str, AfterValidator(caller_name)]
     token_hash: Annotated[str, AfterValidator(_hash)]
     models: Annotated[tuple[str, ...], AfterValidator(_patterns)] | None = None
-    requests_per_minute: _Positive | None = None
-    tokens_per_minute: _Positive | None = None
-    parallel_turns: _Positive | None = None
+    requests_per_minute: Positive | None = None
+    tokens_per_minute: Positive | None = None
+    parallel_turns: Positive | None = None
     monthly_budget: NonNegative | None = None
     expires: Annotated[datetime, BeforeValidator(_expiry)] | None = None
     users: Literal["all", "own"] = "all"

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -71,15 +72,23 @@ def _reject_bool(value: Any) -> Any:
     return value
 
 
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text.strip()
+
+
 # pydantic reads `true` as the number 1, which is never intended in a file.
 NotBool = BeforeValidator(_reject_bool)
 
+NotBlank = Annotated[str, AfterValidator(_not_blank)]
 Name = Annotated[str, Field(min_length=1)]
 Number = Annotated[float, NotBool]
 NonNegative = Annotated[float, Field(ge=0), NotBool]
 Seconds = Annotated[float, Field(gt=0), NotBool]
 Integer = Annotated[int, NotBool]
 Count = Annotated[int, Field(ge=0), NotBool]
+Positive = Annotated[int, Field(ge=1), NotBool]
 
 
 def section_at(model: type[Section], path: KeyPath) -> type[Section] | None:

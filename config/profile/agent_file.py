@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 
 from config.errors import ConfigError, Problem
 from config.parsing.env_references import UnsetReference, misspelled_references, resolve_env_references
-from config.parsing.sections import NotBool, Section
+from config.parsing.sections import NotBlank, NotBool, Section
 from config.parsing.validation import validate
 from config.parsing.yaml_document import Document, read_yaml
 from config.profile.chat import ChatSection, ChatSettings
@@ -219,12 +219,6 @@ def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be empty")
-    return text.strip()
-
-
 def _valid_number(number: str) -> str:
     if not _E164.fullmatch(number) and not _SIP.fullmatch(number):
         raise ValueError('must be a number with a country code, such as "+1234567890", or a sip: address')
@@ -248,7 +242,7 @@ def _destination(value: Any) -> Any:
 class AgentFile(Section):
     """The agent: prompt, tools, transfers, MCP servers, reviews and memory."""
 
-    system_prompt: Annotated[str, AfterValidator(_not_blank)] = Field(description="How the agent speaks.")
+    system_prompt: NotBlank = Field(description="How the agent speaks.")
     system_prompt_mode: Literal["replace", "append"] | None = Field(
         None,
         description="What a system (or developer) message of the caller does: `replace` the agent's prompt, or "

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from config.parsing.sections import Seconds, Section
+from config.parsing.sections import NotBlank, Seconds, Section
 from config.profile.languages import is_language, nearest_language
 
 AFTER = 1.0
@@ -35,12 +35,6 @@ def _language(key: str) -> str:
     return key
 
 
-def _sentence(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be empty")
-    return text.strip()
-
-
 def _not_empty(sentences: tuple[str, ...]) -> tuple[str, ...]:
     if not sentences:
         raise ValueError("must have at least one sentence")
@@ -52,7 +46,7 @@ def _listed(value: Any) -> Any:
 
 
 Sentences = Annotated[
-    tuple[Annotated[str, AfterValidator(_sentence)], ...],
+    tuple[NotBlank, ...],
     BeforeValidator(_listed, json_schema_input_type=str | list[str]),
     AfterValidator(_not_empty),
 ]

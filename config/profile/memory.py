@@ -7,9 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from config.parsing.sections import NotBool, Section
-
-Limit = Annotated[int, Field(ge=1), NotBool]
+from config.parsing.sections import NotBool, Positive, Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +39,8 @@ class MemorySettings:
 class TrimSection(Section):
     """How much of a conversation is sent to the model."""
 
-    max_tokens: Limit | None = Field(None, description="Estimated tokens, including the system prompt.")
-    max_messages: Limit | None = Field(None, description="Messages after the system prompt.")
+    max_tokens: Positive | None = Field(None, description="Estimated tokens, including the system prompt.")
+    max_messages: Positive | None = Field(None, description="Messages after the system prompt.")
     summarize: bool = Field(False, description="Replace dropped messages with a running summary.")
 
     @model_validator(mode="after")

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag
 
 from config.parsing.env_references import PREFIX
-from config.parsing.sections import NotBool, Section
+from config.parsing.sections import NotBlank, NotBool, Section
 from config.parsing.validation import did_you_mean
 from config.parsing.yaml_document import Document, KeyPath, format_path
 
@@ -89,12 +89,6 @@ def _tool_name(name: str) -> str:
     return name
 
 
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be empty")
-    return text.strip()
-
-
 def _http_url(url: str) -> str:
     if url.startswith(PREFIX):
         return url  # not set, which is reported for itself
@@ -127,7 +121,7 @@ class HttpToolSection(Section):
     name: Annotated[str, AfterValidator(_tool_name)] = Field(
         description="The name that the model sees: up to 64 letters, digits, `-` and `_`."
     )
-    description: Annotated[str, AfterValidator(_not_blank)] = Field(description="Tells the model when to call it.")
+    description: NotBlank = Field(description="Tells the model when to call it.")
     url: Annotated[str, AfterValidator(_http_url)] = Field(
         description="`{argument}` in the path or the query stands for an argument of the model, percent-encoded. Such "
         "an argument is required."
