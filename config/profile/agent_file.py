@@ -145,16 +145,9 @@ def check_agent(file: Path, environ: Mapping[str, str] = os.environ) -> tuple[Ag
     if agent.mcp_servers is not None or extra:
         listed = (each.server(name, unset_of_servers) for name, each in (agent.mcp_servers or {}).items())
         fields["mcp_servers"] = (*listed, *extra)
-    if agent.trim is not None:
-        fields["trim"] = agent.trim.value
-    if agent.memory is not None:
-        fields["memory"] = agent.memory.value
-    if agent.chat is not None:
-        fields["chat"] = agent.chat.value
-    if agent.filler is not None:
-        fields["filler"] = agent.filler.value
-    if agent.phone is not None:
-        fields["phone"] = agent.phone.value
+    for name in ("trim", "memory", "chat", "filler", "phone"):
+        if name in fields:
+            fields[name] = fields[name].value
     return AgentProfile(**fields, source=file), ()
 
 
