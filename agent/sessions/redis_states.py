@@ -36,7 +36,7 @@ from router.background_loop import background_loop
 
 log = structlog.get_logger(__name__)
 
-PREFIX: Final = "switchboard:session:"
+KEY_PREFIX: Final = "switchboard:session:"
 
 TIMEOUT: Final = 0.25
 """Seconds to wait for Redis: to connect, and for each answer. A caller waits for it."""
@@ -53,7 +53,7 @@ DAY_MS: Final = 86_400_000
 MAX_UNSETTLED: Final = 10_000
 """Entries that are removed one by one after an outage; with more of them, all are."""
 
-EVERYTHING: Final = f"{PREFIX}*"
+EVERYTHING: Final = f"{KEY_PREFIX}*"
 
 
 class RedisStates(SessionStates):
@@ -174,4 +174,4 @@ class RedisStates(SessionStates):
 
 def _name(key: SessionKey) -> str:
     user_id, session_id = key
-    return f"{PREFIX}{quote(user_id, safe='')}:{quote(session_id, safe='')}"
+    return f"{KEY_PREFIX}{quote(user_id, safe='')}:{quote(session_id, safe='')}"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from config.parsing.env_references import PREFIX
+from config.parsing.env_references import REFERENCE_PREFIX
 from config.parsing.yaml_document import KeyPath, format_path, parse_yaml
 
 _VALUE: Final = "https://environment.invalid/"
@@ -24,7 +24,7 @@ def hidden_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 def readable(message: str) -> str:
     """`message` with the references in place of their values."""
-    return message.replace(_VALUE, PREFIX)
+    return message.replace(_VALUE, REFERENCE_PREFIX)
 
 
 def reference_keys(text: str) -> frozenset[str]:
@@ -39,5 +39,5 @@ def _references(value: Any, path: KeyPath) -> Iterator[KeyPath]:
     elif isinstance(value, list):
         for index, each in enumerate(value):
             yield from _references(each, (*path, index))
-    elif isinstance(value, str) and value.startswith(PREFIX):
+    elif isinstance(value, str) and value.startswith(REFERENCE_PREFIX):
         yield path

@@ -17,7 +17,7 @@ from agent.turns import TurnService
 from api.http.errors import error_object
 from api.http.sse import EventStream
 from api.http.turn_response import prepared
-from api.responses.background_request import PREFIX, BackgroundRequest
+from api.responses.background_request import ID_PREFIX, BackgroundRequest
 from api.responses.encode import ResponseEncoder, ResponseEvent, sse
 from api.responses.response_object import Object
 from api.responses.stored_items import UNFINISHED, conversation
@@ -82,7 +82,7 @@ async def follow(request: Request, response: Mapping[str, object], after: int | 
     if not response["background"]:
         problem = "This response cannot be streamed because it was not created with background=true."
         raise RequestError(problem, param="stream")
-    task_id = str(response["id"]).removeprefix(PREFIX)
+    task_id = str(response["id"]).removeprefix(ID_PREFIX)
     try:
         await _tasks(request).get(task_id)
     except TaskNotFound:
@@ -130,7 +130,7 @@ class _Numbered:
 
 
 def _task_id(stored: StoredResponse) -> str:
-    return stored.id.removeprefix(PREFIX)
+    return stored.id.removeprefix(ID_PREFIX)
 
 
 def _tasks(request: Request) -> TaskService:

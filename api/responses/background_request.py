@@ -11,7 +11,7 @@ from api.openai.turn_options import HEADERS
 from api.responses.response_object import ResponseInfo
 from api.responses.wire import ResponseRequest
 
-PREFIX: Final = "resp_"
+ID_PREFIX: Final = "resp_"
 """Of the id of a response. That of its task follows."""
 
 

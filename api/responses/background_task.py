@@ -23,7 +23,7 @@ from agent.turn import Turn
 from agent.turn_request import TurnRequest
 from agent.turns import TurnService
 from api.http.turn_response import prepared
-from api.responses.background_request import PREFIX, BackgroundRequest
+from api.responses.background_request import ID_PREFIX, BackgroundRequest
 from api.responses.encode import ENDS, ResponseEncoder, ResponseEvent, sse
 from api.responses.response_object import Object
 from api.responses.sent import Sent, sent_by
@@ -93,7 +93,7 @@ class ResponseAttempt:
         tasks, asked = self._tasks, self._asked
         if tasks.turns.limits is not None:
             tasks.turns.limits.check(asked.caller)  # the task was submitted a while ago
-        stored = await tasks.responses.get(asked.caller, f"{PREFIX}{self._record.task_id}")
+        stored = await tasks.responses.get(asked.caller, f"{ID_PREFIX}{self._record.task_id}")
         said = await conversation(tasks.responses, asked.caller, stored.previous_id, stored.input)
         request = asked.body.turn_request(asked.headers, asked.caller, tasks.max_tools, said.items, said.earlier)
         request = await prepared(tasks.turns, tasks.personas, request)

@@ -13,7 +13,7 @@ from typing import Any
 
 from config.parsing.yaml_document import KeyPath
 
-PREFIX = "os.environ/"
+REFERENCE_PREFIX = "os.environ/"
 _MISSPELLED = re.compile(r"""os\.environ(?!/)(?:\.get)?\W*(\w*)""")
 
 # Keys of these sections become null if the variable is not set; elsewhere the reference stays as it is.
@@ -37,9 +37,9 @@ def resolve_env_references(value: Any, environ: Mapping[str, str]) -> tuple[Any,
             return {key: resolve(each, (*path, key)) for key, each in value.items()}
         if isinstance(value, list):
             return [resolve(each, (*path, index)) for index, each in enumerate(value)]
-        if not isinstance(value, str) or not value.startswith(PREFIX):
+        if not isinstance(value, str) or not value.startswith(REFERENCE_PREFIX):
             return value
-        variable = value.removeprefix(PREFIX)
+        variable = value.removeprefix(REFERENCE_PREFIX)
         if environ.get(variable):
             return environ[variable]
         unset.append(UnsetReference(path, variable))
@@ -58,4 +58,4 @@ def misspelled_references(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyP
         for index, each in enumerate(value):
             yield from misspelled_references(each, (*path, index))
     elif isinstance(value, str) and (found := _MISSPELLED.match(value)):
-        yield path, f"a reference to the environment has a slash: {PREFIX}{found.group(1) or 'NAME'}"
+        yield path, f"a reference to the environment has a slash: {REFERENCE_PREFIX}{found.group(1) or 'NAME'}"

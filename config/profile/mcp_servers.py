@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from config.parsing.env_references import UnsetReference
+from config.parsing.env_references import REFERENCE_PREFIX, UnsetReference
 from config.parsing.sections import NotBool, Section
 from config.parsing.urls import http_url
 
@@ -75,7 +75,7 @@ def server_of_environment(environ: Mapping[str, str]) -> McpServer | None:
 
 
 def _http_url(url: str) -> str:
-    return url if url.startswith("os.environ/") else http_url(url)
+    return url if url.startswith(REFERENCE_PREFIX) else http_url(url)
 
 
 def _module_name(name: str) -> str:

@@ -6,7 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from config.errors import Problem
-from config.parsing.env_references import PREFIX, UnsetReference, misspelled_references, resolve_env_references
+from config.parsing.env_references import (
+    REFERENCE_PREFIX,
+    UnsetReference,
+    misspelled_references,
+    resolve_env_references,
+)
 from config.parsing.validation import did_you_mean
 from config.parsing.yaml_document import Document, KeyPath, format_path
 from config.profile.own_tools import KNOWN_TOOLS, TEMPLATE, HttpToolSection, tool_names
@@ -34,8 +39,10 @@ def check_references(tools: Any, unset: Sequence[UnsetReference], document: Docu
     for path, text in _reference_places(tools):
         if misspelled := next(misspelled_references(text), None):
             yield document.problem(path, misspelled[1])
-        elif PREFIX in text and not text.startswith(PREFIX):
-            message = f'{PREFIX}NAME must be the whole value; put all of it, such as "Bearer ...", in the variable'
+        elif REFERENCE_PREFIX in text and not text.startswith(REFERENCE_PREFIX):
+            message = (
+                f'{REFERENCE_PREFIX}NAME must be the whole value; put all of it, such as "Bearer ...", in the variable'
+            )
             yield document.problem(path, message)
 
 

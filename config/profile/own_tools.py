@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag
 
-from config.parsing.env_references import PREFIX
+from config.parsing.env_references import REFERENCE_PREFIX
 from config.parsing.sections import NotBlank, NotBool, Section
 from config.parsing.validation import did_you_mean
 from config.parsing.yaml_document import Document, KeyPath, format_path
@@ -90,7 +90,7 @@ def _tool_name(name: str) -> str:
 
 
 def _http_url(url: str) -> str:
-    if url.startswith(PREFIX):
+    if url.startswith(REFERENCE_PREFIX):
         return url  # not set, which is reported for itself
     try:
         parts = urlsplit(url)

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from sqlalchemy import event
 from structlog.testing import capture_logs
 
-from agent.sessions.redis_states import PAUSE, PREFIX, RedisStates
+from agent.sessions.redis_states import KEY_PREFIX, PAUSE, RedisStates
 from agent.sessions.sessions_table import CRASHED
 from agent.sessions.states import LiveState, SessionStates
 from agent.sessions.store import SessionStore
@@ -204,7 +204,7 @@ async def test_a_state_expires_with_its_session(with_redis: Servers, redis: Redi
     await with_redis.here.create(*KEY, ttl=600)
     await with_redis.here.claim(*KEY, "t", "Hi")
     async with Redis.from_url(redis.url) as client:
-        [name] = [each async for each in client.scan_iter(f"{PREFIX}*")]
+        [name] = [each async for each in client.scan_iter(f"{KEY_PREFIX}*")]
         assert 0 < await client.pttl(name) <= LEASE * 500
         await with_redis.here.finish("t", "completed")
         assert 590_000 < await client.pttl(name) <= 600_000
