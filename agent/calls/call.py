@@ -75,7 +75,7 @@ class Call:
 
     def greeted(self, greeting: Sentence) -> None:
         """The line says `greeting` by itself."""
-        self._speech.begin(greeting.in_(self._speech.language))
+        self._speech.begin(greeting.in_language(self._speech.language))
         self._silence.begin(self._speech.played)
 
     def greet(self, greeting: Sentence) -> None:

@@ -68,7 +68,7 @@ class Speech:
         """Speak a sentence of the line, which is not one of the agent's."""
         await self.flush()
         self._joiner.end_text()
-        text = self._joiner.join(sentence if isinstance(sentence, str) else sentence.in_(self.language))
+        text = self._joiner.join(sentence if isinstance(sentence, str) else sentence.in_language(self.language))
         self._joiner.end_text()
         self._spoken.add(text, own=False)
         await self._say(text)

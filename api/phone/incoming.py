@@ -63,7 +63,7 @@ async def relay_action(request: Request) -> Response:
     rejoins = 0 if call.seconds >= STEADY else _whole(request.query_params.get("rejoins", "")) + 1
     log.warning("phone_relay_broke_off", reason=call.error_code, rejoins=rejoins)
     if rejoins > MAX_REJOINS:
-        return _xml(hang_up(call.settings.error.in_(call.profile.language), call.profile.language))
+        return _xml(hang_up(call.settings.error.in_language(call.profile.language), call.profile.language))
     return _xml(_relay(request, call, greets=False, rejoins=rejoins))
 
 

@@ -65,7 +65,7 @@ def hang_up(sentence: str | None = None, language: str | None = None) -> bytes:
 
 
 def _common(settings: PhoneSettings, profile: NumberProfile, *, greets: bool) -> Mapping[str, str | None]:
-    greeting = profile.greeting.in_(profile.language) if profile.greeting and greets else None
+    greeting = profile.greeting.in_language(profile.language) if profile.greeting and greets else None
     return {
         "welcomeGreeting": greeting,
         "welcomeGreetingInterruptible": settings.interruptible if greeting else None,

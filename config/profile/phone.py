@@ -48,7 +48,7 @@ class Sentence:
 
     by_language: Mapping[str, str]
 
-    def in_(self, language: str) -> str:
+    def in_language(self, language: str) -> str:
         """The sentence in the language that is nearest, otherwise the first one."""
         return self.by_language[nearest_language(language, [*self.by_language])]
 

@@ -53,7 +53,13 @@ def test_what_interrupts(tmp_path: Path, given: object, value: str) -> None:
 
 def test_a_sentence_in_the_nearest_language() -> None:
     sentence = Sentence({"en": "Hi", "de": "Hallo"})
-    assert [sentence.in_(each) for each in ("en-GB", "de-AT", "DE", "fr", "")] == ["Hi", "Hallo", "Hallo", "Hi", "Hi"]
+    assert [sentence.in_language(each) for each in ("en-GB", "de-AT", "DE", "fr", "")] == [
+        "Hi",
+        "Hallo",
+        "Hallo",
+        "Hi",
+        "Hi",
+    ]
 
 
 @pytest.mark.parametrize(
