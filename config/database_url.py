@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 POSTGRES_SCHEMES: Final = ("postgresql", "postgres")
 SQLITE_PREFIX: Final = "sqlite:///"
 CHECKPOINTS_FILE: Final = "checkpoints.db"
-"""LangGraph's checkpoints, in the folder of the SQLite file; the SQLite file must have another name."""
+"""Where earlier versions stored checkpoints, beside the SQLite file, which must have another name."""
 
 INVALID_DATABASE_URL: Final = (
     "must be postgresql://user:password@host:port/database (or postgres://...; percent-encode special characters of "

@@ -11,6 +11,7 @@
     │   ├── RateLimited                429; carries `retry_after`
     │   ├── ProviderOverloaded         408, 409, 5xx
     │   ├── ConnectionFailed           refused, reset before the answer, DNS, TLS
+    │   │   └── StaleConnection        an idle connection broke before the answer; the retry goes on a new one
     │   ├── ProviderTimeout            no first token in time
     │   ├── BadAnswer                  HTML with status 200, an empty answer, an error inside the answer
     │   │   └── InvalidToolCall        the model called a tool in a form that its provider refuses
