@@ -16,7 +16,6 @@ from config.parsing.sections import NonNegative, Positive, Section
 from config.parsing.validation import did_you_mean, validate
 from config.parsing.yaml_document import Document, parse_yaml, read_yaml
 
-EVERY_USER, OWN_USERS = "all", "own"
 RESERVED = ("agent", "other")
 """Names with a meaning of their own in the statistics."""
 
@@ -72,7 +71,7 @@ class _Entry(Section):
     @property
     def caller(self) -> Caller:
         fields = self.model_dump(exclude={"users"})
-        return Caller(**fields, own_users=self.users == OWN_USERS)
+        return Caller(**fields, own_users=self.users == "own")
 
 
 class _CallersFile(Section):

@@ -35,9 +35,6 @@ class ToolCallCollector:
         """The place in `_calls` of the newest call, by the provider's index."""
         self.original_ids: dict[str, str] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._calls)
-
     @property
     def text(self) -> str:
         """Names and arguments as far as they came."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-REPLACEMENT = "\ufffd"
-
 
 def valid_text(text: str) -> str:
     """`text` with its surrogate pairs joined and lone surrogates replaced."""
