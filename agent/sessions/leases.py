@@ -42,7 +42,7 @@ class Leases:
         if not self._held:
             return
         try:
-            leases = await self._store.renew_all(list(self._held))
+            leases = await self._store.renew(list(self._held))
         except StorageUnavailable:
             return  # already logged; a lease outlives a short outage
         for turn_id, state in leases.items():

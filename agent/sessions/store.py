@@ -191,15 +191,11 @@ class SessionStore:
         await self._states.put(key, mark, LiveState(claimed, turn_id, self._lease.total_seconds()))
         return before
 
-    async def renew(self, turn_id: str) -> LeaseState:
-        """Extend the turn's lease, even a lapsed one that no other turn has claimed.
+    async def renew(self, turn_ids: Collection[str]) -> Mapping[str, LeaseState]:
+        """Extend the leases of turns, even lapsed ones that no other turn has claimed.
 
         A turn whose lease is `stop` or `lost` must end.
         """
-        return (await self.renew_all([turn_id]))[turn_id]
-
-    async def renew_all(self, turn_ids: Collection[str]) -> Mapping[str, LeaseState]:
-        """`renew` for several turns at once."""
         mine = and_(sessions.c.turn_id.in_(turn_ids), ~sessions.c.gone, not_expired(self._now()))
         extend = update(sessions).where(mine).values(lease_until=self._lease_end)
         ids = (sessions.c.turn_id, sessions.c.stop_asked, sessions.c.user_id, sessions.c.session_id)

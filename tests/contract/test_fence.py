@@ -127,7 +127,7 @@ async def test_a_renewal_does_not_wait_for_writes(open_postgres: OpenDatabase) -
         await frozen.store.create("u", "s")
         thread = await frozen.claim("turn")
         async with in_the_middle_of_a_write(frozen.database, thread), asyncio.timeout(2):
-            assert await frozen.store.renew("turn") == "held"
+            assert await frozen.store.renew(["turn"]) == {"turn": "held"}
 
 
 async def test_a_take_over_waits_for_a_write_that_was_checked_before(frozen: Process, newer: Process) -> None:

@@ -173,7 +173,7 @@ async def test_a_crash_shows_when_the_lease_has_lapsed(open_it: OpenDatabase, re
 
 async def _renewed_lease_shows(servers: Servers) -> None:
     renewed = time.monotonic()
-    await servers.here.renew("t")
+    await servers.here.renew(["t"])
     try:
         assert (await servers.shown())["status"] == "running"
     except AssertionError:

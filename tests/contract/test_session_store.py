@@ -198,7 +198,7 @@ async def test_a_turn_from_its_beginning_to_its_end(store: SessionStore, clock: 
         clock.time,
     )
     clock.go_on(1)
-    assert await store.renew("t") == "held"
+    assert await store.renew(["t"]) == {"t": "held"}
     assert (await found(store)).updated < clock.time
     assert await store.finish("t", "completed", last_response=said("Hello."))
     ended = await found(store)
@@ -259,7 +259,7 @@ async def test_of_fifty_turns_that_begin_at_once_one_runs(store: SessionStore, o
     began = await outcomes([each.claim("u", "s", f"t{n}", f"q{n}") for n, each in enumerate(workers)])
     (winner,) = [n for n, each in enumerate(began) if isinstance(each, SessionRecord)]
     assert sum(isinstance(each, SessionBusy) for each in began) == 49
-    assert [n for n in range(50) if await store.renew(f"t{n}") == "held"] == [winner]
+    assert [n for n in range(50) if await store.renew([f"t{n}"]) == {f"t{n}": "held"}] == [winner]
     assert (await found(store)).last_query == f"q{winner}"
 
 
@@ -276,7 +276,7 @@ async def test_a_lease_lasts_as_long_as_it_is_renewed(store: SessionStore, clock
     for _ in range(5):
         clock.go_on(LEASE - 1)
         assert (await found(store)).status == "running"
-        assert await store.renew("t1") == "held"
+        assert await store.renew(["t1"]) == {"t1": "held"}
     clock.go_on(LEASE - 1)
     with pytest.raises(SessionBusy):
         await store.claim("u", "s", "t2", "q")
@@ -289,11 +289,11 @@ async def test_many_leases_are_renewed_together_and_each_learns_its_own(store: S
     await store.request_stop("u", "stops")
     await store.delete("u", "deleted")
     clock.go_on(LEASE - 1)
-    assert await store.renew_all(["runs", "stops", "deleted", "unknown"]) == {
+    assert await store.renew(["runs", "stops", "deleted", "unknown"]) == {
         **{"runs": "held", "stops": "stop"},
         **{"deleted": "lost", "unknown": "lost"},
     }
-    assert await store.renew_all([]) == {}
+    assert await store.renew([]) == {}
     clock.go_on(LEASE - 1)
     assert [(await found(store, each)).status for each in ("runs", "stops", "other")] == ["running", "running", "error"]
 
@@ -310,18 +310,18 @@ async def test_a_turn_whose_process_died_reads_as_an_error_and_the_session_goes_
     crashed = await other_worker.claim("u", "s", "t2", "second")
     assert (crashed.status, crashed.last_query) == ("running", "first")
     # The process was only slow, and finds that its turn is no more.
-    assert await store.renew("t1") == "lost"
+    assert await store.renew(["t1"]) == {"t1": "lost"}
     assert not await store.finish("t1", "completed", last_response=said("late"))
     record = await found(store)
     assert (record.status, record.last_response) == ("running", None)
-    assert await other_worker.renew("t2") == "held"
+    assert await other_worker.renew(["t2"]) == {"t2": "held"}
 
 
 async def test_a_lease_that_lapsed_is_held_again_if_nobody_took_it(store: SessionStore, clock: Clock) -> None:
     await store.create("u", "s")
     await store.claim("u", "s", "t", "q")
     clock.go_on(2 * LEASE)
-    assert await store.renew("t") == "held"
+    assert await store.renew(["t"]) == {"t": "held"}
     assert (await found(store)).status == "running"
 
 
@@ -359,18 +359,18 @@ async def test_who_asks_a_turn_to_stop_reaches_it_in_any_worker(
     await store.claim("u", "s", "t1", "q")
     assert await other_worker.request_stop("u", "s") == "t1"
     clock.go_on(LEASE - 1)
-    assert await store.renew("t1") == "stop"
+    assert await store.renew(["t1"]) == {"t1": "stop"}
     clock.go_on(LEASE - 1)
     assert (await found(store)).status == "running"
-    assert await store.renew("t1") == "stop"
+    assert await store.renew(["t1"]) == {"t1": "stop"}
     await store.finish("t1", "completed")
     assert await other_worker.request_stop("u", "s") is None
     await store.claim("u", "s", "t2", "q")
-    assert await store.renew("t2") == "held"
+    assert await store.renew(["t2"]) == {"t2": "held"}
     clock.go_on(LEASE)
     assert await other_worker.request_stop("u", "s") is None
     await other_worker.claim("u", "s", "t3", "q")
-    assert await other_worker.renew("t3") == "held"
+    assert await other_worker.renew(["t3"]) == {"t3": "held"}
 
 
 async def test_a_stop_that_came_before_a_crash_does_not_stop_the_next_turn(store: SessionStore, clock: Clock) -> None:
@@ -379,7 +379,7 @@ async def test_a_stop_that_came_before_a_crash_does_not_stop_the_next_turn(store
     await store.request_stop("u", "s")
     clock.go_on(LEASE)
     await store.claim("u", "s", "t2", "q")
-    assert await store.renew("t2") == "held"
+    assert await store.renew(["t2"]) == {"t2": "held"}
 
 
 async def test_a_summary_stays_with_its_thread_through_turns(store: SessionStore) -> None:
@@ -404,7 +404,7 @@ async def test_where_there_is_no_session_nothing_can_be_done(store: SessionStore
         assert await store.find("u", name) is None
         assert await store.request_stop("u", name) is None
         assert await store.delete("u", name) is None
-    assert await store.renew("t") == "lost"
+    assert await store.renew(["t"]) == {"t": "lost"}
     assert not await store.finish("t", "completed")
     assert await store.latest("u") is None
 
@@ -476,7 +476,7 @@ async def test_a_deleted_session_stays_gone_for_a_worker_whose_clock_is_behind(
     assert await behind.find("u", "s") is None
     assert await behind.latest("u") is None
     assert await behind.ids("u") == []
-    assert await behind.renew("t") == "lost"
+    assert await behind.renew(["t"]) == {"t": "lost"}
     assert not await behind.finish("t", "completed")
     assert await behind.create("u", "s")
 
@@ -530,7 +530,7 @@ async def test_a_turn_on_a_deleted_session_is_lost_and_its_thread_stays_until_it
     await store.claim("u", "s", "t", "q")
     deleted = await store.delete("u", "s")
     assert deleted is not None
-    assert await store.renew("t") == "lost"
+    assert await store.renew(["t"]) == {"t": "lost"}
     await store.remove([deleted])
     assert await store.expired(10) == []
     assert not await store.finish("t", "completed", last_response=said("late"))
@@ -544,7 +544,7 @@ async def test_a_turn_on_a_session_that_expires_is_lost(store: SessionStore, clo
     await store.create("u", "s", ttl=5)
     await store.claim("u", "s", "t", "q")
     clock.go_on(5)
-    assert await store.renew("t") == "lost"
+    assert await store.renew(["t"]) == {"t": "lost"}
     assert await store.expired(10) == []
     clock.go_on(LEASE)
     assert [each.session_id for each in await store.expired(10)] == ["s"]
@@ -620,12 +620,17 @@ async def test_a_restart_of_postgres_is_survived(open_postgres: OpenDatabase, po
         await asyncio.gather(*[store.find("u", "s") for _ in range(5)])
         await store.claim("u", "s", "t", "q")
         postgres.stop()
-        for call in (store.find("u", "s"), store.renew("t"), store.claim("u", "s", "t2", "q"), store.create("u", "s2")):
+        for call in (
+            store.find("u", "s"),
+            store.renew(["t"]),
+            store.claim("u", "s", "t2", "q"),
+            store.create("u", "s2"),
+        ):
             with pytest.raises(StorageUnavailable) as raised:
                 await call
             assert str(raised.value) == "The database is temporarily unavailable. Try again in a moment."
         postgres.start()
-        assert await store.renew("t") == "held"
+        assert await store.renew(["t"]) == {"t": "held"}
         assert await store.finish("t", "completed")
         assert all(await asyncio.gather(*[store.find("u", "s") for _ in range(5)]))
 

@@ -225,7 +225,7 @@ async def test_a_turn_that_lost_its_session_leaves_the_thread_to_the_next(
     await eventually(lambda: has_answer(rig))  # the call is stored, and the tool runs
     async with database.read() as connection:
         turn_id = (await connection.execute(select(sessions.c.turn_id))).scalar_one()
-    await long_ago.renew(turn_id)
+    await long_ago.renew([turn_id])
     newer = rig.invoke(NEXT)
     await newer.read(2)
     running.cancel()

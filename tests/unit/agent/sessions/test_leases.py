@@ -18,7 +18,7 @@ class Store:
         self.error: Exception | None = None
         self.asked: list[set[str]] = []
 
-    async def renew_all(self, turn_ids: Collection[str]) -> Mapping[str, LeaseState]:
+    async def renew(self, turn_ids: Collection[str]) -> Mapping[str, LeaseState]:
         self.asked.append(set(turn_ids))
         await asyncio.sleep(0)
         if self.error:
