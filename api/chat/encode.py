@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from agent.events import Event, HandOff, TextDelta, ToolFinished, ToolStarted, TurnFailed, TurnFinished, Usage
+from api.http.usage import usage_fields
 from config.errors import SwitchboardError
 
 
@@ -37,7 +38,7 @@ async def sse(
                 case Usage():
                     usage = event
                 case TurnFinished():
-                    yield _line("complete", full_content="".join(said), usage=_usage(usage), **more())
+                    yield _line("complete", full_content="".join(said), usage=usage_fields(usage), **more())
                 case TurnFailed(error):
                     yield error_line(error)
 
@@ -69,21 +70,12 @@ async def answer(events: AsyncGenerator[Event, None]) -> dict[str, Any]:
                     raise error
                 case _:
                     pass
-    whole = {"response": "".join(said), "usage": _usage(usage)}
+    whole = {"response": "".join(said), "usage": usage_fields(usage)}
     return whole | {"hand_offs": hand_offs} if hand_offs else whole
 
 
 def _hand_off(call: HandOff) -> dict[str, Any]:
     return {"name": call.name, "arguments": call.arguments}
-
-
-def _usage(usage: Usage) -> Mapping[str, int | float | None]:
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "total_tokens": usage.total_tokens,
-        "total_cost": usage.cost,
-    }
 
 
 def _line(kind: str, **fields: Any) -> bytes:

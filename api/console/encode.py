@@ -21,6 +21,7 @@ from agent.events import (
 )
 from agent.statistics.statistics import RecentTurn
 from agent.turn import Turn
+from api.http.usage import usage_fields
 from config.errors import SwitchboardError
 from config.models.deployments import Deployment
 from router.health.rate_limits import DeploymentUsage
@@ -108,12 +109,7 @@ def _facts(turn: Turn, usage: Usage) -> dict[str, Any]:
         "first_token_ms": None if turn.first_token is None else _ms(turn.first_token),
         "ms": _ms(seconds),
         "attempts": [attempt(each, turn.began) for each in record.attempts],
-        "usage": {
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "total_tokens": usage.total_tokens,
-            "total_cost": usage.cost,
-        },
+        "usage": usage_fields(usage),
     }
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import orjson
 
-from agent.events import HandOff, TextDelta, ToolStarted, TurnFailed, Usage
+from agent.events import HandOff, TextDelta, ToolStarted, TurnFailed
 from agent.sessions.events import SessionEnded, SessionEvent, SessionOpened
 from agent.sessions.record import SessionRecord
 from api.http.errors import stored_error_object
+from api.http.usage import usage_fields
 from config.errors import StorageUnavailable, SwitchboardError
 
 
@@ -137,7 +138,7 @@ def last_response(record: SessionRecord) -> dict[str, Any] | None:
         "status": last.status,
         "timestamp": last.timestamp,
         "message": last.message,
-        "result": {"messages": last.messages, "usage": _usage(last.usage)},
+        "result": {"messages": last.messages, "usage": usage_fields(last.usage)},
         **_pending(last.interrupts),
     }
     if last.error_code is not None:
@@ -152,12 +153,3 @@ def _pending(interrupts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _call(call_id: str, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": call_id, "name": name, "args": dict(arguments), "type": "tool_call"}
-
-
-def _usage(usage: Usage) -> dict[str, int | float | None]:
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "total_tokens": usage.total_tokens,
-        "total_cost": usage.cost,
-    }
