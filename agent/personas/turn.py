@@ -16,7 +16,7 @@ from agent.personas.conversations import ConversationStore
 from agent.personas.persona import Exchange, Persona
 from agent.personas.prompt import conversation, is_enough, trims
 from agent.personas.shape import parse_shape
-from agent.sessions.tasks import run_shielded
+from agent.shielded_work import run_shielded
 from agent.turn import Turn
 from agent.turn_request import TurnRequest
 from agent.turns import TurnService

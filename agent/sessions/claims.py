@@ -14,8 +14,8 @@ from agent.sessions.requests import OnBusy
 from agent.sessions.signals import Signals, stop_topic, turn_ended_topic
 from agent.sessions.store import SessionStore
 from agent.sessions.task_turn import are_of_one_task
-from agent.sessions.tasks import run_shielded
 from agent.sessions.turn_response import TurnResponse
+from agent.shielded_work import run_shielded
 from agent.storage.fence import ClaimedThread
 from config.errors import SessionBusy, SwitchboardError
 

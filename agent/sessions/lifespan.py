@@ -15,8 +15,8 @@ from agent.sessions.signals import Signals
 from agent.sessions.states import SessionStates
 from agent.sessions.store import DEFAULT_LEASE, SessionStore
 from agent.sessions.sweeper import Sweeper
-from agent.sessions.tasks import BackgroundTasks
 from agent.sessions.threads import Threads
+from agent.shielded_work import BackgroundWork
 from agent.storage.database import Database
 from agent.storage.thread_saver import ThreadSaver
 from agent.turns import TurnService
@@ -43,7 +43,7 @@ async def open_sessions(
     leases = Leases(store, interval=min(RENEW_INTERVAL, lease / 4))
     claims = Claims(store, signals)
     admission = Admission(turns, store, threads, claims, PersonaStore(database), ttl=ttl)
-    background = BackgroundTasks()
+    background = BackgroundWork()
     runner = SessionRunner(turns, store, threads, claims, leases, signals, background)
     async with AsyncExitStack() as running:
         await running.enter_async_context(leases.running())

@@ -23,12 +23,12 @@ from agent.sessions.record import SessionRecord
 from agent.sessions.signals import Signals, stop_topic, turn_ended_topic
 from agent.sessions.store import SessionStore
 from agent.sessions.task_turn import is_of_task
-from agent.sessions.tasks import BackgroundTasks, run_shielded
 from agent.sessions.thread_prompt import ThreadPrompt
 from agent.sessions.thread_repair import DeliveredOutput
 from agent.sessions.threads import Threads
 from agent.sessions.turn_outcome import TurnOutcome
 from agent.sessions.turn_response import TurnResponse
+from agent.shielded_work import BackgroundWork, run_shielded
 from agent.turn import Turn
 from agent.turn_ids import TurnIds
 from agent.turn_request import ThreadRequest
@@ -70,7 +70,7 @@ class SessionRunner:
         claims: Claims,
         leases: Leases,
         signals: Signals,
-        background: BackgroundTasks,
+        background: BackgroundWork,
     ) -> None:
         self._turns = turns
         self._store = store

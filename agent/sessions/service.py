@@ -18,8 +18,8 @@ from agent.sessions.runner import SessionRunner
 from agent.sessions.signals import Signals, stop_topic
 from agent.sessions.store import SessionStore
 from agent.sessions.task_turn import TaskTurn
-from agent.sessions.tasks import run_shielded
 from agent.sessions.threads import Threads
+from agent.shielded_work import run_shielded
 from agent.turns import TurnService
 from config.errors import ReviewPending, SessionNotFound, SessionNotReady
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from agent.sessions.tasks import run_shielded
+from agent.shielded_work import run_shielded
 from agent.tasks.record import Progress
 from config.errors import ServerStopping, StorageUnavailable
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 import structlog
 
 from agent.sessions.signals import Signals
-from agent.sessions.tasks import run_shielded
+from agent.shielded_work import run_shielded
 from agent.tasks.event_log import EventLog
 from agent.tasks.kind import Ending, TaskKind
 from agent.tasks.queue import TaskQueue

@@ -14,7 +14,7 @@ import structlog
 from agent.sessions.requests import Invocation, OnBusy, Resumption
 from agent.sessions.service import SessionService
 from agent.sessions.signals import Signals
-from agent.sessions.tasks import run_shielded
+from agent.shielded_work import run_shielded
 from agent.tasks.event_log import LEFT_OUT
 from agent.tasks.kind import NewTask, TaskKind
 from agent.tasks.queue import TaskQueue

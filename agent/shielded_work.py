@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 SHUTDOWN_TIMEOUT: Final = 5.0
-"""Seconds that a shutdown waits for background tasks before it cancels them."""
+"""Seconds that a shutdown waits for background work before it cancels it."""
 
 
 async def run_shielded(work: Coroutine[Any, Any, T]) -> T:
@@ -35,7 +35,7 @@ async def run_shielded(work: Coroutine[Any, Any, T]) -> T:
     return task.result()
 
 
-class BackgroundTasks:
+class BackgroundWork:
     """Runs coroutines that nobody awaits, and logs those that crash."""
 
     def __init__(self) -> None:

@@ -5,12 +5,12 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-import agent.sessions.tasks
-from agent.sessions.tasks import BackgroundTasks, run_shielded
+import agent.shielded_work
+from agent.shielded_work import BackgroundWork, run_shielded
 
 
 async def test_what_is_left_is_waited_for_when_the_server_stops() -> None:
-    background, done = BackgroundTasks(), list[str]()
+    background, done = BackgroundWork(), list[str]()
 
     async def work() -> None:
         await asyncio.sleep(0)
@@ -23,8 +23,8 @@ async def test_what_is_left_is_waited_for_when_the_server_stops() -> None:
 
 
 async def test_what_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent.sessions.tasks, "SHUTDOWN_TIMEOUT", 0)
-    background = BackgroundTasks()
+    monkeypatch.setattr(agent.shielded_work, "SHUTDOWN_TIMEOUT", 0)
+    background = BackgroundWork()
     background.start(asyncio.sleep(3600))
     with capture_logs() as logs:
         await background.aclose()
@@ -36,7 +36,7 @@ async def test_work_that_crashes_is_logged() -> None:
     async def crash() -> None:
         raise ValueError("a bug")
 
-    background = BackgroundTasks()
+    background = BackgroundWork()
     with capture_logs() as logs:
         background.start(crash())
         await background.aclose()
