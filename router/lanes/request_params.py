@@ -10,20 +10,12 @@ from config.errors import RequestError
 from router.lanes.base import LaneRequest
 
 CALLER_PARAMS: Final = frozenset(
-    {
-        *(
-            "audio",
-            "frequency_penalty",
-            "function_call",
-            "functions",
-            "logit_bias",
-            "logprobs",
-            "max_completion_tokens",
-        ),
-        *("max_tokens", "modalities", "n", "parallel_tool_calls", "prediction", "presence_penalty", "prompt_cache_key"),
-        *("reasoning_effort", "response_format", "safety_identifier", "seed", "service_tier", "stop", "store"),
-        *("temperature", "thinking", "tool_choice", "tools", "top_k", "top_logprobs", "top_p", "user", "verbosity"),
-    }
+    """
+    audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens modalities
+    n parallel_tool_calls prediction presence_penalty prompt_cache_key reasoning_effort response_format
+    safety_identifier seed service_tier stop store temperature thinking tool_choice tools top_k top_logprobs top_p
+    user verbosity
+    """.split()
 )
 """The only parameters accepted from a caller. Others, such as `api_base`, would let a caller redirect the request and
 the key."""
