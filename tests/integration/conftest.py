@@ -13,7 +13,7 @@ from router.fake.server.fake_provider import FakeProvider
 from tests.support.postgres_server import PostgresServer
 from tests.support.serving import Served
 from tests.support.session_client import SessionClient, client_of
-from tests.support.sqlite_threads import sqlite_connections_closed
+from tests.support.sqlite_threads import sqlite_connections, sqlite_connections_closed
 
 DATABASES = ("sqlite", "postgres")
 
@@ -34,12 +34,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("database_url", DATABASES if both else [one], indirect=True)
 
 
+@pytest.fixture(autouse=True)
+async def connections_end_with_their_loop() -> AsyncIterator[None]:
+    """Wait for the connections to SQLite of a test, unless a server for all tests of the file has some, too."""
+    others = sqlite_connections()
+    yield
+    if not others:
+        await sqlite_connections_closed()
+
+
 @pytest.fixture
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SecretStr]:
     """The address of a database without rows for `serving`."""
     if request.param == "sqlite":
         yield SecretStr(f"sqlite:///{tmp_path}/data/switchboard.db")
-        await sqlite_connections_closed()
     else:
         server: PostgresServer = request.getfixturevalue("postgres_for_all")
         url = server.migrated_database()
