@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
@@ -18,6 +18,10 @@ from config.errors import ConversationNotFound, PersonaNotFound
 
 PAGE: Final = 50
 """Exchanges that are read at once for a turn."""
+NEWEST: Final = 100
+"""Conversations of a persona that are listed with it."""
+MAX_IDS: Final = 1000
+"""Ids in one query; databases have limits of their own."""
 
 
 class ConversationStore:
@@ -51,6 +55,21 @@ class ConversationStore:
             if (await connection.execute(select(personas.c.id).where(personas.c.id == agent_id))).one_or_none() is None:
                 raise PersonaNotFound("There is no agent with this id.")
             return [_conversation(row) for row in await connection.execute(theirs.limit(limit).offset(offset))]
+
+    async def newest(
+        self, agent_ids: Sequence[str], owner: str | None = None
+    ) -> Mapping[str, Sequence[Conversation]]:
+        """The newest `NEWEST` conversations of each of these personas, oldest first."""
+        age = func.row_number().over(partition_by=conversations.c.agent_id, order_by=conversations.c.number.desc())
+        found: dict[str, list[Conversation]] = {each: [] for each in agent_ids}
+        async with self._database.read() as connection:
+            for start in range(0, len(agent_ids), MAX_IDS):
+                theirs = conversations.c.agent_id.in_(agent_ids[start : start + MAX_IDS])
+                by_age = select(conversations, age.label("age")).where(theirs, visible_to(owner)).subquery()
+                new = select(by_age).where(by_age.c.age <= NEWEST).order_by(by_age.c.number)
+                for row in await connection.execute(new):
+                    found[row.agent_id].append(_conversation(row))
+        return found
 
     async def persona(self, conversation_id: str, owner: str | None = None) -> Persona:
         """The persona that the conversation is with. Raises ConversationNotFound."""

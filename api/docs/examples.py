@@ -149,6 +149,7 @@ AGENT: Final[Mapping[str, Any]] = {
     "first_message": "What can I cook for you?",
     "response_shape": "{'recipe': 'string'}",
     "instructions": "Use at most ten ingredients.",
+    "conversations": [],
     "name": "chef",
     "model": None,
     "temperature": 0.5,

@@ -249,6 +249,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         first_message=TEXT,
         response_shape=TEXT,
         instructions=TEXT,
+        conversations=many(ref("Conversation")),
         name=MAYBE_TEXT,
         model=MAYBE_TEXT,
         temperature=MAYBE_NUMBER,

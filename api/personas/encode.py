@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -12,11 +12,17 @@ from agent.personas.turn import PersonaTurn
 from api.http.turn_response import served_headers
 
 
-def agent(persona: Persona) -> dict[str, Any]:
-    """All fields of the persona."""
+def agent(persona: Persona, conversations: Iterable[Conversation] = ()) -> dict[str, Any]:
+    """All fields of the persona, with its newest conversations."""
     fields = asdict(persona)
     del fields["owner"]
-    return {"id": fields.pop("id"), "timestamp": _time(fields.pop("created")), **fields}
+    return {
+        "id": fields.pop("id"),
+        "timestamp": _time(fields.pop("created")),
+        **{name: fields.pop(name) for name in ("context", "first_message", "response_shape", "instructions")},
+        "conversations": [conversation(each) for each in conversations],
+        **fields,
+    }
 
 
 def conversation(found: Conversation) -> dict[str, str]:

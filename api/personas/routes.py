@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from agent.personas.checks import model_problem
+from agent.personas.persona import Persona
 from agent.personas.service import PersonaService
 from agent.personas.turn import PersonaTurn
 from agent.tools.choice import choice_problem
@@ -48,8 +50,8 @@ async def create_agent(request: Request) -> dict[str, Any]:
 
 @routes.get("/get-agents", summary="The agents, oldest first")
 async def get_agents(request: Request, limit: Limit = None, offset: Offset = 0) -> list[dict[str, Any]]:
-    """All of them without `limit`."""
-    return [encode.agent(each) for each in await _personas(request).store.list(limit, offset)]
+    """All of them without `limit`, each with its newest 100 conversations."""
+    return await _with_conversations(request, await _personas(request).store.list(limit, offset))
 
 
 @routes.post("/create-conversation", summary="Begin a conversation", openapi_extra=request_body(CreateConversationBody))
@@ -113,7 +115,8 @@ async def update_agent(request: Request, agent_id: str) -> dict[str, Any]:
     changes = (await read_body(request, UpdateAgentBody)).changes
     _check(request, changes.get("model"), changes.get("tools"))
     await _require_own(request, agent_id)
-    return encode.agent(await _personas(request).store.update(agent_id, changes))
+    changed = await _personas(request).store.update(agent_id, changes)
+    return (await _with_conversations(request, [changed]))[0]
 
 
 @routes.delete("/{agent_id}", summary="Delete an agent")
@@ -129,6 +132,11 @@ async def delete_conversation(request: Request, conversation_id: str) -> dict[st
     """404 if there is no such conversation."""
     await _personas(request).conversations.delete(conversation_id, owner(request))
     return {"success": True}
+
+
+async def _with_conversations(request: Request, personas: Sequence[Persona]) -> list[dict[str, Any]]:
+    newest = await _personas(request).conversations.newest([each.id for each in personas], owner(request))
+    return [encode.agent(each, newest[each.id]) for each in personas]
 
 
 async def _begin(request: Request) -> PersonaTurn:

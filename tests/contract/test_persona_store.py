@@ -131,6 +131,27 @@ async def test_a_persona_with_conversations_is_deleted_on_demand_only(
         await personas.get(chef.id)
 
 
+async def test_the_newest_conversations_of_several_personas_are_listed_oldest_first(
+    personas: PersonaStore,
+    conversations: ConversationStore,
+    chef: Persona,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent.personas.conversations.NEWEST", 2)
+    monkeypatch.setattr("agent.personas.conversations.MAX_IDS", 1)
+    other, lonely = [await personas.create(PersonaFields(context="You sing.")) for _ in range(2)]
+    made = {
+        each.id: [await conversations.create(each.id, owner) for owner in ("ada", "bob", "ada", "ada")]
+        for each in (chef, other)
+    }
+    ids = [chef.id, other.id, lonely.id]
+    assert await conversations.newest([]) == {}
+    assert await conversations.newest(ids) == {chef.id: made[chef.id][2:], other.id: made[other.id][2:], lonely.id: []}
+    assert await conversations.newest([other.id], "bob") == {other.id: [made[other.id][1]]}
+    await conversations.delete(made[chef.id][3].id)
+    assert await conversations.newest([chef.id]) == {chef.id: made[chef.id][1:3]}
+
+
 async def test_messages_are_numbered_and_listed_oldest_first(conversations: ConversationStore, chef: Persona) -> None:
     one, other = await conversations.create(chef.id), await conversations.create(chef.id)
     assert await conversations.list(chef.id) == [one, other]

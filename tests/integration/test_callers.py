@@ -196,6 +196,8 @@ async def test_a_caller_with_users_of_its_own_sees_only_its_own_conversations(cl
     for name, http in (("web", web), ("app", app), ("everything", everything)):
         found = (await http.get("/agents/get-conversations", params={"agent_id": agent})).json()
         seen[name] = [each["id"] for each in found]
+        [shown] = (await http.get("/agents/get-agents")).json()
+        assert shown["conversations"] == found
     assert seen == {"web": made[:1], "app": [], "everything": made}
     gone = (404, "conversation_not_found")
     assert code_of(await app.post("/agents/chat-agent", json=of_web)) == gone

@@ -50,8 +50,8 @@ async def test_agents_conversations_and_messages_have_exactly_their_fields(clien
     assert await client.get("get-agents") == []
     one = await client.create(response_shape=" {'a': \"b\"}\n", instructions="Be brief.")
     assert list(one) == [
-        *("id", "timestamp", "context", "first_message", "response_shape", "instructions", "name", "model"),
-        *("temperature", "max_tokens", "frequency_penalty", "presence_penalty", "tools", "max_turns"),
+        *("id", "timestamp", "context", "first_message", "response_shape", "instructions", "conversations"),
+        *("name", "model", "temperature", "max_tokens", "frequency_penalty", "presence_penalty", "tools", "max_turns"),
     ]
     assert (one["response_shape"], one["instructions"]) == (" {'a': \"b\"}\n", "Be brief.")
     assert (one["temperature"], one["max_tokens"], one["tools"], one["name"]) == (0.5, 1000, None, None)
@@ -63,6 +63,7 @@ async def test_agents_conversations_and_messages_have_exactly_their_fields(clien
     conversation = await client.post("create-conversation", agent_id=one["id"])
     assert conversation.keys() == {"id", "agent_id", "timestamp"} and conversation["agent_id"] == one["id"]
     assert await client.get("get-conversations", agent_id=one["id"]) == [conversation]
+    assert await client.get("get-agents") == [{**one, "conversations": [conversation]}, other]
     assert await client.get("get-conversations", agent_id=other["id"]) == []
 
     assert await client.chat(conversation["id"], '/say {"a": "1"}') == '{"a": "1"}'
@@ -225,10 +226,10 @@ async def test_a_hand_off_is_in_the_answer_and_what_was_spoken_is_stored(client:
 
 async def test_a_change_counts_from_the_next_turn_on(client: PersonaClient, provider: FakeProvider) -> None:
     agent = await client.create(model="provider", name="chef")
-    talk = (await client.post("create-conversation", agent_id=agent["id"]))["id"]
+    talk = await client.post("create-conversation", agent_id=agent["id"])
     response = await client.http.patch(f"/agents/{agent['id']}", json={"context": "You bake.", "name": None})
-    assert response.json() == agent | {"context": "You bake.", "name": None}
-    await client.chat(talk, "Hi")
+    assert response.json() == agent | {"context": "You bake.", "name": None, "conversations": [talk]}
+    await client.chat(talk["id"], "Hi")
     assert sent(provider)[0] == ("system", "You bake.")
 
 
@@ -296,13 +297,14 @@ async def test_bad_fields_are_named_and_change_nothing(client: PersonaClient) ->
     for missing in ("context", "first_message"):
         rest = {name: value for name, value in CHEF.items() if name != missing}
         assert await client.refused(422, "invalid_field", "POST", "create-agent", missing, **rest) == missing
-    talk = (await client.post("create-conversation", agent_id=agent["id"]))["id"]
+    talk = await client.post("create-conversation", agent_id=agent["id"])
     for path in ("chat-agent", "chat-agent/stream"):
         for message in ("", "  ", "x" * 100_001):
-            body = {"conversation_id": talk, "message": message}
+            body = {"conversation_id": talk["id"], "message": message}
             assert await client.refused(422, "invalid_field", "POST", path, **body) == "message"
     assert await client.refused(422, "invalid_field", "GET", "get-conversations") == "agent_id"
-    assert await client.get("get-agents") == [agent] and await client.messages(talk) == []
+    assert await client.get("get-agents") == [{**agent, "conversations": [talk]}]
+    assert await client.messages(talk["id"]) == []
 
 
 async def test_every_call_needs_the_token(server: Served) -> None:
