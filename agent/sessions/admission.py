@@ -148,10 +148,14 @@ class Admission:
             return await self._persona(claim.before), claim
 
     async def _find_or_create(self, request: Invocation) -> SessionRecord:
-        user_id, session_id = request.user_id, request.session_id
         if (record := await self._find(request)) is not None:
             return record
         await self._allow(None, request)
+        return await self.create(request)
+
+    async def create(self, request: Invocation) -> SessionRecord:
+        """The new session of a message, or the one that another request has created meanwhile."""
+        user_id, session_id = request.user_id, request.session_id
         try:
             return await self._store.create(
                 user_id,

@@ -103,6 +103,14 @@ class SessionService:
         """
         return await self._admission.check_message(request)
 
+    async def create(self, request: Invocation) -> SessionRecord:
+        """The new session of a message that `check_message` has found none for. Raises SessionOfAnotherPersona."""
+        return await self._admission.create(request)
+
+    async def discard(self, record: SessionRecord) -> None:
+        """Delete a session on which no turn has begun yet; any other stays."""
+        await self._store.discard(record)
+
     async def check_answers(self, request: Resumption) -> None:
         """Raise the error with which `resume` would refuse the answers now."""
         record = await self.get(request.user_id, request.session_id)

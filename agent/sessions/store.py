@@ -285,6 +285,15 @@ class SessionStore:
         async with self._database.begin() as connection:
             await connection.execute(rows)
 
+    async def discard(self, record: SessionRecord) -> None:
+        """Delete a session that no turn has claimed yet; any other stays."""
+        unused = and_(sessions.c.thread_id == record.thread_id, sessions.c.claims == 0)
+        key = record.user_id, record.session_id
+        mark = await self._states.mark(key)
+        async with self._database.begin() as connection:
+            await connection.execute(delete(sessions).where(unused))
+        await self._states.put(key, mark, None)
+
     async def _change(self, user_id: str, session_id: str, **values: Any) -> SessionRecord:
         key = user_id, session_id
         present = and_(has_id(user_id, session_id), not_expired(self._now()))

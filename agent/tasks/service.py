@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
-from uuid import uuid4
 
 import structlog
 
@@ -162,8 +161,9 @@ class TaskService:
             session_id, runs = followed.session_id, False
         else:
             record = await self._sessions.check_message(request)
-            session_id = record.session_id if record else request.session_id or uuid4().hex
-            runs = record is not None and record.status == "running"
+            if record is None:
+                return await self._submit_first_message(request)
+            session_id, runs = record.session_id, record.status == "running"
         ahead = [each for each in waiting if each.session_id == session_id]
         if request.on_busy == "reject" and (runs or ahead):
             raise SessionBusy("Another turn or task runs or waits on this session.", retry_after=1.0)
@@ -175,6 +175,16 @@ class TaskService:
                 await self._ask_to_cancel(each)
             await self._runner.send_next(user_id, session_id)
         return submitted
+
+    async def _submit_first_message(self, request: Invocation) -> TaskRecord:
+        """Submit a message with its session, so that clients find the session before its first turn begins."""
+        session = await self._sessions.create(request)
+        request = replace(request, session_id=session.session_id, on_busy="enqueue")
+        try:
+            return await self._submit(NewTask(request.user_id, session.session_id, to_json(request)))
+        except BaseException:
+            await run_shielded(self._sessions.discard(session))
+            raise
 
     async def _submit(self, new: NewTask) -> TaskRecord:
         record = await self._store.add(replace(new, request={**new.request, **origin(self._tracer)}))

@@ -466,6 +466,16 @@ async def test_a_deleted_session_is_gone_at_once_and_swept_if_its_deleter_dies(s
     assert await store.find("u", "s") == again
 
 
+async def test_a_session_is_discarded_only_before_its_first_turn(store: SessionStore) -> None:
+    await store.discard(await store.create("u", "s"))
+    assert await store.find("u", "s") is None and await store.expired(10) == []
+    used = await store.create("u", "s")
+    await store.claim("u", "s", "t", "q")
+    await store.finish("t", "completed")
+    await store.discard(used)
+    assert (await found(store)).status == "completed"
+
+
 async def test_a_deleted_session_stays_gone_for_a_worker_whose_clock_is_behind(
     store: SessionStore, database: Database, clock: Clock
 ) -> None:

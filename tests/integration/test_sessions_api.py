@@ -35,6 +35,7 @@ from tests.support.session_client import (
     text_of,
     types_of,
 )
+from tests.support.task_client import TaskClient
 
 TRANSFER = "/say One moment.\n/call transferCall"
 BOOK = '/call book_hotel {"hotel_name": "Ritz"}'
@@ -568,3 +569,27 @@ async def test_a_pending_review_is_told_to_who_asks_for_the_status(client: Sessi
     assert answer["message"] == status["message"] == ""
     assert status["last_response"] == answer
     assert answer["interrupt_data"] == status["interrupt_data"] == status["interrupts"][0] == answer["interrupts"][0]
+
+
+# Background
+
+
+async def test_a_session_is_there_as_soon_as_its_first_task_is_accepted(
+    tmp_path: Path, database_url: SecretStr
+) -> None:
+    async with (
+        serving(tmp_path, fake(first_token_timeout=60), database_url=database_url, task_concurrency=1) as served,
+        httpx.AsyncClient(base_url=served.url, headers=served.headers, timeout=60) as http,
+    ):
+        first, second = TaskClient(http, "first"), TaskClient(http, "second")
+        runs = await first.submit("/wait 60s\n/say Done.")
+        task, session_id = (await second.post("invoke/async", query="Hello", ttl=60)).json().values()
+        assert (await second.task(task))["status"] == "queued"
+        status = await second.status(session_id)
+        assert (status["status"], status["last_query"]) == ("idle", None)
+        assert await second.get("sessionids/second") == {"session_ids": [session_id]}
+        assert await second.get("active/sessionid/second") == {"active_session_id": session_id}
+        assert (await second.post("invoke/async", query="And?")).json()["session_id"] == session_id
+        await first.cancel_task(runs)
+        assert (await second.ended(task))["status"] == "completed"
+        assert (await second.status(session_id))["expires_at"] is not None

@@ -391,7 +391,9 @@ async def test_a_worker_that_is_told_to_quit_ends(rig: CeleryRig) -> None:
 
 
 async def assert_refused(client: TaskClient) -> None:
-    async with asyncio.timeout(10):
-        refused = await client.post("invoke/async", query="Hello", session_id="s")
-    assert_error(refused, 503, "queue_unavailable")
-    assert refused.headers["retry-after"] == "1"
+    for session_id in ("s", "new"):
+        async with asyncio.timeout(10):
+            refused = await client.post("invoke/async", query="Hello", session_id=session_id)
+        assert_error(refused, 503, "queue_unavailable")
+        assert refused.headers["retry-after"] == "1"
+    assert (await client.status("new"))["status"] == "not_found"

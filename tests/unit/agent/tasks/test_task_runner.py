@@ -56,6 +56,12 @@ class ScriptedSessions:
     async def check_request(self, request: Invocation) -> None:
         pass
 
+    async def create(self, request: Invocation) -> SessionRecord:
+        return _record(request)
+
+    async def discard(self, record: SessionRecord) -> None:
+        pass
+
     async def invoke(self, request: Invocation, task: TaskTurn) -> AsyncGenerator[SessionEvent, None]:
         if request.query == "busy" and self.busy:
             self.busy -= 1
