@@ -56,9 +56,7 @@ class ConversationStore:
                 raise PersonaNotFound("There is no agent with this id.")
             return [_conversation(row) for row in await connection.execute(theirs.limit(limit).offset(offset))]
 
-    async def newest(
-        self, agent_ids: Sequence[str], owner: str | None = None
-    ) -> Mapping[str, Sequence[Conversation]]:
+    async def newest(self, agent_ids: Sequence[str], owner: str | None = None) -> Mapping[str, Sequence[Conversation]]:
         """The newest `NEWEST` conversations of each of these personas, oldest first."""
         age = func.row_number().over(partition_by=conversations.c.agent_id, order_by=conversations.c.number.desc())
         found: dict[str, list[Conversation]] = {each: [] for each in agent_ids}
