@@ -11,7 +11,9 @@ from config.models.deployments import OnCut
 from config.parsing.sections import Count, Integer, Name, NonNegative, Number, Seconds, Section
 from config.parsing.urls import base_url
 
-_BaseUrl = Annotated[str, AfterValidator(base_url)]
+_BaseUrl = Annotated[
+    str, AfterValidator(base_url), Field(json_schema_extra={"pattern": r"^(https?://|os\.environ/|$)"})
+]
 
 
 class PricedSection(Section):

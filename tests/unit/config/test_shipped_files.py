@@ -130,6 +130,7 @@ def entry(**params: Any) -> dict[str, Any]:
         entry(extra_headers=["a"]),
         entry(on_cut="stop"),
         entry(api_bse="x"),
+        entry(api_base="localhost:8000/v1"),
         entry() | {"router_setting": {}},
         entry() | {"router_settings": {"hedge_budget": 2}},
         entry() | {"router_settings": {"fallbacks": {"a": ["b"]}}},
@@ -176,6 +177,7 @@ def test_the_check_accepts_what_the_schema_accepts(
 ) -> None:
     value = entry(**params) | {"router_settings": router}
     named = {"litellm_credential_name", "model", "custom_llm_provider", "fallbacks"}  # no schema knows the names
+    named |= {name for name in ("api_base", "base_url") if params.get(name) == "os.environ/RPM"}  # nor what they hold
     if not named & params.keys() and VALIDATOR.is_valid(value):
         assert accepted(tmp_path_factory.mktemp("schema"), value)
 
