@@ -83,7 +83,7 @@ def _deployment(
         group=entry.model_name,
         model=known.model,
         api_key=SecretStr(key.strip()) if key else None,  # a secret in a file often ends with a line break
-        api_base=base,
+        api_base=base.strip() if base else None,
         params=params,
         timeouts=replace(timeouts, **read_timeouts(lambda name: getattr(known, name))),
         info=drop_none(info.model_dump(exclude={"id"})) | drop_none({name: getattr(known, name) for name in _PRICES}),

@@ -81,7 +81,7 @@ def check_models(
 def _invalid_bases(environ: Mapping[str, str], deployments: Sequence[Deployment]) -> Iterator[Problem]:
     used = {each.api_base for each in deployments}
     for variable in chain(BASE_VARIABLES.values(), *OTHER_BASES.values()):
-        url = environ.get(variable)
+        url = environ.get(variable, "").strip()
         if url and url in used:
             try:
                 base_url(url)

@@ -25,7 +25,8 @@ def http_url(url: str, example: str = "https://example.com/mcp") -> str:
 
 
 def base_url(url: str) -> str:
-    """Return the base URL of a provider if it is complete, or empty, which is none. Raises ValueError."""
+    """Return the base URL of a provider without spaces around it; an empty one is none. Raises ValueError."""
+    url = url.strip()  # a value in a file often ends with a line break
     return http_url(url, "http://localhost:1234/v1") if url else url
 
 

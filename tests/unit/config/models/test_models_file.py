@@ -908,6 +908,13 @@ def test_a_key_ends_before_the_line_break_of_its_variable(tmp_path: Path) -> Non
     assert [each.api_key and each.api_key.get_secret_value() for each in registry.deployments] == ["sk-a", "sk-b"]
 
 
+def test_a_base_url_ends_before_the_line_break_of_its_variable(tmp_path: Path) -> None:
+    entry = "\n  - {{model_name: a, litellm_params: {{model: openai/x, api_key: k, {}}}}}"
+    entries = entry.format("") + entry.format("api_base: os.environ/MINE")
+    registry = load(tmp_path, f"model_list:{entries}\n", OPENAI_API_BASE="http://a/v1\n", MINE=" http://b/v1\r\n")
+    assert [each.api_base for each in registry.deployments] == ["http://a/v1", "http://b/v1"]
+
+
 def test_an_empty_base_url_is_none(tmp_path: Path) -> None:
     (deployment,) = load(
         tmp_path, "model_list: [{model_name: a, litellm_params: {model: openai/x, api_key: k, api_base: ''}}]"
