@@ -16,6 +16,7 @@ import structlog
 
 from config.errors import (
     AllDeploymentsFailed,
+    AnswerCut,
     AnswerInterrupted,
     AttemptError,
     ContextWindowExceeded,
@@ -57,6 +58,8 @@ class ModelCall:
         self._spoken: list[str] = []
         self._splice: Splice | JsonSplice | None = None
         self._refuses = False
+        self._unfit: AnswerCut | None = None
+        """Why the whole answer of an attempt does not continue what was spoken. It is raised after its usage."""
         self._refused_prefill: set[str] = set()
         self._failures: dict[tuple[str, str], SwitchboardError] = {}
 
@@ -78,7 +81,10 @@ class ModelCall:
                         async for chunk in chunks:
                             for each in self._joined(chunk):
                                 yield each
-                    return
+                    if self._unfit is None:
+                        return
+                    self._turn.record.attempts[-1].failed(self._unfit)
+                    raise self._unfit
                 except (AttemptError, RequestError) as exc:
                     error = self._failures[model, deployment.id] = exc
                     _log_failure(deployment, exc)
@@ -106,6 +112,7 @@ class ModelCall:
         spoken = "".join(self._spoken)
         splice = JsonSplice if is_json(spoken, self._params) else Splice
         self._splice = splice(spoken, prefilled=self._prefills(deployment)) if spoken else None
+        self._unfit = None
         attempt = Attempt(self._turn, model, deployment, continues=bool(spoken))
         messages = self._messages
         if spoken:
@@ -138,7 +145,12 @@ class ModelCall:
             new = self._splice.take(text)
         else:
             ended_early = chunk["choices"][0]["finish_reason"] in ("length", "content_filter")
-            new, self._splice = self._splice.end(complete=not ended_early), None
+            splice, self._splice = self._splice, None
+            try:
+                new = splice.end(complete=not ended_early)
+            except AnswerCut as exc:
+                self._unfit = exc
+                return
         if new:
             self._spoken.append(new)
             yield _text(new, self._refuses)

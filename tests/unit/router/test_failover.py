@@ -623,6 +623,20 @@ async def test_the_usage_is_what_all_attempts_that_spoke_cost() -> None:
     assert [(each["prompt_tokens"], each["completion_tokens"]) for each in told] == [(3, 6), (9, 7)]
 
 
+async def test_json_that_is_another_answer_costs_what_it_cost_and_its_attempt_failed() -> None:
+    begun, other, again = '{"answer": "Hel', '{"answer": "Hi"}', '{"answer":"Hello"}'
+    scripts = {
+        "a": [[usage(3, 1), text(begun), AnswerCut("reset")]],
+        "b": [[text(other), finish(), usage(4, 2)]],
+        "c": [[text(again), finish(), usage(5, 3)]],
+    }
+    three = [deployment(name, order=order) for order, name in enumerate("abc")]
+    turn = router_over(ScriptedLane(scripts), *three).begin("main")
+    chunks = await read(turn, response_format={"type": "json_object"})
+    assert [chunk["usage"]["total_tokens"] for chunk in chunks if chunk.get("usage")] == [4, 6, 8]
+    assert [each.outcome for each in turn.record.attempts] == ["answer_cut", "answer_cut", "ok"]
+
+
 async def test_usage_is_priced_by_models_yaml() -> None:
     prices = {"input_cost_per_token": 0.5, "output_cost_per_token": 1.0}
     turn = router_over(ScriptedLane({"a": [GOOD]}), deployment("a", info=prices)).begin("main")
