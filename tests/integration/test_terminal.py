@@ -313,6 +313,6 @@ def test_the_demo_shows_everything_with_one_command(tmp_path: Path) -> None:
         terminal.send("Book a room at the Ritz")
         terminal.expect(CHOICES)
         terminal.say("yes", "I booked a room at Ritz.", "demo › ")
-        terminal.say("exit", "Goodbye", "")
         terminal.say("exit", "`switchboard chat --demo` opens it again", "")
+        assert terminal.exit_code() == 0
     assert "Ritz" not in (tmp_path / "switchboard" / "demo" / "server.log").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""DeploymentUsage against a deployment's rpm and tpm."""
+"""The usage of a deployment against its rpm and tpm."""
 
 from __future__ import annotations
 
