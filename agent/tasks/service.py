@@ -172,7 +172,8 @@ class TaskService:
         submitted = await self._submit(NewTask(user_id, session_id, to_json(request)))
         if on_busy == "supersede" and ahead:  # only now, because a message that cannot be queued cancels nothing
             for each in ahead:
-                await self._ask_to_cancel(each)
+                with suppress(TaskNotFound):  # it was deleted meanwhile
+                    await self._ask_to_cancel(each)
             await self._runner.send_next(user_id, session_id)
         return submitted
 

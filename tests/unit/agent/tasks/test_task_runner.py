@@ -178,6 +178,21 @@ async def test_a_message_that_supersedes_waiting_tasks_runs_at_once(
         assert (await rig.status(waits.task_id), rig.sessions.turns) == ("cancelled", ["new"])
 
 
+async def test_a_message_that_supersedes_a_task_that_is_deleted_meanwhile_runs(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Deleting(TaskStore):
+        async def ask_to_cancel(self, task_id: str, ending: Callable[[TaskRecord], Ending]) -> TaskRecord:
+            await self.delete(task_id)
+            return await super().ask_to_cancel(task_id, ending)
+
+    monkeypatch.setattr(lifespan, "TaskStore", Deleting)
+    async with opened(database) as rig:
+        await rig.store.add(NewTask("ann", "s", to_json(Invocation("ann", "Hi", "s"))))
+        newest = await rig.tasks.service.invoke(Invocation("ann", "new", "s", on_busy="supersede"))
+        assert await rig.ended(newest.task_id) == "completed"
+
+
 async def test_a_bug_ends_its_task_alone(database: Database) -> None:
     async with opened(database) as rig:
         crashes, follows = await rig.submit("crash"), await rig.submit("Hi")
