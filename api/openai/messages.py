@@ -131,7 +131,7 @@ def content_of(content: Any, place: str) -> str | list[str | dict[Any, Any]]:
 
 def _check_parts(content: str | list[str | dict[Any, Any]], place: str) -> None:
     """Raise RequestError for a part of a user's message that no provider takes."""
-    for number, part in enumerate(content):
+    for number, part in enumerate(content if isinstance(content, list) else ()):
         if isinstance(part, dict):
             kind, at = part["type"], f"{place}[{number}]"
             if kind not in PART_TYPES:

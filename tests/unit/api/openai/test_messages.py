@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -62,6 +63,17 @@ def test_a_part_that_no_provider_takes_is_named(part: dict[str, Any], field: str
         to_langchain([{"role": "user", "content": [{"type": "text", "text": "Hi"}, part]}])
     assert caught.value.param == f"messages[0].content[1].{field}"
     assert f"messages[0].content[1].{field}" in str(caught.value)
+
+
+def test_a_text_is_not_read_character_by_character() -> None:
+    """A caller may send megabytes, and the event loop waits."""
+
+    class Text(str):
+        def __iter__(self) -> Iterator[str]:
+            raise AssertionError
+
+    (read,) = to_langchain([{"role": "user", "content": Text("Hi")}])
+    assert read.content == "Hi"
 
 
 def test_the_parts_are_those_that_litellm_takes() -> None:
