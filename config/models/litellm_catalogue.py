@@ -128,9 +128,9 @@ def mode_of(*names: str | None) -> str | None:
     for name in filter(None, names):
         parts = name.split("/")
         found = [models[each].mode for n in range(len(parts)) if (each := "/".join(parts[n:])) in models]
-        # Some models are listed by size only, as `azure/hd/1024-x-1024/dall-e-3`.
-        by_size = re.compile(rf"(.*/)?\d+-x-\d+/{re.escape(parts[-1])}")
-        found = found or [facts.mode for listed, facts in models.items() if by_size.fullmatch(listed)]
+        if not found and not parts[-1].isalpha():  # one word says nothing: `openai/fast` is not `stability/fast`
+            # Some models are listed by size or under other providers only, as `azure/hd/1024-x-1024/dall-e-3`.
+            found = [facts.mode for listed, facts in models.items() if listed.endswith(f"/{parts[-1]}")]
         if found:
             return found[0]
     return None

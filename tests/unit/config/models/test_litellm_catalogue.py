@@ -73,3 +73,17 @@ def test_the_mode_of_a_model_is_found_with_and_without_its_provider() -> None:
 @pytest.mark.parametrize("name", ["openai/fast", "hosted_vllm/base", "openai/nova", "ollama_chat/best", "vllm/dev"])
 def test_a_name_of_ones_own_is_not_another_providers_model(name: str) -> None:
     assert mode_of(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("hosted_vllm/BAAI/bge-m3", "embedding"),
+        ("openai/Qwen3-Embedding-8B", "embedding"),
+        ("openai/nomic-embed-text", "embedding"),
+        ("openai/whisper-large-v3", "audio_transcription"),
+        ("hosted_vllm/bge-reranker-v2-m3", "rerank"),
+    ],
+)
+def test_a_model_that_only_others_have_is_known_at_ones_own_address(name: str, mode: str) -> None:
+    assert mode_of(name) == mode
