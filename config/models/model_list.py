@@ -82,8 +82,8 @@ def _deployment(
         id="",
         group=entry.model_name,
         model=known.model,
-        api_key=SecretStr(key.strip()) if key else None,  # a secret in a file often ends with a line break
-        api_base=base.strip() if base else None,
+        api_key=SecretStr(key) if key else None,
+        api_base=base,
         params=params,
         timeouts=replace(timeouts, **read_timeouts(lambda name: getattr(known, name))),
         info=drop_none(info.model_dump(exclude={"id"})) | drop_none({name: getattr(known, name) for name in _PRICES}),
@@ -97,8 +97,8 @@ def _key_and_base(
 ) -> tuple[str | None, str | None, tuple[str, ...]]:
     """The API key, the base URL, and what is missing: environment variables, and packages."""
     provider, referenced = provider_by_prefix(known.model, params), {each.path[-1] for each in unset}
-    key = known.api_key.get_secret_value() if known.api_key else None
-    base = known.api_base or known.base_url
+    key = known.api_key.get_secret_value().strip() if known.api_key else None
+    base = (known.api_base or known.base_url or "").strip() or None
     missing = [each.variable for each in unset]
     if not key and "api_key" not in referenced:
         key, needed = find_key(provider, params, environ)

@@ -62,7 +62,7 @@ def find_key(
 ) -> tuple[str | None, str | None]:
     """The provider's key from the environment, and the variable to set if a key is needed but missing."""
     variables = KEY_VARIABLES.get(provider or "", ())
-    found = next((environ[name] for name in variables if environ.get(name)), None)
+    found = next(filter(None, (_value(environ, name) for name in variables)), None)
     configured = [*params, *(name for name, value in environ.items() if value)]
     prefixes = _KEYLESS_PREFIXES.get(provider or "", ())
     if found or not variables or any(name.startswith(prefixes) for name in configured):
@@ -73,8 +73,13 @@ def find_key(
 def find_base(provider: str | None, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
     """The provider's base URL from the environment, and the variable to set if one is needed but missing."""
     for other in OTHER_BASES.get(provider or "", ()):
-        if environ.get(other):
-            return environ[other], None
+        if found := _value(environ, other):
+            return found, None
     variable = BASE_VARIABLES.get(provider or "")
-    found = environ.get(variable) if variable else None
+    found = _value(environ, variable) if variable else ""
     return found or None, None if found else variable
+
+
+def _value(environ: Mapping[str, str], name: str) -> str:
+    """The variable's value, empty if there is none. One from a file often ends with a line break."""
+    return environ.get(name, "").strip()

@@ -906,6 +906,8 @@ def test_a_key_ends_before_the_line_break_of_its_variable(tmp_path: Path) -> Non
     entries = "".join(f"\n  - {{model_name: a, litellm_params: {{model: openai/x, {key}}}}}" for key in keys)
     registry = load(tmp_path, f"model_list:{entries}\n", OPENAI_API_KEY="sk-a\n", MINE=" sk-b\r\n")
     assert [each.api_key and each.api_key.get_secret_value() for each in registry.deployments] == ["sk-a", "sk-b"]
+    registry = load(tmp_path, f"model_list:{entries}\n", OPENAI_API_KEY=" \n", MINE="\n")
+    assert [each.missing for each in registry.deployments] == [("OPENAI_API_KEY",)] * 2
 
 
 def test_a_base_url_ends_before_the_line_break_of_its_variable(tmp_path: Path) -> None:
