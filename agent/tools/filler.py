@@ -16,8 +16,7 @@ from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command
 
 from agent.events import Filler
-from agent.tools.recorded_calls import WrapCall
-from agent.tools.review import Execute
+from agent.tools.review import Execute, WrapCall
 from router.sized_cache import SizedCache
 
 CONVERSATIONS: Final = 4096

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from langchain_core.messages import ToolMessage
@@ -11,12 +10,9 @@ from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command
 
 from agent.tools.hand_off import HandOffTool
-from agent.tools.review import Execute
+from agent.tools.review import Execute, WrapCall
 from agent.tools.tool_record import ToolRecord
 from router.routed_turn import RoutedTurn
-
-WrapCall = Callable[[ToolCallRequest, Execute], Awaitable[ToolMessage | Command[Any]]]
-"""`ToolNode`'s `awrap_tool_call`."""
 
 
 class RecordingContext(Protocol):

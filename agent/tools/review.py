@@ -77,11 +77,12 @@ class ReviewContext(Protocol):
 
 Execute = Callable[[ToolCallRequest], Awaitable["ToolMessage | Command[Any]"]]
 
+WrapCall = Callable[[ToolCallRequest, Execute], Awaitable["ToolMessage | Command[Any]"]]
+"""`ToolNode`'s `awrap_tool_call`."""
 
-def review_calls(
-    reviewed: Collection[str],
-) -> Callable[[ToolCallRequest, Execute], Awaitable[ToolMessage | Command[Any]]]:
-    """`ToolNode`'s `awrap_tool_call`: interrupts before each call of a `reviewed` tool, until its `ReviewResponse`."""
+
+def review_calls(reviewed: Collection[str]) -> WrapCall:
+    """Interrupts before each call of a `reviewed` tool, until its `ReviewResponse`."""
 
     async def review(request: ToolCallRequest, execute: Execute) -> ToolMessage | Command[Any]:
         call = request.tool_call
