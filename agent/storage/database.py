@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 DEFAULT_FILE: Final = "switchboard.db"
 
-WORDS: Final = {
+LASTING_ERRORS: Final = {
     sqlite3.SQLITE_CORRUPT: "The database's file is damaged. The operator has to restore it from a backup.",
     sqlite3.SQLITE_NOTADB: "The database's file is damaged. The operator has to restore it from a backup.",
     sqlite3.SQLITE_CANTOPEN: "The database's file cannot be opened. The operator finds the reason in the log.",
@@ -179,8 +179,8 @@ def storage_errors() -> Iterator[None]:
         if not _is_outage(exc):
             raise
         log.warning("storage_unavailable", problem=_driver_message(exc))
-        words = WORDS.get(_sqlite_code(exc))
-        raise (StorageUnavailable(words) if words else StorageUnavailable()) from exc
+        message = LASTING_ERRORS.get(_sqlite_code(exc))
+        raise (StorageUnavailable(message) if message else StorageUnavailable()) from exc
 
 
 def _driver_errors() -> tuple[type[Exception], ...]:
