@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import structlog
 from sqlalchemy import (
     ColumnElement,
     Delete,
@@ -31,16 +30,11 @@ from sqlalchemy import (
 from agent.responses.responses_table import responses
 from agent.storage.columns import utc_now
 from agent.storage.database import Database
-from config.errors import PreviousResponseNotFound, ResponseNotFound, StorageUnavailable
-from router.background_loop import background_loop
-
-log = structlog.get_logger(__name__)
+from agent.storage.sweeping import sweeping
+from config.errors import PreviousResponseNotFound, ResponseNotFound
 
 MAX_CHAIN: Final = 2_000
 """Responses of a chain, as many as items of a request."""
-
-SWEEP_INTERVAL: Final = 60.0
-"""Seconds between two sweeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,20 +137,12 @@ class ResponseStore:
 
     def sweeping(self) -> AbstractAsyncContextManager[None]:
         """Delete chains that have expired, in the background while this is entered."""
-        return background_loop("response sweeper", self._sweep_and_log, pause=lambda: SWEEP_INTERVAL)
+        return sweeping("response sweeper", self.sweep, "responses_removed")
 
     async def sweep(self) -> int:
         """Delete the chains that have expired; returns the number of responses."""
         expired = delete(responses).where(responses.c.expires <= self._clock(), ~self._alive())
         return await self._database.run(lambda connection: connection.execute(expired).rowcount)
-
-    async def _sweep_and_log(self) -> None:
-        try:
-            removed = await self.sweep()
-        except StorageUnavailable:
-            return  # already logged
-        if removed:
-            log.info("responses_removed", count=removed)
 
     def _theirs(self, caller: str) -> Select[Any]:
         return select(responses).where(responses.c.caller == caller, self._alive())

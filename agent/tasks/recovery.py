@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from agent.storage.sweeping import sweeping
 from agent.tasks.queue import TaskQueue
 from agent.tasks.store import TaskStore
 from config.errors import QueueUnavailable, StorageUnavailable
@@ -20,8 +21,7 @@ from router.background_loop import background_loop
 log = structlog.get_logger(__name__)
 
 INTERVAL: Final = 1.0
-SWEEP_INTERVAL: Final = 60.0
-"""Seconds between two looks for lost tasks, and for old ones."""
+"""Seconds between two looks for lost tasks."""
 
 OVERDUE: Final = 2.0
 """Seconds after which a task counts as lost, when the queue is empty and nobody runs it."""
@@ -42,7 +42,7 @@ class Recovery:
         """Work in the background while this is entered. The first look is at once."""
         async with (
             background_loop("task recovery", self._send_lost_and_log, pause=lambda: INTERVAL, at_once=True),
-            background_loop("task sweeper", self._sweep_and_log, pause=lambda: SWEEP_INTERVAL),
+            sweeping("task sweeper", self.sweep, "tasks_removed"),
         ):
             yield
 
@@ -74,11 +74,3 @@ class Recovery:
             return  # logged where tasks are submitted and stored
         if sent:
             log.info("tasks_taken_up", count=sent)
-
-    async def _sweep_and_log(self) -> None:
-        try:
-            removed = await self.sweep()
-        except StorageUnavailable:
-            return  # already logged
-        if removed:
-            log.info("tasks_removed", count=removed)

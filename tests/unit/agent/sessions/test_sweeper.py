@@ -9,8 +9,9 @@ import pytest
 
 from agent.sessions.record import SessionRecord
 from agent.sessions.store import SessionStore
-from agent.sessions.sweeper import BATCH, INTERVAL, Sweeper
+from agent.sessions.sweeper import BATCH, Sweeper
 from agent.sessions.threads import Threads
+from agent.storage.sweeping import INTERVAL
 from config.errors import StorageUnavailable
 from tests.support.virtual_clock import run_virtually
 
