@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Final
 
 from agent.sessions.service import SessionService
-from agent.sessions.signals import Signals, turn_ended_topic
+from agent.sessions.signals import Signals, turn_ended_topic, wait_for_signal
 from agent.sessions.turn_response import TurnResponse
 from config.errors import StorageUnavailable
 
@@ -40,6 +40,4 @@ async def outcomes(
                 yield response
             if record is None or record.status not in ("interrupted", "running"):
                 return
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_INTERVAL):
-                    await ended.wait()
+            await wait_for_signal(ended, POLL_INTERVAL)

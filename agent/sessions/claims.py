@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from agent.sessions.record import SessionRecord, Status
 from agent.sessions.requests import OnBusy
-from agent.sessions.signals import Signals, stop_topic, turn_ended_topic
+from agent.sessions.signals import Signals, stop_topic, turn_ended_topic, wait_for_signal
 from agent.sessions.store import SessionStore
 from agent.sessions.task_turn import are_of_one_task
 from agent.sessions.turn_response import TurnResponse
@@ -71,7 +71,7 @@ class Claims:
                         raise
                 if on_busy == "supersede":
                     await self.stop(record)
-                await _wait_for(turn_ended, POLL_INTERVAL)
+                await wait_for_signal(turn_ended, POLL_INTERVAL)
 
     async def try_claim(
         self,
@@ -129,7 +129,7 @@ class Claims:
             while await self._store.is_running(turn_id):
                 if asyncio.get_running_loop().time() > deadline:
                     raise SessionBusy("The turn did not end in time.", retry_after=1.0)
-                await _wait_for(turn_ended, POLL_INTERVAL)
+                await wait_for_signal(turn_ended, POLL_INTERVAL)
                 turn_ended.clear()
 
     async def _release_when_claimed(self, turn_id: str, claiming: asyncio.Future[SessionRecord]) -> None:
@@ -138,11 +138,3 @@ class Claims:
         except SwitchboardError:
             return
         await self.release(Claim(turn_id, before))
-
-
-async def _wait_for(event: asyncio.Event, timeout: float) -> None:
-    try:
-        async with asyncio.timeout(timeout):
-            await event.wait()
-    except TimeoutError:
-        pass

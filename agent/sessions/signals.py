@@ -5,8 +5,9 @@ A lost signal only costs time: subscribers also poll the database.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 class Signals:
@@ -41,6 +42,13 @@ class Signals:
         """Call the subscribers of this process."""
         for callback in list(self._callbacks.get(topic, ())):
             callback(content)
+
+
+async def wait_for_signal(arrived: asyncio.Event, timeout: float) -> None:
+    """Wait until a subscription has set `arrived`, or for `timeout` seconds, because a signal may get lost."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout):
+            await arrived.wait()
 
 
 def stop_topic(turn_id: str) -> str:

@@ -12,7 +12,7 @@ import structlog
 
 from agent.sessions.requests import Invocation, OnBusy, Resumption
 from agent.sessions.service import SessionService
-from agent.sessions.signals import Signals
+from agent.sessions.signals import Signals, wait_for_signal
 from agent.shielded_work import run_shielded
 from agent.tasks.event_log import LEFT_OUT
 from agent.tasks.kind import NewTask, TaskKind
@@ -117,7 +117,7 @@ class TaskService:
             record = await self._ask_to_cancel(record)
             deadline = asyncio.get_running_loop().time() + CANCEL_TIMEOUT
             while record.finished is None and asyncio.get_running_loop().time() < deadline:
-                await _wait_for(changed)
+                await wait_for_signal(changed, POLL_INTERVAL)
                 changed.clear()
                 record = await self._store.get(task_id)
         await self._runner.send_next(record.user_id, record.session_id)
@@ -151,7 +151,7 @@ class TaskService:
                     continue
                 if record.finished is not None:
                     return
-                await _wait_for(changed)
+                await wait_for_signal(changed, POLL_INTERVAL)
 
     async def _submit_message(self, request: Invocation) -> TaskRecord:
         user_id = request.user_id
@@ -210,9 +210,3 @@ class TaskService:
 def _is_followed(task: TaskRecord, message: Invocation) -> bool:
     """Whether the message goes to the session of the task: without a session's id, to one with its persona."""
     return message.session_id is not None or message.agent_id in (None, task.request.get("agent_id"))
-
-
-async def _wait_for(changed: asyncio.Event) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(POLL_INTERVAL):
-            await changed.wait()
