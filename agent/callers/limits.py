@@ -60,7 +60,7 @@ class CallerLimits:
         """Admit a turn of the caller `name`.
 
         Raises:
-            CallerRateLimited, QuotaExhausted, StorageUnavailable, TokenWithdrawn: see `check` and `count_request`.
+            CallerRateLimited, QuotaExhausted, StorageUnavailable, TokenWithdrawn: see `check` and `admit_task`.
             ServerBusy: the server runs as many turns as it may.
         """
         caller, turn = self._checked(name), uuid4().hex
@@ -77,8 +77,8 @@ class CallerLimits:
 
         return AdmittedTurn(release, standings)
 
-    async def count_request(self, name: str) -> None:
-        """Count a request for a task, which runs later and among as many as its worker allows.
+    async def admit_task(self, name: str) -> None:
+        """Admit a request for a task, which runs later and among as many as its worker allows.
 
         Raises:
             CallerRateLimited: a limit per minute is reached.

@@ -38,7 +38,7 @@ async def admit(request: Request) -> Mapping[str, str]:
 
 
 async def admit_task(request: Request) -> None:
-    """Count the request for a task. Raises as `CallerLimits.count_request` does."""
+    """Admit the request for a task. Raises as `CallerLimits.admit_task` does."""
     limits: CallerLimits | None = request.state.limits
     if limits is not None:
-        await limits.count_request(request.state.caller)
+        await limits.admit_task(request.state.caller)
