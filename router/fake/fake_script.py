@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from config.errors import RequestRejected
 from config.models.fake_models import NAMED_FAILURES, is_failure
 from router.fake.sample_text import sample_pieces
-from router.fake.timing import MAX_TOKENS, duration
+from router.fake.timing import duration, token_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def _action(directive: str | None, line: str) -> Action:
             case "say":
                 return Say(rest)
             case "tokens":
-                return Say("".join(sample_pieces(_count(rest))))
+                return Say("".join(sample_pieces(token_count(rest))))
             case "wait":
                 return Wait(duration(rest))
             case "call":
@@ -112,12 +112,6 @@ def _action(directive: str | None, line: str) -> Action:
         known = ", ".join(f"/{each}" for each in DIRECTIVES)
         raise RequestRejected(f"the fake model's script: unknown directive {line!r}; known are {known}", status=400)
     return Say(line)
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= MAX_TOKENS):
-        raise ValueError(f"expected a whole number from 1 to {MAX_TOKENS}")
-    return int(text)
 
 
 def _call(rest: str) -> Call:

@@ -66,7 +66,7 @@ def split_timing(name: str) -> tuple[str, ResponseTiming]:
         return model, ResponseTiming(
             first=duration(given.get("first", "0")),
             gap=duration(given.get("gap", "0")),
-            tokens=_count(given["tokens"]) if "tokens" in given else None,
+            tokens=token_count(given["tokens"]) if "tokens" in given else None,
         )
     except ValueError as exc:
         raise ValueError(f"{name!r}: {exc}") from None
@@ -85,7 +85,8 @@ def duration(text: str) -> float:
     return seconds
 
 
-def _count(text: str) -> int:
+def token_count(text: str) -> int:
+    """A number of tokens. Raises ValueError."""
     if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= MAX_TOKENS):
-        raise ValueError(f"tokens={text} must be a whole number from 1 to {MAX_TOKENS}")
+        raise ValueError(f"the number of tokens must be a whole number from 1 to {MAX_TOKENS}")
     return int(text)
