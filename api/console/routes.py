@@ -14,7 +14,7 @@ from agent.turns import TurnService
 from api.console import encode
 from api.console.drill import FAULTS, drill
 from api.console.models_file import ModelsFile
-from api.http.admission import admit
+from api.http.admission import admit, count_request
 from api.http.auth import authenticate, authenticate_operator, authenticated_caller
 from api.http.body import read_body
 from api.http.sse import EventStream
@@ -59,7 +59,7 @@ async def chat(request: Request) -> Response:
     turns: TurnService = request.state.turns
     personas: PersonaService = request.state.personas
     caller = authenticated_caller(request)
-    turns.statistics.count_request(caller)
+    count_request(request)
     body = await read_body(request, ChatCompletionRequest, error=RequestError)
     await admit(request)
     turn_request = body.turn_request(request.headers, caller, settings.max_tools)

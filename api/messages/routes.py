@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from agent.personas.service import PersonaService
 from agent.turns import TurnService
-from api.http.admission import admit
+from api.http.admission import admit, count_request
 from api.http.auth import authenticated_caller
 from api.http.body import read_body, request_body
 from api.http.direct_route import DirectRoute
@@ -27,8 +27,7 @@ async def messages(request: Request) -> Response:
     """Anthropic's events with `stream: true`, otherwise one `message`."""
     caller = authenticated_caller(request)
     settings: Settings = request.state.settings
-    turns: TurnService = request.state.turns
-    turns.statistics.count_request(caller)
+    count_request(request)
     began = time.perf_counter()
     body = await read_body(request, MessagesRequest, error=RequestError)
     standing = await admit(request)

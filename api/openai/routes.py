@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from agent.personas.persona import MODEL_PREFIX, Persona
 from agent.personas.service import PersonaService
 from agent.turns import TurnService
-from api.http.admission import admit
+from api.http.admission import admit, count_request
 from api.http.anthropic_errors import speaks_anthropic
 from api.http.auth import authenticate, authenticated_caller
 from api.http.body import read_body, request_body
@@ -33,7 +33,7 @@ async def chat_completions(request: Request) -> Response:
     caller = authenticated_caller(request)
     settings: Settings = request.state.settings
     turns: TurnService = request.state.turns
-    turns.statistics.count_request(caller)
+    count_request(request)
     began = time.perf_counter()
     body = await read_body(request, ChatCompletionRequest, error=RequestError)
     standing = await admit(request)

@@ -12,8 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from agent.events import Event
 from agent.responses.store import ResponseStore
-from agent.turns import TurnService
-from api.http.admission import admit, admit_task
+from api.http.admission import admit, admit_task, count_request
 from api.http.auth import authenticate, authenticated_caller
 from api.http.body import read_body, request_body
 from api.http.direct_route import DirectRoute
@@ -40,8 +39,7 @@ async def create_response(request: Request) -> Response:
     """OpenAI's response events with `stream: true`, otherwise one `response`. With `background: true` it is queued."""
     caller = authenticated_caller(request)
     settings: Settings = request.state.settings
-    turns: TurnService = request.state.turns
-    turns.statistics.count_request(caller)
+    count_request(request)
     began = time.perf_counter()
     body = await read_body(request, ResponseRequest, error=RequestError)
     if body.background:
