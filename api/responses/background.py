@@ -17,9 +17,9 @@ from agent.turns import TurnService
 from api.http.errors import error_object
 from api.http.sse import EventStream
 from api.http.turn_response import prepared
-from api.responses.background_request import ID_PREFIX, BackgroundRequest
+from api.responses.background_request import BackgroundRequest
 from api.responses.encode import ResponseEncoder, ResponseEvent, sse
-from api.responses.response_object import Object
+from api.responses.response_object import ID_PREFIX, Object
 from api.responses.stored_items import UNFINISHED, conversation
 from api.responses.wire import ResponseRequest
 from config.errors import RequestError, SwitchboardError, TaskNotFound
@@ -76,7 +76,7 @@ async def current(request: Request, caller: str, stored: StoredResponse) -> Mapp
 async def follow(request: Request, response: Mapping[str, object], after: int | None = None) -> EventStream:
     """The response's events after the one with the sequence number `after`, until it ends.
 
-    Who stops reading ends nothing. Raises RequestError: there are no events.
+    Closing the stream does not end the response. Raises RequestError: there are no events.
     """
     settings: Settings = request.state.settings
     if not response["background"]:

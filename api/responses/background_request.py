@@ -5,14 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from api.openai.turn_options import HEADERS
 from api.responses.response_object import ResponseInfo
 from api.responses.wire import ResponseRequest
-
-ID_PREFIX: Final = "resp_"
-"""Of the id of a response. That of its task follows."""
 
 
 @dataclass(frozen=True, slots=True)

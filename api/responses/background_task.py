@@ -23,9 +23,9 @@ from agent.turn import Turn
 from agent.turn_request import TurnRequest
 from agent.turns import TurnService
 from api.http.turn_response import prepared
-from api.responses.background_request import ID_PREFIX, BackgroundRequest
+from api.responses.background_request import BackgroundRequest
 from api.responses.encode import ENDS, ResponseEncoder, ResponseEvent, sse
-from api.responses.response_object import Object
+from api.responses.response_object import ID_PREFIX, Object
 from api.responses.sent import Sent, sent_by
 from api.responses.stored_items import conversation
 from config.errors import SwitchboardError, TurnCancelled

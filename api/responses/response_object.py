@@ -13,6 +13,9 @@ from config.errors import QuotaExhausted, RateLimitReached, RequestError, Switch
 
 Object = dict[str, Any]
 
+ID_PREFIX: Final = "resp_"
+"""Of the id of a response. Its key follows; in the background, that is the id of its task."""
+
 INCOMPLETE: Final[Mapping[str, str]] = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Finish reasons of an incomplete answer, and OpenAI's words for them."""
 
@@ -35,7 +38,7 @@ class ResponseInfo:
 
     @property
     def id(self) -> str:
-        return f"resp_{self.key}"
+        return f"{ID_PREFIX}{self.key}"
 
     def response(self, status: str, output: Sequence[Object] = (), **changes: Any) -> Object:
         """The response with this `status`."""

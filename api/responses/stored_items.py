@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from agent.responses.store import ResponseStore, StoredResponse
 from api.responses.input_items import Item
-from api.responses.response_object import Object, item_id, text_part
+from api.responses.response_object import ID_PREFIX, Object, item_id, text_part
 from config.errors import RequestError
 
 FIRST_INPUT: Final = 0x8000
@@ -101,11 +101,11 @@ async def _resolved(store: ResponseStore, caller: str, items: Sequence[Item]) ->
 
 def _response_id(item: str) -> str:
     """Of the response whose key is in the id of an item, see `item_id`."""
-    return f"resp_{item.partition('_')[2][:-4]}"
+    return f"{ID_PREFIX}{item.partition('_')[2][:-4]}"
 
 
 def _inputs(stored: StoredResponse) -> Iterator[Object]:
-    key = stored.id.removeprefix("resp_")
+    key = stored.id.removeprefix(ID_PREFIX)
     for number, item in enumerate(stored.input):
         yield _listed(item, item_id(PREFIXES.get(item["type"], "item"), key, FIRST_INPUT + number))
 
