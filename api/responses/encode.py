@@ -15,7 +15,7 @@ import orjson
 from agent.events import Event, HandOff, ReasoningDelta, TextDelta, TurnFailed, TurnFinished, Usage
 from api.responses.open_item import MESSAGE, REASONING, REFUSAL, TEXT, THOUGHT, ItemKind, OpenItem, OpenPart, PartKind
 from api.responses.response_object import INCOMPLETE, Object, ResponseInfo, function_call, item_id
-from api.responses.sent import Sent
+from api.responses.sent import NOTHING, Sent
 from config.errors import SwitchboardError, TurnSuperseded
 
 
@@ -49,12 +49,10 @@ class ResponseEncoder:
     `earlier` is what an encoder before this one has sent of the response. `response` is the response at its end.
     """
 
-    def __init__(self, info: ResponseInfo, save: Save = unsaved, earlier: Sent | None = None) -> None:
+    def __init__(self, info: ResponseInfo, save: Save = unsaved, earlier: Sent = NOTHING) -> None:
         self._info = info
         self._save = save
-        self._number, self._items, self._item = (
-            (earlier.events, earlier.items, earlier.open) if earlier else (0, 0, None)
-        )
+        self._number, self._items, self._item = earlier.events, earlier.items, earlier.open
         self._output: list[Object] = []
         self._usage = Usage()
         self.response: Object = {}
@@ -146,9 +144,8 @@ class ResponseEncoder:
                 self._usage = event
             case TurnFinished(reason):
                 if self._item is None and not self._output:
-                    yield from self._add(
-                        "", MESSAGE, TEXT
-                    )  # superseded before it said anything; clients want a message
+                    # Superseded before it said anything; clients want a message.
+                    yield from self._add("", MESSAGE, TEXT)
                 yield from self._close("incomplete" if reason in INCOMPLETE else "completed")
 
     def _add(self, text: str, item_kind: ItemKind, part_kind: PartKind) -> Iterator[ResponseEvent]:
