@@ -20,7 +20,8 @@ from api.http.turn_response import prepared
 from api.responses.background_request import BackgroundRequest
 from api.responses.encode import ResponseEncoder, ResponseEvent, sse
 from api.responses.response_object import ID_PREFIX, Object
-from api.responses.stored_items import UNFINISHED, conversation
+from api.responses.stored_items import UNFINISHED
+from api.responses.turn import read_request
 from api.responses.wire import ResponseRequest
 from config.errors import RequestError, SwitchboardError, TaskNotFound
 from config.settings import Settings
@@ -33,12 +34,10 @@ async def submit(request: Request, caller: str, body: ResponseRequest) -> Object
         RequestError, PreviousResponseNotFound, ModelNotFound, ModelUnavailable: see `api.responses.turn.begin`.
         QueueUnavailable: nothing was stored.
     """
-    settings: Settings = request.state.settings
     turns: TurnService = request.state.turns
     personas: PersonaService = request.state.personas
     responses: ResponseStore = request.state.responses
-    said = await conversation(responses, caller, body.previous_response_id, body.items())
-    turn = body.turn_request(request.headers, caller, settings.max_tools, said.items, said.earlier)
+    said, turn = await read_request(request, caller, body)
     model = turns.check(await prepared(turns, personas, turn))
     asked, task_id = BackgroundRequest.of(body, request.headers, caller, model), token_hex(16)
     encoder = ResponseEncoder(asked.info(task_id))

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from agent.events import Event
 from agent.responses.store import ResponseStore
 from agent.turn import Turn
+from agent.turn_request import TurnRequest
 from agent.turns import TurnService
 from api.http.turn_response import begin_turn, prepared
 from api.responses.encode import ResponseEncoder, Save, unsaved
@@ -43,10 +44,7 @@ async def begin(
         PreviousResponseNotFound: it goes on after a response that is not stored.
         ModelNotFound, ModelUnavailable, ServerStopping: see `TurnService.begin`.
     """
-    settings: Settings = connection.state.settings
-    responses: ResponseStore = connection.state.responses
-    said = await conversation(responses, caller, body.previous_response_id, body.items(), unstored)
-    request = body.turn_request(connection.headers, caller, settings.max_tools, said.items, said.earlier)
+    said, request = await read_request(connection, caller, body, unstored)
     begun = await begin_turn(connection, request)
     turn = begun.turn
     info = ResponseInfo(
@@ -57,7 +55,7 @@ async def begin(
         echoed=body.echoed(),
         provider_fields=lambda: turn.record.provider_fields,
     )
-    encoder = ResponseEncoder(info, unsaved if body.store is False else _save(responses, caller, said))
+    encoder = ResponseEncoder(info, _save(connection, caller, body, said))
     return ResponseTurn(turn, begun.events, encoder, request.session_id, said)
 
 
@@ -68,17 +66,31 @@ async def without_turn(
 
     Raises as `begin` does.
     """
-    settings: Settings = connection.state.settings
     turns: TurnService = connection.state.turns
-    responses: ResponseStore = connection.state.responses
-    said = await conversation(responses, caller, body.previous_response_id, body.items(), unstored)
-    request = body.turn_request(connection.headers, caller, settings.max_tools, said.items, said.earlier)
+    said, request = await read_request(connection, caller, body, unstored)
     model = turns.check(await prepared(turns, connection.state.personas, request))
     info = ResponseInfo(token_hex(16), _now(), _now, lambda: model, body.echoed())
-    return ResponseEncoder(info, unsaved if body.store is False else _save(responses, caller, said)), said
+    return ResponseEncoder(info, _save(connection, caller, body, said)), said
 
 
-def _save(responses: ResponseStore, caller: str, said: Conversation) -> Save:
+async def read_request(
+    connection: HTTPConnection, caller: str, body: ResponseRequest, unstored: Unstored | None = None
+) -> tuple[Conversation, TurnRequest]:
+    """What the response goes on after, and the turn that it asks for.
+
+    Raises RequestError and PreviousResponseNotFound, see `begin`.
+    """
+    settings: Settings = connection.state.settings
+    responses: ResponseStore = connection.state.responses
+    said = await conversation(responses, caller, body.previous_response_id, body.items(), unstored)
+    return said, body.turn_request(connection.headers, caller, settings.max_tools, said.items, said.earlier)
+
+
+def _save(connection: HTTPConnection, caller: str, body: ResponseRequest, said: Conversation) -> Save:
+    if body.store is False:
+        return unsaved
+    responses: ResponseStore = connection.state.responses
+
     async def save(response: Object) -> bool:
         try:
             await responses.add(caller, said.previous, said.input, response)
