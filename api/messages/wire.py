@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from typing import Annotated, Any, Final, Literal
 
 import orjson
@@ -22,7 +22,7 @@ from api.http.numbers import Count, Probability, Temperature, TokenCount
 from api.messages.content import to_langchain
 from api.messages.request_schemas import FORMAT, MESSAGES, SYSTEM, TOOLS
 from api.messages.tools import ToolChoice, read_tool_choice, read_tools
-from api.openai.turn_options import TurnOptions
+from api.openai.turn_options import TurnOptions, fingerprint
 from api.openai.wire import MAX_STOP
 from config.errors import RequestError
 from router.providers.supported_params import IF_SUPPORTED
@@ -133,9 +133,7 @@ class CountTokensRequest(TurnOptions):
         return next((name for budget, name in EFFORTS if thinking.budget_tokens >= budget), "low")
 
     def _fingerprint(self) -> bytes:
-        """The same for a request that a client sends again after an error."""
-        said = [self.model, self.system, self.messages, self.tools, self.stream]
-        return blake2b(orjson.dumps(said, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+        return fingerprint(self.model, self.system, self.messages, self.tools, self.stream)
 
 
 class MessagesRequest(CountTokensRequest):

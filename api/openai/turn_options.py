@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Annotated, Any
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from api.http.ids import ModelName, is_valid_id
@@ -108,6 +110,11 @@ class TurnOptions(BaseModel):
         if not all(isinstance(name, str) and name for name in names):
             raise RequestError("fallbacks must be a list of model names or of objects with a model.", param="fallbacks")
         return tuple(str(name) for name in names)
+
+
+def fingerprint(*said: Any) -> bytes:
+    """The same for a request that a client sends again after an error, by what it has `said`."""
+    return blake2b(orjson.dumps(said, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
 def _text(value: Any, key: str) -> str | None:

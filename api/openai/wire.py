@@ -7,10 +7,8 @@ Known but unsupported parameters are errors, so that no caller relies on them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import Annotated, Any, Literal
 
-import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from agent.tools.caller_tools import CallerTool
@@ -19,7 +17,7 @@ from api.http.numbers import Penalty, Probability, Seed, Temperature, TokenCount
 from api.openai.messages import to_langchain
 from api.openai.request_schemas import FUNCTION, MESSAGES, TOOL, items
 from api.openai.tools import check_tool_count, check_tool_names, read_function, read_tool, read_tool_choice
-from api.openai.turn_options import TurnOptions
+from api.openai.turn_options import TurnOptions, fingerprint
 from config.errors import RequestError
 from config.parsing.sections import Integer
 
@@ -135,9 +133,7 @@ class ChatCompletionRequest(TurnOptions):
         return tools
 
     def _fingerprint(self) -> bytes:
-        """The same for a request that a client sends again after an error."""
-        said = [self.model, self.messages, self.tools, self.stream]
-        return blake2b(orjson.dumps(said, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+        return fingerprint(self.model, self.messages, self.tools, self.stream)
 
     def _tool_choice(self, tools: list[CallerTool]) -> tuple[str | Mapping[str, Any] | None, frozenset[str] | None]:
         """The choice, and the names of the tools that are allowed; None for all."""

@@ -7,10 +7,8 @@ no caller relies on it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from typing import Annotated, Any, Literal
 
-import orjson
 from langchain_core.messages import SystemMessage
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
@@ -18,7 +16,7 @@ from agent.tools.caller_tools import CallerTool
 from agent.turn_request import TurnRequest
 from api.http.numbers import Probability, Temperature, TokenCount
 from api.openai.tools import check_tool_count, check_tool_names, read_function, read_tool_choice
-from api.openai.turn_options import TurnOptions
+from api.openai.turn_options import TurnOptions, fingerprint
 from api.responses.input_items import Item, items_of, messages_of
 from api.responses.request_schema import FORMAT, INPUT, NOT_SUPPORTED, TOOL_CHOICE, TOOLS
 from config.errors import RequestError
@@ -220,6 +218,6 @@ class ResponseRequest(TurnOptions):
         return {name: value for name, value in params.items() if value is not None}
 
     def _fingerprint(self) -> bytes:
-        """The same for a request that a client sends again after an error."""
-        said = [self.model, self.instructions, self.input, self.previous_response_id, self.tools, self.stream]
-        return blake2b(orjson.dumps(said, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+        return fingerprint(
+            self.model, self.instructions, self.input, self.previous_response_id, self.tools, self.stream
+        )
