@@ -17,8 +17,6 @@ from urllib.parse import quote
 import httpx
 import orjson
 
-Json = dict[str, Any]
-
 CONNECT_TIMEOUT: Final = 5.0
 READ_TIMEOUT: Final = 30.0
 """Seconds. A stream is never silent for that long: the server sends comments."""
@@ -88,7 +86,7 @@ class AgentApi:
 
     def events(
         self, method: str, *path: str, body: Mapping[str, Any] | None = None, after: str | None = None
-    ) -> Generator[Json, None, None]:
+    ) -> Generator[Mapping[str, Any], None, None]:
         """The events of a stream as they arrive. Close the generator to hang up.
 
         An event that the server numbers has `event_id`. `after` is the id of the last event that is known.
@@ -98,7 +96,7 @@ class AgentApi:
             if response.status_code >= 400:
                 response.read()
                 raise refusal(response.status_code, response.content)
-            number: Json = {}
+            number: Mapping[str, Any] = {}
             for line in _lines(response):
                 if line.startswith(b"id: "):
                     number = {"event_id": line[4:].decode()}
@@ -159,7 +157,7 @@ def _lines(response: httpx.Response) -> Iterator[bytes]:
         yield from lines
 
 
-def _event(payload: bytes) -> Json:
+def _event(payload: bytes) -> Mapping[str, Any]:
     try:
         event = orjson.loads(payload)
     except orjson.JSONDecodeError:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from api.terminal import render
-from api.terminal.agent_api import Json
 from api.terminal.conversation import Conversation
 from api.terminal.screen import Screen
+from api.terminal.turn_parts import Json
 from api.terminal.vocabulary import Vocabulary
 
 
