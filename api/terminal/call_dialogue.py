@@ -117,7 +117,7 @@ class CallDialogue:
                 case Help():
                     await self._show(self._space(), call_view.commands())
                 case Misread(message):
-                    await self._show(call_view.problem(message))
+                    await self._show(render.problem(message))
         await self._show(self._voice.cut())
         await self._note(f"You hung up after {self._clock()}.")
 
@@ -128,7 +128,7 @@ class CallDialogue:
                 await self._voice.quiet.wait()
         except TimeoutError:
             self.failed = True
-            await self._show(call_view.problem(f"The agent did not answer within {ANSWER_TIMEOUT:.0f} s."))
+            await self._show(render.problem(f"The agent did not answer within {ANSWER_TIMEOUT:.0f} s."))
             raise EOFError from None
 
     async def _agent_ends(self) -> bool:

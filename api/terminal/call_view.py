@@ -60,11 +60,6 @@ def transfer(destination: str) -> RenderableType:
     return render.card("Transfer", [render.plain(destination)], "magenta")
 
 
-def problem(text: str) -> RenderableType:
-    """Why a line that was typed has no effect."""
-    return Text.assemble(("! ", "problem"), render.plain(text, "problem"))
-
-
 def commands() -> RenderableType:
     """The list of `/help`."""
     return render.fields(COMMANDS.values())

@@ -70,6 +70,11 @@ def plain(value: Any, style: str = "") -> Text:
     return Text(clean(str(value)), style=style)
 
 
+def problem(text: str) -> RenderableType:
+    """What went wrong, or why a line that was typed has no effect."""
+    return Text.assemble(("! ", "problem"), plain(text, "problem"))
+
+
 def shortened(text: str, length: int) -> str:
     """The text, cut to `length` characters."""
     return text if len(text) <= length else f"{text[: length - 1]}…"

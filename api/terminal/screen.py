@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from io import TextIOWrapper
 
 from rich.console import Console, RenderableType
-from rich.text import Text
 
 from api.terminal import render
 from api.terminal.answer_view import AnswerView, LiveAnswer, PlainAnswer, print_parts
@@ -54,7 +53,7 @@ class Screen:
         self.show(render.plain(text, "note"))
 
     def problem(self, text: str) -> None:
-        self.show(Text.assemble(("! ", "problem"), render.plain(text, "problem")))
+        self.show(render.problem(text))
 
     def follow(self, updates: Iterable[Update]) -> Outcome:
         """Show a turn to its end. A KeyboardInterrupt is raised on."""
