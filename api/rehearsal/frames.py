@@ -91,14 +91,12 @@ def read_frame(data: str | bytes) -> Frame:
     raise InvalidFrame(f"a frame of the unknown type {kind!r}")
 
 
-def setup_frame(
-    call_id: str, number: str, to: str, parameters: Mapping[str, str], session_id: str | None = None
-) -> bytes:
+def setup_frame(call_id: str, number: str, to: str, parameters: Mapping[str, str]) -> bytes:
     """The first frame of a call."""
     return orjson.dumps(
         {
             "type": "setup",
-            "sessionId": session_id or f"VX{call_id.removeprefix('CA')}",
+            "sessionId": f"VX{call_id.removeprefix('CA')}",
             "callSid": call_id,
             "parentCallSid": "",
             "from": number,
