@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from api.rehearsal.carrier import Carrier, PhoneCall
 from api.rehearsal.expectations import Ending, Happened, failures
-from api.rehearsal.listening import Listener
+from api.rehearsal.listener import Listener
 from api.rehearsal.phone_line import PhoneLine
 from api.rehearsal.results import CallResult, StepResult
 from api.rehearsal.script_file import Script, Step
