@@ -132,7 +132,7 @@ class _Connection(CallConnection):
         turns: TurnService = self.websocket.state.turns
         settings = turns.profile.phone
         call_id = self.websocket.path_params["call_id"]
-        user_id = stored_user(self.websocket, user_of(call.person or "", call_id))
+        user_id = stored_user(self.websocket, user_of(call.party or "", call_id))
         profile = settings.profile_of(call.line or "")
         return CallDetails(user_id, call_id, self.websocket.state.caller, profile, settings)
 

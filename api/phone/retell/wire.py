@@ -36,8 +36,8 @@ class PhoneCall(_Part):
     direction: str | None = None
 
     @property
-    def person(self) -> str | None:
-        """The number of the person on the line."""
+    def party(self) -> str | None:
+        """The other party's number."""
         return self.to_number if self._is_outbound else self.from_number
 
     @property

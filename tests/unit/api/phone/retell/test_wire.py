@@ -49,11 +49,11 @@ def test_the_call_names_the_person_and_the_line() -> None:
     numbers = {"from_number": "+12137771234", "to_number": "+12137771235", "metadata": {}}
     inbound = read("call_details", call={"direction": "inbound", **numbers})
     assert isinstance(inbound, Details)
-    assert (inbound.call.person, inbound.call.line) == ("+12137771234", "+12137771235")
+    assert (inbound.call.party, inbound.call.line) == ("+12137771234", "+12137771235")
     outbound = read("call_details", call={"direction": "outbound", **numbers})
-    assert (outbound.call.person, outbound.call.line) == ("+12137771235", "+12137771234")
+    assert (outbound.call.party, outbound.call.line) == ("+12137771235", "+12137771234")
     web = read("call_details", call={"call_type": "web_call", "from_number": None})
-    assert (web.call.person, web.call.line) == (None, None)
+    assert (web.call.party, web.call.line) == (None, None)
 
 
 def test_only_the_words_since_the_agents_last_ones_are_new() -> None:
