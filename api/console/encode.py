@@ -75,7 +75,7 @@ def recent_turn(recent: RecentTurn) -> dict[str, Any]:
         "deployment": turn.record.served_deployment,
         "outcome": turn.outcome,
         "ms": _ms(turn.seconds),
-        "first_token_ms": None if turn.first_token is None else _ms(turn.first_token),
+        "first_token_ms": _ms(turn.first_token),
         "input_tokens": sum(each.input_tokens for each in attempts),
         "output_tokens": sum(each.output_tokens for each in attempts),
         "cost": turn.record.cost,
@@ -91,7 +91,7 @@ def attempt(record: AttemptRecord, began: float) -> dict[str, Any]:
         "outcome": record.outcome,
         "began_ms": _ms(record.began - began),
         "ms": _ms(record.seconds),
-        "first_token_ms": None if record.first_token is None else _ms(record.first_token),
+        "first_token_ms": _ms(record.first_token),
         "hedge": record.hedge,
         "continues": record.continues,
     }
@@ -102,12 +102,12 @@ def limit(deployment: Deployment, used: DeploymentUsage) -> dict[str, Any]:
 
 
 def _facts(turn: Turn, usage: Usage) -> dict[str, Any]:
-    record, seconds = turn.record, turn.seconds
+    record = turn.record
     return {
         "model": record.model,
         "deployment": record.served_deployment,
-        "first_token_ms": None if turn.first_token is None else _ms(turn.first_token),
-        "ms": _ms(seconds),
+        "first_token_ms": _ms(turn.first_token),
+        "ms": _ms(turn.seconds),
         "attempts": [attempt(each, turn.began) for each in record.attempts],
         "usage": usage_fields(usage),
     }
@@ -117,8 +117,8 @@ def _continuations(record: TurnRecord) -> int:
     return sum(each.continues and each.first_token is not None for each in record.attempts)
 
 
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 1)
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
 
 
 def _line(kind: str, **fields: Any) -> bytes:
