@@ -87,7 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
             responses = ResponseStore(components.database, settings.response_ttl)
             await running.enter_async_context(responses.sweeping())
             personas = PersonaService(components.turns, components.database)
-            garbage_collection.resume()  # `api.worker` paused it
+            garbage_collection.resume()  # `api.app_factory` paused it
             yield State(
                 settings=settings,
                 tokens=TokenVerifier(settings.api_tokens, components.turns.callers),

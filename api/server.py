@@ -40,7 +40,7 @@ def serve(settings: Settings, sockets: Sequence[socket.socket], ready: Callable[
     Exits with `STARTUP_FAILURE` if the server could not start.
     """
     config = uvicorn.Config(
-        "api.worker:create_app_from_environment",
+        "api.app_factory:create_app_from_environment",
         factory=True,
         workers=settings.workers,
         http="api.http.guarded_protocol:GuardedProtocol",

@@ -48,7 +48,7 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Any:
     (folder / "models.yaml").write_text(MODELS)
     code = f"""
 import asyncio, gc, json, socket, sys
-from api.worker import create_app_from_environment
+from api.app_factory import create_app_from_environment
 import api.app
 imported = [name for name in {OPTIONAL} if name in sys.modules]
 listener = socket.create_server(("127.0.0.1", 0))

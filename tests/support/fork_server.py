@@ -25,13 +25,13 @@ from config.litellm_environment import prepare_litellm
 prepare_litellm()  # as api.cli.main does before LiteLLM is imported
 
 import api.app  # noqa: E402
+import api.app_factory  # noqa: E402
 import api.cli  # noqa: E402
 import api.rehearsal.command  # noqa: E402
 import api.server  # noqa: E402
 import api.terminal.call  # noqa: E402
 import api.terminal.chat  # noqa: E402
 import api.terminal.demo  # noqa: E402
-import api.worker  # noqa: E402
 
 Child = Callable[[], None]
 

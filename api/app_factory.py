@@ -1,4 +1,4 @@
-"""Entry point of a worker process; uvicorn calls it in each worker."""
+"""Builds the app of a server process: uvicorn calls this in each of them."""
 
 from __future__ import annotations
 
