@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import structlog
 import uvicorn
@@ -43,13 +43,7 @@ def serve(settings: Settings, sockets: Sequence[socket.socket], ready: Callable[
         "api.app_factory:create_app_from_environment",
         factory=True,
         workers=settings.workers,
-        http="api.http.guarded_protocol:GuardedProtocol",
-        ws="api.http.guarded_websocket:GuardedWebSocket",
-        ws_max_size=settings.max_body_bytes,
-        ws_per_message_deflate=False,
-        access_log=False,  # each turn logs its own line
-        server_header=False,
-        log_config=None,
+        **protocol_options(settings),
         timeout_worker_healthcheck=WORKER_TIMEOUT,
         timeout_graceful_shutdown=math.ceil(settings.drain_time) + TIME_TO_CLOSE,
     )
@@ -66,6 +60,19 @@ def serve(settings: Settings, sockets: Sequence[socket.socket], ready: Callable[
         server.run(list(sockets))
     if not server.started:
         sys.exit(STARTUP_FAILURE)
+
+
+def protocol_options(settings: Settings) -> dict[str, Any]:
+    """What uvicorn is told of its connections and its logs, in every server of this app."""
+    return {
+        "http": "api.http.guarded_protocol:GuardedProtocol",
+        "ws": "api.http.guarded_websocket:GuardedWebSocket",
+        "ws_max_size": settings.max_body_bytes,
+        "ws_per_message_deflate": False,
+        "access_log": False,  # each turn logs its own line
+        "server_header": False,
+        "log_config": None,
+    }
 
 
 class _Server(DrainingServer):

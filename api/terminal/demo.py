@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from api.listening import bind, port_of
 from api.log import configure_logging
+from api.server import protocol_options
 from api.terminal.keyboard import state_folder
 from config.errors import ConfigError, Problem
 from config.profile.agent_file import DEFAULT_AGENT_FILE
@@ -92,16 +93,7 @@ def _settings(folder: Path, token: str, agent_file: Path) -> Settings:
 def _config(settings: Settings) -> uvicorn.Config:
     from api.app import create_app  # takes a second, which the caller's checks need not wait for
 
-    return uvicorn.Config(
-        create_app(settings),
-        http="api.http.guarded_protocol:GuardedProtocol",
-        ws="api.http.guarded_websocket:GuardedWebSocket",
-        ws_max_size=settings.max_body_bytes,
-        ws_per_message_deflate=False,
-        access_log=False,
-        log_config=None,
-        timeout_graceful_shutdown=1,
-    )
+    return uvicorn.Config(create_app(settings), **protocol_options(settings), timeout_graceful_shutdown=1)
 
 
 def _wait(server: uvicorn.Server, thread: threading.Thread, log_file: Path) -> None:

@@ -18,8 +18,7 @@ from pydantic import SecretStr
 
 from agent.storage.database import DEFAULT_FILE
 from api.app import create_app
-from api.http.guarded_protocol import GuardedProtocol
-from api.http.guarded_websocket import GuardedWebSocket
+from api.server import protocol_options
 from config.database_url import SQLITE_PREFIX
 from config.settings import Settings
 from tests.support.migrated import copy_migrated
@@ -134,19 +133,7 @@ async def serving(
     # Without an explicit protocol, asyncio leaves Nagle's algorithm on, which delays every answer by 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    server = _Server(
-        uvicorn.Config(
-            app,
-            http=GuardedProtocol,
-            ws=GuardedWebSocket,
-            ws_max_size=configured.max_body_bytes,
-            ws_per_message_deflate=False,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=1,
-        )
-    )
+    server = _Server(uvicorn.Config(app, **protocol_options(configured), timeout_graceful_shutdown=1))
     running = asyncio.create_task(server.serve(sockets=[listener]))
     running.add_done_callback(lambda _: server.ready.set())
     try:
