@@ -18,7 +18,7 @@ from api.http.numbers import Probability, Temperature, TokenCount
 from api.openai.tools import check_tool_count, check_tool_names, read_function, read_tool_choice
 from api.openai.turn_options import TurnOptions, fingerprint
 from api.responses.input_items import Item, items_of, messages_of
-from api.responses.request_schema import FORMAT, INPUT, NOT_SUPPORTED, TOOL_CHOICE, TOOLS
+from api.responses.request_schemas import FORMAT, INPUT, NOT_SUPPORTED, TOOL_CHOICE, TOOLS
 from config.errors import RequestError
 from config.parsing.sections import Integer
 
