@@ -18,7 +18,7 @@ from api.http.errors import error_object
 from api.http.sse import EventStream
 from api.http.turn_response import prepared
 from api.responses.background_request import BackgroundRequest
-from api.responses.encode import ResponseEncoder, ResponseEvent, sse
+from api.responses.encode import ResponseEncoder, ResponseEvent, frames, sse
 from api.responses.response_object import ID_PREFIX, Object
 from api.responses.stored_items import UNFINISHED
 from api.responses.turn import read_request
@@ -48,7 +48,7 @@ async def submit(request: Request, caller: str, body: ResponseRequest) -> Object
         request=asked.to_json(),
         kind=RESPONSE,
         task_id=task_id,
-        lines=[sse([each]).decode() for each in events],
+        lines=frames(events),
         changes=[responses.addition(caller, said.previous, said.items, encoder.response)],
         undo=[responses.removal(encoder.response["id"])],
     )

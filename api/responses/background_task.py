@@ -24,7 +24,7 @@ from agent.turn_request import TurnRequest
 from agent.turns import TurnService
 from api.http.turn_response import prepared
 from api.responses.background_request import BackgroundRequest
-from api.responses.encode import ENDS, ResponseEncoder, ResponseEvent, sse
+from api.responses.encode import ENDS, ResponseEncoder, ResponseEvent, frames, sse
 from api.responses.response_object import ID_PREFIX, Object
 from api.responses.sent import Sent, sent_by
 from api.responses.stored_items import conversation
@@ -122,7 +122,7 @@ class ResponseAttempt:
     def _ending(self, status: TaskStatus, last: Iterable[ResponseEvent]) -> Ending:
         response = self._encoder.response
         change = self._tasks.responses.change(response)
-        return Ending(status, {"status": response["status"]}, _frames(last), [change])
+        return Ending(status, {"status": response["status"]}, frames(last), [change])
 
     def _serving_model(self) -> str | None:
         return self._turn.record.model if self._turn else None
@@ -152,7 +152,3 @@ async def _stored_at_the_end(_: Object) -> bool:
 def _add(log: EventLog, events: Iterable[ResponseEvent]) -> None:
     for each in events:
         log.add(sse([each]).decode(), is_text=each.type.endswith(".delta"))
-
-
-def _frames(events: Iterable[ResponseEvent]) -> list[str]:
-    return [sse([each]).decode() for each in events]

@@ -31,6 +31,11 @@ def sse(events: Iterable[ResponseEvent]) -> bytes:
     return b"".join(b"event: %b\ndata: %b\n\n" % (each.type.encode(), each.json) for each in events)
 
 
+def frames(events: Iterable[ResponseEvent]) -> list[str]:
+    """Each of the events as SSE, as a task stores them."""
+    return [sse([each]).decode() for each in events]
+
+
 ENDS: Final = ("response.completed", "response.incomplete", "response.failed")
 """The types of a last event."""
 
