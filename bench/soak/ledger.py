@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Literal
 
 from bench.soak.gateway import Received
-from bench.soak.traffic import PLAIN, SCRIPT, Plan
+from bench.soak.traffic import PLAIN, SCRIPT, TurnPlan
 from bench.soak.verdict import Outcome
 
 Kind = Literal["chat", "session", "review", "persona", "task"]
@@ -80,7 +80,9 @@ class Ledger:
     killed: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def add(self, kind: Kind, plan: Plan, received: Received, outcome: tuple[Outcome, str], code: str = "") -> Outcome:
+    def add(
+        self, kind: Kind, plan: TurnPlan, received: Received, outcome: tuple[Outcome, str], code: str = ""
+    ) -> Outcome:
         """Record the turn that `received` belongs to; it ends now."""
         verdict, reason = outcome
         self.turns.append(

@@ -70,7 +70,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TurnPlan:
     """What happens in one turn.
 
     mark: a name that no other turn has.
@@ -87,14 +87,14 @@ class Plan:
         return self.model in FAILING
 
 
-def plan_turn(random: Random, mark: str, pace: Pace) -> Plan:
+def plan_turn(random: Random, mark: str, pace: Pace) -> TurnPlan:
     """Choose whether the caller hangs up or the provider fails."""
     chance = random.random()
     if chance < HANG_UPS:
-        return Plan(mark, hang_up_after=random.uniform(0.1, pace.seconds * 0.9))
+        return TurnPlan(mark, hang_up_after=random.uniform(0.1, pace.seconds * 0.9))
     if chance < HANG_UPS + FAULTS:
-        return Plan(mark, random.choice((*RESCUED, *FAILING)))
-    return Plan(mark)
+        return TurnPlan(mark, random.choice((*RESCUED, *FAILING)))
+    return TurnPlan(mark)
 
 
 def models_file(provider_url: str, pace: Pace) -> dict[str, Any]:

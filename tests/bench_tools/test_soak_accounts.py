@@ -29,7 +29,7 @@ from bench.soak.resources import Holdings, ProcessResources
 from bench.soak.result import SoakResult
 from bench.soak.sampler import Sample, memory_courses
 from bench.soak.stack import Layout
-from bench.soak.traffic import FAILING, PLAIN, RESCUED, TEXT, Pace, Plan, models_file
+from bench.soak.traffic import FAILING, PLAIN, RESCUED, TEXT, Pace, TurnPlan, models_file
 from bench.soak.verdict import Outcome, judge_error, judge_text
 from config.models.models_file import load_models
 from router.fake.server.fake_provider import FakeProvider
@@ -173,7 +173,7 @@ async def test_the_lag_of_the_loop_is_measured() -> None:
 
 
 def turn(ledger: Ledger, outcome: Outcome, *, started: float = 0.0, ended: float = 0.0, code: str = "") -> None:
-    ledger.add("chat", Plan("t"), Received(started=started), (outcome, ""), code)
+    ledger.add("chat", TurnPlan("t"), Received(started=started), (outcome, ""), code)
     ledger.turns[-1] = replace(ledger.turns[-1], ended=ended)
 
 
@@ -272,7 +272,7 @@ def test_threads_that_a_worker_keeps_are_no_growth_until_it_keeps_no_more() -> N
 
 def test_the_chart_is_a_small_png_from_the_json(tmp_path: Path) -> None:
     ledger = Ledger(disturbances=[Disturbance("Redis restarts", 10.0, 13.0)])
-    ledger.add("chat", Plan("t"), Received(started=0.0, tokens=[0.2, 0.25]), ("whole", ""))
+    ledger.add("chat", TurnPlan("t"), Received(started=0.0, tokens=[0.2, 0.25]), ("whole", ""))
     samples = [sample(at, 200.0) for at in range(40)]
     report = json.loads(json.dumps(as_json(result(ledger, samples=samples))))
     content = draw(report, tmp_path / "soak.png").read_bytes()
@@ -309,7 +309,7 @@ async def test_a_broken_connection_and_a_hang_up_are_told_apart() -> None:
         rig = Rig(gateway, HangUps(provider), Pace(), Ledger())
         body = {"stream": True, "messages": [{"role": "user", "content": "t"}]}
         path = "/v1/chat/completions"
-        assert await rig.ask("chat", Plan("t"), path, body | {"model": "fake-cut"}) is None
-        assert await rig.ask("chat", Plan("t", hang_up_after=0.05), path, body | {"model": "fake-silent"}) is None
+        assert await rig.ask("chat", TurnPlan("t"), path, body | {"model": "fake-cut"}) is None
+        assert await rig.ask("chat", TurnPlan("t", hang_up_after=0.05), path, body | {"model": "fake-silent"}) is None
         assert [each.outcome for each in rig.ledger.turns] == ["cut", "hung up"]
-        assert await rig.ask("chat", Plan("t"), path, body | {"model": "fake-ok"}) is not None
+        assert await rig.ask("chat", TurnPlan("t"), path, body | {"model": "fake-ok"}) is not None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bench.soak.callers.rig import Rig
 from bench.soak.gateway import Received
-from bench.soak.traffic import TEXT, Plan
+from bench.soak.traffic import TEXT, TurnPlan
 from bench.soak.verdict import Outcome, judge_error, judge_text
 from tests.clients.check_stream import check_stream
 
 
-async def chat_turn(rig: Rig, plan: Plan) -> None:
+async def chat_turn(rig: Rig, plan: TurnPlan) -> None:
     """One streamed turn."""
     body = {
         "model": plan.model,

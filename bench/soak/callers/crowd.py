@@ -15,14 +15,14 @@ from bench.soak.callers.rig import Rig
 from bench.soak.callers.session import SessionCaller
 from bench.soak.callers.task import TaskCaller
 from bench.soak.ledger import Kind
-from bench.soak.traffic import Plan, plan_turn
+from bench.soak.traffic import TurnPlan, plan_turn
 
 MIX: dict[Kind, float] = {"chat": 0.5, "session": 0.2, "review": 0.1, "persona": 0.1, "task": 0.1}
 """Share of the callers."""
 MAX_PAUSE = 0.1
 """Seconds between two turns of one caller."""
 
-Turn = Callable[[Plan], Awaitable[None]]
+Turn = Callable[[TurnPlan], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

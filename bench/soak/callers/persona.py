@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.soak.callers.rig import TURNS_PER_THREAD, Rig
 from bench.soak.gateway import ConnectionCut, Gateway
 from bench.soak.ledger import Message, Thread
-from bench.soak.traffic import TEXT, Plan
+from bench.soak.traffic import TEXT, TurnPlan
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class PersonaCaller:
     _model: str = ""
     _thread: Thread | None = None
 
-    async def turn(self, plan: Plan) -> None:
+    async def turn(self, plan: TurnPlan) -> None:
         """One streamed turn."""
         if not await self._has_conversation(plan):
             return
@@ -32,12 +32,12 @@ class PersonaCaller:
         if received is not None and await self.rig.record_events("persona", plan, received) == "whole":
             message.answer = TEXT
 
-    async def _has_conversation(self, plan: Plan) -> bool:
+    async def _has_conversation(self, plan: TurnPlan) -> bool:
         """Go on with the conversation or begin one. Otherwise the failure is recorded."""
         if self._thread is not None and self._model == plan.model and len(self._thread.messages) < TURNS_PER_THREAD:
             return True
         self._thread = None
-        opening = Plan(plan.mark, plan.model)
+        opening = TurnPlan(plan.mark, plan.model)
         body = {"agent_id": self.rig.personas[plan.model]}
         received = await self.rig.ask("persona", opening, "/agents/create-conversation", body)
         if received is None:

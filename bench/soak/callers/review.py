@@ -8,7 +8,7 @@ from random import Random
 from bench.soak.callers.rig import Rig
 from bench.soak.gateway import ConnectionCut, Json, Received
 from bench.soak.ledger import Message
-from bench.soak.traffic import PLAIN, SCRIPT, SCRIPT_FAULTS, TEXT, TOKENS, Plan
+from bench.soak.traffic import PLAIN, SCRIPT, SCRIPT_FAULTS, TEXT, TOKENS, TurnPlan
 from bench.soak.verdict import judge_error
 
 REPEATED = 0.2
@@ -23,7 +23,7 @@ class ReviewCaller:
     user: str
     random: Random
 
-    async def turn(self, plan: Plan) -> None:
+    async def turn(self, plan: TurnPlan) -> None:
         """One turn; a hang-up is during the rest of the answer."""
         model = SCRIPT if plan.model == PLAIN else self.random.choice(SCRIPT_FAULTS)
         plan = replace(plan, model=model)
@@ -47,7 +47,7 @@ class ReviewCaller:
         if self.random.random() < REPEATED:
             await self._approve_again(plan, approval)
 
-    async def _question(self, plan: Plan, body: Json) -> str | None:
+    async def _question(self, plan: TurnPlan, body: Json) -> str | None:
         """Send the message; return the id of the question. None if the turn failed, which is recorded."""
         received = await self.rig.ask("review", plan, "/agent/invoke", body)
         if received is None:
@@ -62,7 +62,7 @@ class ReviewCaller:
         await self.rig.record("review", plan, received, judge_error(code), code)
         return None
 
-    async def _approve_again(self, plan: Plan, approval: Json) -> None:
+    async def _approve_again(self, plan: TurnPlan, approval: Json) -> None:
         received = Received()
         try:
             await self.rig.gateway.read("POST", "/agent/resume", approval, received=received)

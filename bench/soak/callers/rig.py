@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from bench.soak.gateway import BadGateway, ConnectionCut, Gateway, Json, Received
 from bench.soak.hang_ups import HangUps
 from bench.soak.ledger import Kind, Ledger
-from bench.soak.traffic import Pace, Plan
+from bench.soak.traffic import Pace, TurnPlan
 from bench.soak.verdict import Outcome, judge_error, judge_text
 
 MAX_PAUSE = 5.0
@@ -29,7 +29,7 @@ class Rig:
     ledger: Ledger
     personas: Mapping[str, str] = field(default_factory=dict)
 
-    async def ask(self, kind: Kind, plan: Plan, path: str, body: Json) -> Received | None:
+    async def ask(self, kind: Kind, plan: TurnPlan, path: str, body: Json) -> Received | None:
         """Send the turn and read its answer; hang up if that is the plan.
 
         Returns None if there is no whole answer to judge: then the turn is recorded already.
@@ -49,14 +49,14 @@ class Rig:
         return None
 
     async def record(
-        self, kind: Kind, plan: Plan, received: Received, outcome: tuple[Outcome, str], code: str = ""
+        self, kind: Kind, plan: TurnPlan, received: Received, outcome: tuple[Outcome, str], code: str = ""
     ) -> Outcome:
         """Record the turn, and wait as long as its error asks for."""
         recorded = self.ledger.add(kind, plan, received, outcome, code=code)
         await pause(received)
         return recorded
 
-    async def record_http_error(self, kind: Kind, plan: Plan, received: Received) -> Outcome:
+    async def record_http_error(self, kind: Kind, plan: TurnPlan, received: Received) -> Outcome:
         """Record a turn that was refused, or whose server was gone behind the proxy."""
         try:
             code = received.error_code
@@ -65,7 +65,7 @@ class Rig:
         outcome = judge_error(code, status=received.status, headers=received.headers, fault=plan.fails)
         return await self.record(kind, plan, received, outcome, code)
 
-    async def record_events(self, kind: Kind, plan: Plan, received: Received) -> Outcome:
+    async def record_events(self, kind: Kind, plan: TurnPlan, received: Received) -> Outcome:
         """Record a turn on a stream of events: `/agent/*` or `/agents/chat-agent/stream`."""
         if received.status != 200:
             return await self.record_http_error(kind, plan, received)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bench.soak.callers.rig import TURNS_PER_THREAD, Rig
 from bench.soak.ledger import Message, Thread
-from bench.soak.traffic import TEXT, Plan
+from bench.soak.traffic import TEXT, TurnPlan
 
 
 @dataclass(slots=True)
@@ -18,7 +18,7 @@ class SessionCaller:
     _session: str = ""
     _thread: Thread | None = None
 
-    async def turn(self, plan: Plan) -> None:
+    async def turn(self, plan: TurnPlan) -> None:
         """One streamed turn."""
         if self._thread is None or len(self._thread.messages) == TURNS_PER_THREAD:
             self._session = plan.mark

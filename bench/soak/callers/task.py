@@ -12,7 +12,7 @@ import orjson
 from bench.soak.callers.rig import Rig, pause, text_of
 from bench.soak.gateway import ConnectionCut, Json, Received
 from bench.soak.ledger import Message
-from bench.soak.traffic import PLAIN, SCRIPT, TEXT, TOKENS, Plan
+from bench.soak.traffic import PLAIN, SCRIPT, TEXT, TOKENS, TurnPlan
 from bench.soak.verdict import Outcome, judge_error, judge_text
 
 TASK_TIMEOUT = 90.0
@@ -64,7 +64,7 @@ class TaskCaller:
     rig: Rig
     user: str
 
-    async def turn(self, plan: Plan) -> None:
+    async def turn(self, plan: TurnPlan) -> None:
         """One task."""
         received = Received()
         calls_tool = plan.model == PLAIN and plan.hang_up_after is None
@@ -89,7 +89,7 @@ class TaskCaller:
             if calls_tool:
                 self.rig.ledger.expect_calls(plan.mark, at_least=1)
 
-    async def _submit(self, plan: Plan, body: Json, received: Received) -> str | None:
+    async def _submit(self, plan: TurnPlan, body: Json, received: Received) -> str | None:
         """Return the task's id; None if there is none, which is recorded."""
         try:
             await self.rig.gateway.read("POST", "/agent/invoke/async", body, received=received)
@@ -101,7 +101,7 @@ class TaskCaller:
         await self.rig.record_http_error("task", plan, received)
         return None
 
-    async def _outcome(self, plan: Plan, task_id: str, received: Received) -> tuple[tuple[Outcome, str], str]:
+    async def _outcome(self, plan: TurnPlan, task_id: str, received: Received) -> tuple[tuple[Outcome, str], str]:
         found = await self._events(task_id, received)
         end = found.end
         if end is None:
@@ -134,7 +134,7 @@ class TaskCaller:
                 await asyncio.sleep(RETRY_PAUSE)
         return found
 
-    async def _cancel(self, plan: Plan, task_id: str, received: Received) -> None:
+    async def _cancel(self, plan: TurnPlan, task_id: str, received: Received) -> None:
         await asyncio.sleep(plan.hang_up_after or 0)
         deadline = perf_counter() + TASK_TIMEOUT
         method = "DELETE"
