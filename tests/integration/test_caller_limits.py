@@ -43,6 +43,15 @@ async def conversation_of(http: httpx.AsyncClient) -> str:
     return str((await http.post("/agents/create-conversation", json={"agent_id": agent})).json()["id"])
 
 
+async def said(http: httpx.AsyncClient, events: str) -> None:
+    """Wait until the answer to SLOW, whose events are at this path, has its first words."""
+    async with http.stream("GET", events) as response:
+        async for line in response.aiter_lines():
+            if "moment" in line:
+                return
+    pytest.fail("the answer ended without its first words")
+
+
 @asynccontextmanager
 async def speaking(http: httpx.AsyncClient, model: str = "free") -> AsyncIterator[None]:
     """A turn that has begun to answer, and goes on; at the end the caller hangs up."""
@@ -135,6 +144,7 @@ async def test_a_task_that_waited_is_refused_when_the_budget_is_used_up(tmp_path
         http = await clients.of("a")
         client = TaskClient(http, "ann")
         first = await client.submit(SLOW)
+        await said(http, f"/agent/task/{first}/events")
         waits = await client.submit("Hi")
         assert (await ask(http, "fake")).status_code == 200
         await client.cancel_task(first)
@@ -149,6 +159,7 @@ async def test_a_response_that_waited_is_refused_when_the_budget_is_used_up(tmp_
             (await http.post("/v1/responses", json={"model": "free", "input": text, "background": True})).json()["id"]
             for text in (SLOW, "Hi")
         ]
+        await said(http, f"/v1/responses/{slow}?stream=true")
         assert (await ask(http, "fake")).status_code == 200
         assert (await http.post(f"/v1/responses/{slow}/cancel")).json()["status"] == "cancelled"
         events = (await http.get(f"/v1/responses/{waits}?stream=true")).text
