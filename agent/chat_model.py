@@ -15,6 +15,7 @@ from pydantic import PrivateAttr
 import router.providers.litellm_import  # noqa: F401  (LiteLLM is set up before langchain-litellm imports it)
 from agent.events import ReasoningDelta, TextDelta
 from agent.turn_context import TurnContext
+from config.errors import RequestError
 from router.history import ORIGIN, Origin
 from router.lanes.base import Chunk
 from router.model_call import ModelCall
@@ -53,9 +54,12 @@ class RoutedChatModel(ChatLiteLLMRouter):  # type: ignore[misc]  # its package h
     ) -> ChatResult:
         """Make one model call with OpenAI's `params`. `on_delta` gets text and reasoning as they arrive.
 
-        Raises as `ModelCall.chunks` does.
+        Raises as `ModelCall.chunks` does, and RequestError for a part of a message that LangChain does not convert.
         """
-        converted, _ = self._create_message_dicts(list(messages), None)
+        try:
+            converted, _ = self._create_message_dicts(list(messages), None)
+        except (KeyError, TypeError, ValueError) as exc:  # LangChain has parts of its own, with keys of its own
+            raise RequestError("A message has a part that cannot be sent to a provider.") from exc
         call = ModelCall(turn, [_as_sent(*each) for each in zip(messages, converted, strict=True)], params)
         completion, origin = await _completion(call.chunks(), on_delta)
         result: ChatResult = self._create_chat_result(completion)

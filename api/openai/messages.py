@@ -139,6 +139,8 @@ def _check_parts(content: str | list[str | dict[Any, Any]], place: str) -> None:
                 raise RequestError(f"{at}.type is {kind!r}; it must be one of {known}.", param=f"{at}.type")
             if kind == "image_url" and not isinstance(part.get("image_url"), str | dict):
                 raise RequestError(f"{at}.image_url must be an object with a url.", param=f"{at}.image_url")
+            if kind == "file" and not isinstance(part.get("file"), dict):
+                raise RequestError(f"{at}.file must be an object with file_data or file_id.", param=f"{at}.file")
 
 
 def _refusal_as_text(part: dict[str, Any]) -> dict[Any, Any]:

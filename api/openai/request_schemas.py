@@ -38,7 +38,8 @@ _USER_PART: Final[Schema] = {
     "anyOf": [
         _PART["anyOf"][0],
         _object("type", "image_url", type={"const": "image_url"}, image_url={"type": ["string", "object"]}),
-        _object("type", type={"enum": list(PART_TYPES[2:])}),
+        _object("type", "file", type={"const": "file"}, file={"type": "object"}),
+        _object("type", type={"enum": [each for each in PART_TYPES if each not in ("text", "image_url", "file")]}),
     ]
 }
 _CONTENT: Final[Schema] = {"anyOf": [_TEXT, {"type": "array", "items": _PART, "maxItems": 1000}, _NULL]}

@@ -303,6 +303,7 @@ async def test_a_client_that_can_only_be_given_a_url_gets_in_everywhere(server: 
         (b"[]", 400, "must be a JSON object"),
         (b"{}", 400, "messages"),
         (rb'{"messages":[{"role":"user","content":"\ud800"}]}', 400, "surrogate"),
+        (b'{"messages":[{"role":"assistant","content":[{"type":"audio","url":"b"}]}]}', 400, "cannot be sent"),
         (b'{"messages":[{"role":"user","content":"' + b"x" * 3_000_000 + b'"}]}', 413, "larger than"),
         (orjson.dumps(ask("Hi", model="fake", tools="x")), 400, "tools"),
     ],

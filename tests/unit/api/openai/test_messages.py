@@ -56,6 +56,8 @@ def test_text_parts_are_joined_and_other_parts_stay() -> None:
         ({"type": "image", "source": {}}, "type"),
         ({"type": "image_url"}, "image_url"),
         ({"type": "image_url", "image_url": None}, "image_url"),
+        ({"type": "file", "text": "a"}, "file"),
+        ({"type": "file", "file": "id"}, "file"),
     ],
 )
 def test_a_part_that_no_provider_takes_is_named(part: dict[str, Any], field: str) -> None:
