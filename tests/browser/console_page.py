@@ -106,6 +106,11 @@ class ConsolePage:
         assert TOKEN not in request.url, "the token is in a URL"
 
 
+async def text_of(part: Locator) -> str:
+    """The text of an element. `inner_text` is empty while a message is scrolled out of sight."""
+    return await part.text_content() or ""
+
+
 @asynccontextmanager
 async def opened(
     browser: Browser, url: str, *, token: str | None = TOKEN, **options: Any

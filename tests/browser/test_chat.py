@@ -8,7 +8,7 @@ import re
 import httpx
 from playwright.async_api import expect
 
-from tests.browser.console_page import ConsolePage
+from tests.browser.console_page import ConsolePage, text_of
 
 SUMS = '/say Let me see.\n/call multiply {"a": 6, "b": 7}\n/then\n/say It is forty-two.'
 
@@ -21,7 +21,7 @@ async def test_an_answer_is_markdown_and_tells_who_served_it(console: ConsolePag
     await expect(answer.get_by_role("heading", name="Rooms")).to_be_visible()
     await expect(answer.get_by_role("cell", name="Garden")).to_be_visible()
     await expect(answer.get_by_role("link", name="terms")).to_have_attribute("rel", "noopener noreferrer nofollow")
-    facts = await answer.locator(".facts").inner_text()
+    facts = await text_of(answer.locator(".facts"))
     assert re.search(r"assistant/fake-echo.*first token \d+ ms.*\d+ in, \d+ out.*\$0\.0", facts, re.DOTALL), facts
 
 
@@ -188,7 +188,7 @@ async def test_an_answer_of_a_megabyte_and_5000_messages_stay_usable(console: Co
     await console.model.select_option("客服-كبير-模型")
     await console.ask("\n\n".join(f"{n} {'x' * 50_000}" for n in range(20)))
     await expect(console.answers).to_contain_text("You said: 0 xxx")
-    assert len(await console.answers.locator(".plain").inner_text()) > 1_000_000
+    assert len(await text_of(console.answers.locator(".plain"))) > 1_000_000
 
     await console.begin()
     await console.page.evaluate(

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from playwright.async_api import Browser, Locator, WebSocketRoute, expect
 
-from tests.browser.console_page import ConsolePage, opened
+from tests.browser.console_page import ConsolePage, opened, text_of
 from tests.support.prefix_proxy import prefix_proxy
 from tests.support.server_process import ServerProcess
 
@@ -29,8 +29,8 @@ async def test_the_agent_keeps_only_what_was_heard(console: ConsolePage, http: h
     await expect(_heard(answer)).to_contain_text("Good morning")
     await page.keyboard.press("Escape")
     await expect(answer).to_contain_text("not heard")
-    first = await _heard(answer).inner_text()
-    rest = await answer.locator("s").inner_text()
+    first = await text_of(_heard(answer))
+    rest = await text_of(answer.locator("s"))
     assert first.startswith("Good morning") and rest and f"{first} {rest}" != first
 
     await console.say("/tokens 90")
@@ -38,7 +38,7 @@ async def test_the_agent_keeps_only_what_was_heard(console: ConsolePage, http: h
     await expect(_heard(answer)).to_contain_text("Good morning")
     await _pace(console, FAST)
     await console.say("Never mind")  # in the middle of it
-    second = await _heard(answer).inner_text()
+    second = await text_of(_heard(answer))
     await expect(answer).to_contain_text("not heard")
     await expect(_heard(console.answers.nth(3))).to_have_text("You said: Never mind")
 
