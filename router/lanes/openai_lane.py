@@ -134,17 +134,19 @@ async def _answer(response: aiohttp.ClientResponse, deployment_id: str) -> Async
 
 async def _body(response: aiohttp.ClientResponse, reader: ChunkReader) -> AsyncGenerator[bytes, None]:
     """Yields the response body as it arrives. Ignores a connection that breaks or hangs after the finish reason."""
-    clock, until = asyncio.get_running_loop().time, None
     try:
         async with aclosing(iter_decompressed(response)) as reads:
-            while True:
-                if until is None and reader.finished:
-                    until = clock() + END_TIMEOUT
-                async with asyncio.timeout_at(until):
-                    data = await anext(reads, None)
-                if data is None:
-                    break
+            async for data in reads:
                 yield data
+                if reader.finished:
+                    break
+            until = asyncio.get_running_loop().time() + END_TIMEOUT
+            while reader.finished:
+                async with asyncio.timeout_at(until):
+                    rest = await anext(reads, None)
+                if rest is None:
+                    break
+                yield rest
     except TRANSPORT_ERRORS as exc:  # TimeoutError is one of them
         if not reader.finished:
             raise from_transport(exc, response_started=True) from exc
